@@ -1,0 +1,78 @@
+"""Campaigns of long coupled simulations that survive whatever fails."""
+
+from climorch.campaign import Campaign
+from climorch.core.explain import Explanation, SimulationStatus
+from climorch.core.progress import Policies
+from climorch.engine.session import Run
+from climorch.errors import (
+    BackendError,
+    ClimorchError,
+    ConflictError,
+    CorruptDataError,
+    ErrorKind,
+    Fault,
+    InternalError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+)
+from climorch.model.advance import Advance, Segment
+from climorch.model.edits import AddSimulation, Committed
+from climorch.model.plan import Coupling
+from climorch.model.resources import Resources
+from climorch.model.scenario import Project, Scenario
+from climorch.model.span import Span
+from climorch.model.workflow import Stage, Workflow
+from climorch.policy.checkpointing import (
+    CheckpointStrategy,
+    Daly,
+    EverySegments,
+    EveryWall,
+)
+from climorch.policy.recovery import Budget, RecoveryPolicy
+from climorch.policy.retention import KeepLast, RetentionPolicy
+from climorch.report import CampaignStatus
+from climorch.sites.local import LocalSite
+
+SAME = Coupling.SAME
+PREVIOUS = Coupling.PREVIOUS
+
+__all__ = [
+    "PREVIOUS",
+    "SAME",
+    "AddSimulation",
+    "Advance",
+    "BackendError",
+    "Budget",
+    "Campaign",
+    "CampaignStatus",
+    "CheckpointStrategy",
+    "ClimorchError",
+    "Committed",
+    "ConflictError",
+    "CorruptDataError",
+    "Daly",
+    "ErrorKind",
+    "EverySegments",
+    "EveryWall",
+    "Explanation",
+    "Fault",
+    "InternalError",
+    "InvalidInputError",
+    "KeepLast",
+    "LocalSite",
+    "NotAllowedError",
+    "NotFoundError",
+    "Policies",
+    "Project",
+    "RecoveryPolicy",
+    "Resources",
+    "RetentionPolicy",
+    "Run",
+    "Scenario",
+    "Segment",
+    "SimulationStatus",
+    "Span",
+    "Stage",
+    "Workflow",
+]

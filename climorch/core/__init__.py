@@ -1,0 +1,1 @@
+"""The orchestrator: facts in, decisions out, no I/O, no clock."""

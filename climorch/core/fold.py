@@ -1,0 +1,440 @@
+"""How each record changes the state.
+
+One small function per kind of record, in one table. A record about something
+that is over (an old attempt, a deleted simulation) changes nothing: facts may
+arrive late, twice or out of order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from climorch.core.state import (
+    CampaignState,
+    CheckpointState,
+    Control,
+    Node,
+    Phase,
+    SetState,
+    SimulationState,
+)
+from climorch.model import commands as c
+from climorch.model import events as e
+from climorch.model.events import Cause
+
+__all__ = ["apply"]
+
+# Weight of the newest sample in a running mean.
+RECENT = 0.3
+
+
+def apply(state: CampaignState, record: c.Record, now_s: float) -> None:
+    """Apply one record.
+
+    Parameters
+    ----------
+    state : CampaignState
+        Changed in place.
+    record : Record
+        Fact, command or decision.
+    now_s : float
+        When it was journaled, driver's clock, seconds.
+    """
+    state.now_s = max(state.now_s, now_s)
+    _TABLE[type(record)](state, record)
+
+
+def _set(state: CampaignState, record: Any) -> SetState | None:
+    """Return the set of a record, unless the record is about an old attempt."""
+    simulation = state.simulations.get(record.simulation)
+    if simulation is None:
+        return None
+    name = getattr(record, "set", None) or simulation.plan.set_of.get(record.stage)
+    found = simulation.sets.get(name or "")
+    if found is None or found.attempt != record.attempt or found.phase is Phase.IDLE:
+        return None
+    return found
+
+
+def _campaign_opened(state: CampaignState, fact: e.CampaignOpened) -> None:
+    state.campaign = fact.campaign
+
+
+def _driver_started(state: CampaignState, fact: e.DriverStarted) -> None:
+    _all_released(state)
+    state.epoch = fact.epoch
+    state.stopping = False
+    for simulation in state.simulations.values():
+        # Running the script again is how a user says "try again".
+        simulation.failed = None
+        simulation.failures.clear()
+
+
+def _driver_stopped(state: CampaignState, fact: e.DriverStopped) -> None:
+    _all_released(state)
+
+
+def _all_released(state: CampaignState) -> None:
+    for node in list(state.nodes):
+        _node_gone(state, node)
+    for simulation in state.simulations.values():
+        _charge(state, simulation)
+        simulation.lease, simulation.granted, simulation.lease_why = (), 0, ""
+        simulation.shrink_to = None
+        simulation.rules_asked.clear()
+        for s in simulation.sets.values():
+            s.retry_at_s = 0.0
+            if s.phase is not Phase.IDLE:
+                s.phase = Phase.BROKEN
+                s.broken = (Cause.NODE_LOST, "the driver ended")
+            for commit in s.commits.values():
+                commit.publishing = commit.deleting = False
+
+
+def _project_declared(state: CampaignState, fact: e.ProjectDeclared) -> None:
+    state.projects[fact.project.name] = fact.project
+
+
+def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
+    if fact.simulation in state.simulations:
+        return
+    state.simulations[fact.simulation] = SimulationState(
+        name=fact.simulation,
+        serial=len(state.simulations),
+        scenario=fact.scenario,
+        plan=fact.plan,
+        branch=fact.branch,
+        priority=fact.scenario.priority,
+        sets={
+            plan.name: SetState(plan=plan, done=dict(plan.segments_at[0]))
+            for plan in fact.plan.sets
+        },
+    )
+
+
+def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
+    simulation = state.simulations[fact.simulation]
+    simulation.scenario = fact.scenario
+    simulation.plan = fact.plan
+    simulation.priority = fact.scenario.priority
+    for plan in fact.plan.sets:
+        simulation.sets[plan.name].plan = plan
+
+
+def _paused(state: CampaignState, fact: e.PauseRequested) -> None:
+    simulation = state.simulations.get(fact.simulation)
+    if simulation is not None and simulation.control is Control.RUN:
+        simulation.control = Control.PAUSED
+
+
+def _resumed(state: CampaignState, fact: e.ResumeRequested) -> None:
+    simulation = state.simulations.get(fact.simulation)
+    if simulation is None or simulation.control is Control.CANCELLED:
+        return
+    simulation.control = Control.RUN
+    simulation.failed = None
+    simulation.failures.clear()
+    for s in simulation.sets.values():
+        s.retry_at_s = 0.0
+
+
+def _cancelled(state: CampaignState, fact: e.CancelRequested) -> None:
+    simulation = state.simulations.get(fact.simulation)
+    if simulation is not None:
+        simulation.control = Control.CANCELLED
+
+
+def _prioritized(state: CampaignState, fact: e.PriorityRequested) -> None:
+    simulation = state.simulations.get(fact.simulation)
+    if simulation is not None:
+        simulation.priority = fact.priority
+
+
+def _stop(state: CampaignState, fact: e.StopRequested) -> None:
+    state.stopping = True
+
+
+def _node_joined(state: CampaignState, fact: e.NodeJoined) -> None:
+    if fact.node in state.nodes:
+        # It came back before its loss was noticed: what it held is gone.
+        _node_lost(state, e.NodeLost(node=fact.node))
+    state.nodes[fact.node] = Node(
+        name=fact.node,
+        cores=fact.cores,
+        memory_bytes=fact.memory_bytes,
+        since_s=state.now_s,
+    )
+
+
+def _node_lost(state: CampaignState, fact: e.NodeLost) -> None:
+    if fact.node not in state.nodes:
+        return
+    state.failures += 1
+    _node_gone(state, fact.node)
+    for simulation in state.simulations.values():
+        if fact.node in simulation.lease:
+            _charge(state, simulation)
+            simulation.lease = tuple(n for n in simulation.lease if n != fact.node)
+
+
+def _node_gone(state: CampaignState, name: str) -> None:
+    node = state.nodes.pop(name)
+    state.node_s += state.now_s - node.since_s
+
+
+def _charge(state: CampaignState, simulation: SimulationState) -> None:
+    held_s = state.now_s - simulation.lease_since_s
+    simulation.node_s += len(simulation.lease) * held_s
+    simulation.lease_since_s = state.now_s
+
+
+def _restored(state: CampaignState, fact: e.SetRestored) -> None:
+    s = _set(state, fact)
+    if s is not None and s.phase is Phase.RESTORING:
+        s.phase = Phase.ACTIVE
+        s.since_s = state.now_s
+
+
+def _restore_failed(state: CampaignState, fact: e.RestoreFailed) -> None:
+    simulation = state.simulations.get(fact.simulation)
+    if simulation is None:
+        return
+    commit = simulation.sets[fact.set].commits.get(fact.boundary)
+    if commit is not None and fact.damaged:
+        commit.good = False
+    s = _set(state, fact)
+    if s is not None:
+        _break(simulation, s, fact.cause, fact.message)
+
+
+def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
+    s = _set(state, fact)
+    if s is None or s.running.get(fact.stage) != fact.segment:
+        return
+    del s.running[fact.stage]
+    s.done[fact.stage] = fact.segment + 1
+    s.seconds[fact.stage, fact.segment] = fact.seconds
+    s.pace_s[fact.stage] = _mean(s.pace_s.get(fact.stage), fact.seconds)
+    if fact.metrics:
+        state.simulations[fact.simulation].metrics[fact.stage] = dict(fact.metrics)
+
+
+def _mean(old: float | None, new: float) -> float:
+    return new if old is None else (1 - RECENT) * old + RECENT * new
+
+
+def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:
+    s = _set(state, fact)
+    if s is not None:
+        _break(state.simulations[fact.simulation], s, fact.cause, fact.message)
+
+
+def _break(
+    simulation: SimulationState, s: SetState, cause: Cause, message: str
+) -> None:
+    if s.phase is Phase.BROKEN:
+        return
+    s.phase = Phase.BROKEN
+    s.broken = (cause, message)
+    simulation.failures[cause] = simulation.failures.get(cause, 0) + 1
+
+
+def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
+    # Counted whatever the attempt: the rename has happened.
+    simulation = state.simulations.get(fact.simulation)
+    s = simulation.sets.get(fact.set) if simulation else None
+    if simulation is None or s is None:
+        return
+    if s.attempt == fact.attempt and s.checkpoint == fact.boundary:
+        s.checkpoint = None
+    s.cost_s = _mean(s.cost_s, fact.cost_s)
+    known = s.commits.get(fact.boundary)
+    if known is not None and known.good:
+        return
+    s.commits[fact.boundary] = CheckpointState(
+        boundary=fact.boundary,
+        attempt=fact.attempt,
+        committed_s=state.now_s,
+        seconds=fact.seconds,
+        bytes_state=fact.bytes_state,
+        bytes_written=fact.bytes_written,
+        independent=fact.independent,
+    )
+    simulation.failures.clear()
+
+
+def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
+    s = _set(state, fact)
+    if s is None or s.checkpoint != fact.boundary:
+        return
+    simulation = state.simulations[fact.simulation]
+    s.checkpoint = None
+    if fact.cause is Cause.STORAGE:
+        # The states are still in memory: compute on and try again later.
+        simulation.failures[fact.cause] = simulation.failures.get(fact.cause, 0) + 1
+        s.retry_at_s = state.now_s + min(2.0 ** simulation.failures[fact.cause], 60.0)
+    else:
+        _break(simulation, s, fact.cause, fact.message)
+
+
+def _deleted(state: CampaignState, fact: e.CheckpointDeleted) -> None:
+    s = state.simulations[fact.simulation].sets[fact.set]
+    if s.commits.pop(fact.boundary, None) is not None:
+        s.deleted += 1
+
+
+def _published(state: CampaignState, fact: e.ResultsPublished) -> None:
+    s = state.simulations[fact.simulation].sets[fact.set]
+    for commit in s.commits.values():
+        if commit.boundary <= fact.boundary:
+            commit.published = True
+            commit.publishing = False
+
+
+def _rule_evaluated(state: CampaignState, fact: e.RuleEvaluated) -> None:
+    simulation = state.simulations[fact.simulation]
+    if fact.rule in simulation.rules_done:
+        return
+    simulation.rules_done.add(fact.rule)
+    simulation.rules_asked.discard(fact.rule)
+    for submitted in fact.added:
+        _submitted(state, submitted)
+
+
+def _rule_failed(state: CampaignState, fact: e.RuleFailed) -> None:
+    simulation = state.simulations[fact.simulation]
+    simulation.rules_asked.discard(fact.rule)
+    simulation.failed = (Cause.MODEL, f"rule {fact.rule!r}: {fact.message}")
+
+
+def _lease_set(state: CampaignState, command: c.SetLease) -> None:
+    simulation = state.simulations[command.simulation]
+    _charge(state, simulation)
+    simulation.lease = command.nodes
+    simulation.granted = len(command.nodes)
+    simulation.lease_why = command.why
+    simulation.shrink_to = None
+
+
+def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
+    s = state.simulations[command.simulation].sets[command.set]
+    s.phase = Phase.RESTORING
+    s.attempt = command.attempt
+    s.from_boundary = command.boundary
+    s.done = dict(s.plan.segments_at[command.boundary])
+    s.running.clear()
+    s.seconds.clear()
+    s.planned = s.checkpoint = None
+
+
+def _segment_started(state: CampaignState, command: c.StartSegment) -> None:
+    s = _set(state, command)
+    if s is not None:
+        s.running[command.stage] = command.segment
+
+
+def _checkpoint_begun(state: CampaignState, command: c.BeginCheckpoint) -> None:
+    s = _set(state, command)
+    if s is not None:
+        s.checkpoint = command.boundary
+        s.planned = None
+        s.since_s = state.now_s
+        s.from_boundary = command.boundary
+
+
+def _abandoned(state: CampaignState, command: c.AbandonAttempt) -> None:
+    s = _set(state, command)
+    if s is not None:
+        s.phase = Phase.IDLE
+        s.retry_at_s = command.retry_at_s
+        s.broken = s.planned = s.checkpoint = None
+        s.running.clear()
+
+
+def _publishing(state: CampaignState, command: c.PublishResults) -> None:
+    s = state.simulations[command.simulation].sets[command.set]
+    s.commits[command.boundary].publishing = True
+
+
+def _deleting(state: CampaignState, command: c.DeleteCheckpoint) -> None:
+    s = state.simulations[command.simulation].sets[command.set]
+    s.commits[command.boundary].deleting = True
+
+
+def _rule_asked(state: CampaignState, command: c.EvaluateRule) -> None:
+    state.simulations[command.simulation].rules_asked.add(command.rule)
+
+
+def _planned(state: CampaignState, decision: c.CheckpointPlanned) -> None:
+    s = state.simulations[decision.simulation].sets[decision.set]
+    s.planned, s.planned_why = decision.boundary, decision.why
+
+
+def _shrink(state: CampaignState, decision: c.ShrinkPlanned) -> None:
+    state.simulations[decision.simulation].shrink_to = decision.nodes
+
+
+def _segment_committed(state: CampaignState, decision: c.SegmentCommitted) -> None:
+    simulation = state.simulations[decision.simulation]
+    s = simulation.sets[simulation.plan.set_of[decision.stage]]
+    s.committed_segments[decision.stage] = decision.segment + 1
+    s.seconds.pop((decision.stage, decision.segment), None)
+
+
+def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
+    simulation = state.simulations[decision.simulation]
+    s = simulation.sets[decision.set]
+    counts = s.plan.segments_at[decision.boundary]
+    s.done = dict(counts)
+    s.seconds.clear()
+    for stage, count in counts.items():
+        kept = min(s.committed_segments.get(stage, 0), count)
+        s.committed_segments[stage] = kept
+    simulation.lost_s += decision.lost_s
+    simulation.lost_segments += decision.segments
+
+
+def _simulation_failed(state: CampaignState, decision: c.SimulationFailed) -> None:
+    simulation = state.simulations[decision.simulation]
+    simulation.failed = (decision.cause, decision.message)
+
+
+_TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
+    e.CampaignOpened: _campaign_opened,
+    e.DriverStarted: _driver_started,
+    e.DriverStopped: _driver_stopped,
+    e.ProjectDeclared: _project_declared,
+    e.SimulationSubmitted: _submitted,
+    e.SimulationChanged: _changed,
+    e.PauseRequested: _paused,
+    e.ResumeRequested: _resumed,
+    e.CancelRequested: _cancelled,
+    e.PriorityRequested: _prioritized,
+    e.StopRequested: _stop,
+    e.NodeJoined: _node_joined,
+    e.NodeLost: _node_lost,
+    e.SetRestored: _restored,
+    e.RestoreFailed: _restore_failed,
+    e.SegmentFinished: _finished,
+    e.SegmentFailed: _segment_failed,
+    e.CheckpointCommitted: _committed,
+    e.CheckpointFailed: _checkpoint_failed,
+    e.CheckpointDeleted: _deleted,
+    e.ResultsPublished: _published,
+    e.RuleEvaluated: _rule_evaluated,
+    e.RuleFailed: _rule_failed,
+    c.SetLease: _lease_set,
+    c.StartAttempt: _attempt_started,
+    c.StartSegment: _segment_started,
+    c.BeginCheckpoint: _checkpoint_begun,
+    c.AbandonAttempt: _abandoned,
+    c.PublishResults: _publishing,
+    c.DeleteCheckpoint: _deleting,
+    c.EvaluateRule: _rule_asked,
+    c.CheckpointPlanned: _planned,
+    c.ShrinkPlanned: _shrink,
+    c.SegmentCommitted: _segment_committed,
+    c.RolledBack: _rolled_back,
+    c.SimulationFailed: _simulation_failed,
+}

@@ -1,0 +1,81 @@
+"""Which segments of a set may start now.
+
+The work graph is over (stage, segment). Pure arithmetic on counts: what is
+done, what is read, which boundary may not be passed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from climorch.core.state import SetState
+from climorch.model.plan import Coupling, SetPlan, StagePlan
+
+__all__ = ["RUN_AHEAD", "needed_exports", "ready_segments"]
+
+# Common boundaries that a stage may be ahead of the slowest one of its set.
+RUN_AHEAD = 1
+
+
+def needed_exports(
+    plan: SetPlan, stage: StagePlan, segment: int, other: str
+) -> tuple[int, ...]:
+    """Return the segments of another stage whose exports a segment reads.
+
+    Parameters
+    ----------
+    plan : SetPlan
+        The set of both.
+    stage : StagePlan
+        The reader.
+    segment : int
+        Segment of the reader.
+    other : str
+        The stage that is read.
+
+    Returns
+    -------
+    tuple of int
+        SAME: all that end within ``(start, end]`` of the segment, ascending.
+        PREVIOUS: the newest that ends at or before its start; -1 stands for
+        the initial state.
+    """
+    start, end = stage.boundaries[segment : segment + 2]
+    source = plan.stage(other).boundaries
+    # Segment k ends at boundary k + 1, so as many have ended by a time as
+    # there are boundaries up to it, less the start.
+    by_start = bisect_right(source, start) - 1
+    if stage.reads[other] is Coupling.PREVIOUS:
+        return (by_start - 1,)
+    return tuple(range(by_start, bisect_right(source, end) - 1))
+
+
+def ready_segments(s: SetState) -> Iterator[tuple[str, int]]:
+    """Yield the (stage, segment) pairs that may start now.
+
+    Parameters
+    ----------
+    s : SetState
+        A set in its active phase.
+
+    Yields
+    ------
+    tuple of (str, int)
+        In order of declaration; inputs are computed, and no boundary that is
+        planned for a checkpoint, nor `RUN_AHEAD`, is passed.
+    """
+    limit = min(s.reached + 1 + RUN_AHEAD, s.plan.last)
+    if s.planned is not None:
+        limit = min(limit, s.planned)
+    for stage in s.plan.stages:
+        segment = s.done[stage.name]
+        if stage.name in s.running or segment >= s.plan.segments_at[limit][stage.name]:
+            continue
+        needed = (
+            (other, k)
+            for other in stage.reads
+            for k in needed_exports(s.plan, stage, segment, other)
+        )
+        if all(k < s.done[other] for other, k in needed):
+            yield stage.name, segment

@@ -1,0 +1,291 @@
+"""The memory of the orchestrator: what the journal folds to.
+
+Holds and derives; `fold` changes it. Everything in here follows from the
+journal alone, so a replayed state equals the one that was lived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from climorch.model.events import Cause
+from climorch.model.plan import Branch, SetPlan, SimulationPlan
+from climorch.model.scenario import Project, Scenario
+
+__all__ = [
+    "CampaignState",
+    "CheckpointState",
+    "Control",
+    "Node",
+    "Phase",
+    "SetState",
+    "SimulationState",
+    "Status",
+]
+
+
+class Control(Enum):
+    """What the user wants of a simulation."""
+
+    RUN = "run"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+class Phase(Enum):
+    """Where the present attempt of a set stands."""
+
+    IDLE = "idle"
+    RESTORING = "restoring"
+    ACTIVE = "active"
+    BROKEN = "broken"
+
+
+class Status(Enum):
+    """Lifecycle of a simulation as a user sees it."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """A node that is up since ``since_s`` (driver's clock, seconds)."""
+
+    name: str
+    cores: int
+    memory_bytes: int
+    since_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class CheckpointState:
+    """A committed checkpoint.
+
+    Attributes
+    ----------
+    published : bool
+        Whether its outputs are in the results.
+    publishing, deleting : bool
+        Whether that was asked for and has no outcome yet.
+    """
+
+    boundary: int
+    attempt: int
+    committed_s: float
+    seconds: float
+    bytes_state: int
+    bytes_written: int
+    independent: bool
+    good: bool = True
+    published: bool = False
+    publishing: bool = False
+    deleting: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class SetState:
+    """A coupled set and its present attempt.
+
+    Attributes
+    ----------
+    done : dict of str to int
+        Segments computed per stage, provisional ones included.
+    running : dict of str to int
+        Segment per stage that is being computed.
+    planned : int or None
+        Boundary at which all stages meet to be checkpointed.
+    checkpoint : int or None
+        Boundary whose checkpoint is being written.
+    since_s : float
+        When the present attempt got its states or last began a checkpoint.
+    from_boundary : int
+        Where it got them, or the last one that it began to checkpoint.
+    seconds : dict of (str, int) to float
+        Duration of each segment that is computed and not committed.
+    pace_s : dict of str to float
+        Mean duration of a stage's segments, recent ones weighing more.
+    """
+
+    plan: SetPlan
+    phase: Phase = Phase.IDLE
+    attempt: int = 0
+    done: dict[str, int] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
+    planned: int | None = None
+    planned_why: str = ""
+    checkpoint: int | None = None
+    since_s: float = 0.0
+    from_boundary: int = 0
+    retry_at_s: float = 0.0
+    broken: tuple[Cause, str] | None = None
+    seconds: dict[tuple[str, int], float] = field(default_factory=dict)
+    pace_s: dict[str, float] = field(default_factory=dict)
+    cost_s: float | None = None
+    commits: dict[int, CheckpointState] = field(default_factory=dict)
+    committed_segments: dict[str, int] = field(default_factory=dict)
+    deleted: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the set."""
+        return self.plan.name
+
+    @property
+    def committed(self) -> int:
+        """Newest boundary with a good checkpoint; 0: its init."""
+        return max((b for b, c in self.commits.items() if c.good), default=0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is committed to its end."""
+        return self.committed == self.plan.last
+
+    @property
+    def reached(self) -> int:
+        """Newest common boundary that every stage has reached."""
+        boundary = self.plan.last
+        while boundary > 0 and any(
+            self.done[name] < count
+            for name, count in self.plan.segments_at[boundary].items()
+        ):
+            boundary -= 1
+        return boundary
+
+    @property
+    def settled(self) -> bool:
+        """Whether all stages stand at one common boundary and none computes."""
+        return not self.running and self.done == self.plan.segments_at[self.reached]
+
+    def front(self) -> int:
+        """Newest common boundary that some stage has reached or passed."""
+        boundary = self.reached
+        while boundary < self.plan.last and any(
+            self.done[name] >= count
+            for name, count in self.plan.segments_at[boundary + 1].items()
+        ):
+            boundary += 1
+        return boundary
+
+    def passed(self, boundary: int) -> bool:
+        """Whether some stage has started a segment beyond a boundary."""
+        counts = self.plan.segments_at[boundary]
+        return any(
+            self.done[name] > count or self.running.get(name, -1) >= count
+            for name, count in counts.items()
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class SimulationState:
+    """A simulation.
+
+    Attributes
+    ----------
+    lease : tuple of str
+        Nodes that it holds and that are up.
+    granted : int
+        Size of the lease when it was last granted.
+    node_s : float
+        Node-seconds that it held until ``lease_since_s``.
+    lost_s : float
+        Seconds of computed segments that were lost.
+    failures : dict of Cause to int
+        Failures by cause since the last committed checkpoint.
+    """
+
+    name: str
+    serial: int
+    scenario: Scenario
+    plan: SimulationPlan
+    branch: Branch | None
+    sets: dict[str, SetState]
+    control: Control = Control.RUN
+    failed: tuple[Cause, str] | None = None
+    failures: dict[Cause, int] = field(default_factory=dict)
+    priority: int = 0
+    lease: tuple[str, ...] = ()
+    granted: int = 0
+    lease_since_s: float = 0.0
+    lease_why: str = ""
+    shrink_to: int | None = None
+    rules_done: set[str] = field(default_factory=set)
+    rules_asked: set[str] = field(default_factory=set)
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    node_s: float = 0.0
+    lost_s: float = 0.0
+    lost_segments: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every set is committed to its end."""
+        return all(s.complete for s in self.sets.values())
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is complete, its results are out and its rules ran."""
+        return (
+            self.complete
+            and not any(
+                c.good and not c.published
+                for s in self.sets.values()
+                for c in s.commits.values()
+            )
+            and self.rules_done >= {rule.name for rule in self.plan.rules}
+        )
+
+    @property
+    def wants_nodes(self) -> bool:
+        """Whether it has something to compute and is allowed to."""
+        return self.control is Control.RUN and self.failed is None and not self.complete
+
+    @property
+    def status(self) -> Status:
+        """Where it stands, for people."""
+        if self.control is Control.CANCELLED:
+            return Status.CANCELLED
+        if self.failed is not None:
+            return Status.FAILED
+        if self.complete:
+            return Status.FINISHED
+        if self.control is Control.PAUSED:
+            return Status.PAUSING if self.lease else Status.PAUSED
+        return Status.RUNNING if self.lease else Status.WAITING
+
+
+@dataclass(slots=True, kw_only=True)
+class CampaignState:
+    """All that is known.
+
+    Attributes
+    ----------
+    now_s : float
+        Newest time of any record, driver's clock.
+    failures : int
+        Nodes lost so far; with ``node_s``, the observed failure rate.
+    node_s : float
+        Node-seconds that nodes which are gone were up.
+    """
+
+    campaign: str = ""
+    epoch: int = 0
+    now_s: float = 0.0
+    stopping: bool = False
+    projects: dict[str, Project] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    simulations: dict[str, SimulationState] = field(default_factory=dict)
+    failures: int = 0
+    node_s: float = 0.0
+
+    def sets(self) -> Iterator[tuple[SimulationState, SetState]]:
+        """Every set with its simulation, in order of submission."""
+        for simulation in self.simulations.values():
+            for s in simulation.sets.values():
+                yield simulation, s

@@ -1,0 +1,1 @@
+"""Live: the orchestrator's commands carried out on dask.distributed."""

@@ -1,0 +1,266 @@
+"""One attempt at a set: its states on the cluster, from a boundary onwards.
+
+Holds the states and exports of every stage as futures and advances them
+segment by segment. Everything in here dies with the attempt; what lasts is
+written by `checkpointing`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import dask
+from distributed import futures_of
+
+from climorch.core.frontier import needed_exports
+from climorch.core.state import SetState
+from climorch.engine.outputs import Outputs
+from climorch.engine.rooting import EXPORTS, STATE, root_dataset, root_tag
+from climorch.engine.services import Services
+from climorch.engine.steps import (
+    Held,
+    build_init,
+    build_segment,
+    hold,
+    load_others,
+    scalars,
+    settle,
+)
+from climorch.engine.tags import ANNOTATION, make_tag
+from climorch.engine.worker import RootSpec
+from climorch.intake.trace import make_segment, merge_exports
+from climorch.model.plan import SetPlan, SimulationPlan, StagePlan
+from climorch.model.workflow import Stage
+from climorch.storage.checkpoints import Checkpoint
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Attempt", "persist_all"]
+
+logger = logging.getLogger(__name__)
+
+INITIAL = -1
+
+
+class Attempt:
+    """The live side of a set between two losses.
+
+    Parameters
+    ----------
+    services : Services
+        The world.
+    simulation : str
+        Whose.
+    s : SetState
+        The set, as the orchestrator knows it when the attempt starts.
+    """
+
+    def __init__(self, services: Services, simulation: str, s: SetState) -> None:
+        self.services = services
+        self.simulation = simulation
+        self.plan: SimulationPlan = services.state.simulations[simulation].plan
+        self.set: SetPlan = s.plan
+        self.number = s.attempt
+        self.states: dict[str, xr.Dataset] = {}
+        self.exports: dict[str, dict[int, xr.Dataset]] = {}
+        self.finals: dict[str, xr.Dataset] = {}
+        self.not_finite: dict[str, int] = {}
+        self.outputs = Outputs(services, simulation, self.set.name, self.number)
+        workflow = services.workflows[self.plan.workflow]
+        self.stages: dict[str, Stage] = {stage.name: stage for stage in workflow.stages}
+
+    @property
+    def tag(self) -> str:
+        """Name of everything on the cluster that belongs to this attempt."""
+        epoch = self.services.epoch
+        return f"{self.simulation}/{self.set.name}/{epoch}.{self.number}"
+
+    async def begin(self) -> int:
+        """Build the first states from the inits; return their bytes."""
+        await self._load_finals()
+        seed = (self.tag, "init")
+        for stage in self.set.stages:
+            advance = await asyncio.to_thread(
+                build_init,
+                self.stages[stage.name],
+                self.finals,
+                make_segment(self.simulation, self.plan, stage, 0),
+                (*seed, stage.name),
+            )
+            tag = make_tag(self.simulation)
+            held = hold(self.services.client, advance, tag)
+            self.states[stage.name] = await load_others(
+                self.services.client, held.state, tag
+            )
+            self.exports[stage.name] = {INITIAL: held.exports}
+        return await self._settled()
+
+    async def restore(self, checkpoint: Checkpoint, boundary: int) -> int:
+        """Load the states of a checkpoint; return their bytes."""
+        done = self.set.segments_at[boundary]
+        rooted = await asyncio.to_thread(self._roots, checkpoint)
+        persisted = self._persist(rooted)
+        for stage in self.set.stages:
+            self.states[stage.name] = persisted[STATE, stage.name]
+            export = persisted.get((EXPORTS, stage.name), self.states[stage.name])
+            self.exports[stage.name] = {done[stage.name] - 1: export}
+        return await self._settled()
+
+    async def advance(self, stage: StagePlan, segment: int) -> dict[str, float]:
+        """Compute a segment; return its metrics."""
+        inputs = self._inputs(stage, segment)
+        tag = make_tag(self.simulation)
+        built = await asyncio.to_thread(
+            build_segment,
+            self.stages[stage.name],
+            self.states[stage.name],
+            inputs,
+            make_segment(self.simulation, self.plan, stage, segment),
+            (self.tag, stage.name, segment),
+            self.outputs.chunk(self.stages[stage.name]),
+        )
+        held: Held = hold(self.services.client, built, tag)
+        await settle(self.services.client, held.futures)
+        state = await load_others(self.services.client, held.state, tag)
+        exports = state if held.exports is held.state else held.exports
+        metrics = await scalars(self.services.client, held.metrics)
+        self.states[stage.name] = state
+        self.exports[stage.name][segment] = exports
+        self._forget_exports(stage.name)
+        if held.output is not None:
+            self.outputs.stage(stage, segment, held.output)
+        return metrics
+
+    def reroot(self, rooted: Mapping[tuple[str, str], xr.Dataset]) -> None:
+        """Go on with rooted states; exports that nobody will read are dropped."""
+        for (tree, stage), dataset in rooted.items():
+            if tree == STATE:
+                newest = max(self.exports[stage])
+                same = self.exports[stage][newest] is self.states[stage]
+                self.states[stage] = dataset
+                self.exports[stage] = {
+                    newest: dataset if same else self.exports[stage][newest]
+                }
+        for (tree, stage), dataset in rooted.items():
+            if tree == EXPORTS:
+                self.exports[stage] = {max(self.exports[stage]): dataset}
+        self.finals.clear()
+
+    def pending_exports(self) -> dict[str, xr.Dataset]:
+        """Newest exports that a PREVIOUS reader will need and no state is."""
+        pending = {}
+        for name in sorted(self.set.previous_read):
+            export = self.exports[name][max(self.exports[name])]
+            if export is not self.states[name]:
+                pending[name] = export
+        return pending
+
+    async def release(self) -> None:
+        """Let go of everything."""
+        await self.outputs.drop()
+        self.states.clear()
+        self.exports.clear()
+        self.finals.clear()
+
+    def _inputs(self, stage: StagePlan, segment: int) -> dict[str, xr.Dataset]:
+        inputs = {n: self.finals[n] for n in stage.after} if segment == 0 else {}
+        for other in stage.reads:
+            needed = needed_exports(self.set, stage, segment, other)
+            inputs[other] = merge_exports([self.exports[other][k] for k in needed])
+        return inputs
+
+    def _forget_exports(self, name: str) -> None:
+        """Drop exports that every reader has passed."""
+        readers = [stage for stage in self.set.stages if name in stage.reads]
+        done = self.services.state.simulations[self.simulation].sets[self.set.name].done
+        newest = max(self.exports[name])
+        oldest = newest
+        for reader in readers:
+            segment = done[reader.name]
+            if segment < reader.segments:
+                oldest = min([oldest, *needed_exports(self.set, reader, segment, name)])
+        self.exports[name] = {
+            k: export for k, export in self.exports[name].items() if k >= oldest
+        }
+
+    async def _load_finals(self) -> None:
+        """Bring the last states of the stages before, or of the parent."""
+        simulations = self.services.state.simulations
+        me = simulations[self.simulation]
+        wanted = [(me, name) for stage in self.set.stages for name in stage.after]
+        if me.branch is not None:
+            parent = simulations[me.branch.simulation]
+            wanted = [(parent, s.name) for s in parent.plan.stages] + wanted
+        roots: dict[tuple[str, str], tuple[xr.Dataset, dict[str, RootSpec]]] = {}
+        for owner, name in wanted:
+            s = owner.sets[owner.plan.set_of[name]]
+            checkpoint = await asyncio.to_thread(
+                self.services.checkpoints.load, owner.name, s.name, s.plan.last
+            )
+            found = await asyncio.to_thread(self._roots, checkpoint)
+            roots[STATE, name] = found[STATE, name]
+        for (_, name), dataset in self._persist(roots).items():
+            self.finals[name] = dataset
+
+    def _roots(
+        self, checkpoint: Checkpoint
+    ) -> dict[tuple[str, str], tuple[xr.Dataset, dict[str, RootSpec]]]:
+        templates = self.services.checkpoints.opened(checkpoint)
+        roots = {}
+        for tree, stages in checkpoint.manifest.arrays.items():
+            for stage, arrays in stages.items():
+                specs = {
+                    array.name: RootSpec(
+                        tag="",
+                        directory=str(checkpoint.path),
+                        array=f"{tree}.zarr/{stage}/{array.name}",
+                        dtype=array.dtype,
+                        shape=tuple(array.shape),
+                        chunk_shape=tuple(array.chunk_shape),
+                    )
+                    for array in arrays
+                }
+                roots[tree, stage] = (templates[tree][stage], specs)
+        return roots
+
+    def _persist(
+        self,
+        roots: Mapping[tuple[str, str], tuple[xr.Dataset, dict[str, RootSpec]]],
+    ) -> dict[tuple[str, str], xr.Dataset]:
+        datasets = {
+            where: root_dataset(template, specs, salt=(self.tag, *where))
+            for where, (template, specs) in roots.items()
+        }
+        tag = root_tag(
+            self.simulation,
+            list(datasets.values()),
+            self.services.lease(self.simulation),
+        )
+        return persist_all(self.services, datasets, tag)
+
+    async def _settled(self) -> int:
+        parts = [
+            *self.states.values(),
+            *(d for e in self.exports.values() for d in e.values()),
+        ]
+        await settle(self.services.client, futures_of(parts))
+        return sum(state.nbytes for state in self.states.values())
+
+
+def persist_all(
+    services: Services,
+    datasets: Mapping[tuple[str, str], xr.Dataset],
+    tag: Mapping[str, Any],
+) -> dict[tuple[str, str], xr.Dataset]:
+    """Persist several datasets in one go; those without fields stay."""
+    from_graph = {w: d for w, d in datasets.items() if d.__dask_graph__()}
+    held = dict(datasets)
+    if from_graph:
+        with dask.annotate(**{ANNOTATION: dict(tag)}):
+            persisted = services.client.persist(list(from_graph.values()))
+        held |= dict(zip(from_graph, persisted, strict=True))
+    return held

@@ -1,0 +1,306 @@
+"""A checkpoint as the engine makes it: re-root at once, write behind.
+
+The states are stashed on their holders and the attempt goes on with roots
+built on the stash, within milliseconds. Writing, verifying and the commit
+follow while the next segments compute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import msgspec
+
+from climorch.engine.attempt import Attempt, persist_all
+from climorch.engine.rooting import (
+    EXPORTS,
+    STATE,
+    Block,
+    blocks_of,
+    root_dataset,
+    root_tag,
+)
+from climorch.engine.worker import (
+    RootSpec,
+    Written,
+    count_not_finite,
+    stash_blocks,
+)
+from climorch.engine.writing import holders_of, on_holders, write_grouped
+from climorch.intake.calendar import model_time
+from climorch.intake.fields import field_names
+from climorch.intake.planning import params_digest
+from climorch.model.commands import BeginCheckpoint
+from climorch.model.events import CheckpointCommitted
+from climorch.storage.checkpoints import CheckpointRequest
+from climorch.storage.chunks import ChunkReceipt
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+__all__ = ["Cut", "NotFiniteError", "count_now", "reroot", "write"]
+
+
+class NotFiniteError(ArithmeticError):
+    """A state gained NaN or infinity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """The states of a set at a boundary, held until they are durable.
+
+    Attributes
+    ----------
+    datasets : mapping of (tree, stage) to Dataset
+        As they were before re-rooting.
+    stall_s : float
+        Seconds that the attempt could not go on.
+    """
+
+    datasets: Mapping[tuple[str, str], xr.Dataset]
+    stall_s: float
+
+
+def _blocks(datasets: Mapping[tuple[str, str], xr.Dataset]) -> list[Block]:
+    return [
+        block
+        for (tree, stage), dataset in datasets.items()
+        for block in blocks_of(tree, stage, dataset)
+    ]
+
+
+async def count_now(attempt: Attempt) -> dict[str, int]:
+    """Return per array of the present states how many values are not finite."""
+    blocks = _blocks({(STATE, n): d for n, d in attempt.states.items()})
+    counts: dict[str, int] = {}
+    groups = await holders_of(attempt.services, attempt.simulation, blocks)
+    for found in await on_holders(
+        attempt.services,
+        attempt.simulation,
+        groups,
+        count_not_finite,
+        lambda node, group: ([block.key for block in group],),
+    ):
+        for array, bad in found.items():
+            counts[array] = counts.get(array, 0) + bad
+    return counts
+
+
+async def reroot(attempt: Attempt, boundary: int) -> Cut:
+    """Cut the lineage of an attempt at a boundary; see the module."""
+    services = attempt.services
+    begin = services.clock()
+    datasets = {(STATE, name): d for name, d in attempt.states.items()}
+    datasets |= {(EXPORTS, n): d for n, d in attempt.pending_exports().items()}
+    blocks = _blocks(datasets)
+    stash = f"{attempt.tag}/{boundary}"
+    groups = await holders_of(services, attempt.simulation, blocks)
+    await on_holders(
+        services,
+        attempt.simulation,
+        groups,
+        stash_blocks,
+        lambda node, group: (stash, [block.key for block in group]),
+    )
+    final = services.checkpoints.final_path(
+        attempt.simulation, attempt.set.name, boundary, _model_time(attempt, boundary)
+    )
+    rooted = {
+        where: root_dataset(
+            dataset,
+            _specs(dataset, where, stash, str(final)),
+            salt=(attempt.tag, boundary, *where),
+        )
+        for where, dataset in datasets.items()
+    }
+    holders = {b.key: node for node, group in groups.items() for b in group}
+    labels = {
+        dataset.variables[name].data.name: f"{tree}.zarr/{stage}/{name}"
+        for (tree, stage), dataset in rooted.items()
+        for name in field_names(dataset)
+    }
+    tag = root_tag(
+        attempt.simulation,
+        list(rooted.values()),
+        services.lease(attempt.simulation),
+        holders,
+        labels,
+    )
+    attempt.reroot(persist_all(services, rooted, tag))
+    return Cut(datasets=datasets, stall_s=services.clock() - begin)
+
+
+def _model_time(attempt: Attempt, boundary: int):  # type: ignore[no-untyped-def]  # cftime has no stubs
+    return model_time(attempt.set.commons[boundary], attempt.set.stages[0].calendar)
+
+
+def _specs(
+    dataset: xr.Dataset, where: tuple[str, str], stash: str, directory: str
+) -> dict[str, RootSpec]:
+    tree, stage = where
+    specs = {}
+    for name in field_names(dataset):
+        array = dataset.variables[name].data
+        specs[name] = RootSpec(
+            tag=stash,
+            directory=directory,
+            array=f"{tree}.zarr/{stage}/{name}",
+            dtype=array.dtype.str,
+            shape=array.shape,
+            chunk_shape=tuple(max(lengths[0], 1) for lengths in array.chunks),
+        )
+    return specs
+
+
+async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
+    """Write a cut, commit it and post the fact.
+
+    A cancellation before the commit leaves an in-flight folder that the next
+    attempt takes its chunks from; one during the commit waits for its end.
+
+    Raises
+    ------
+    NotFiniteError
+        If a state has more NaN or infinities than when the attempt began.
+    BackendError, CorruptDataError, ConflictError
+        If it cannot be written or committed; the one before stays.
+    """
+    services, begin = attempt.services, attempt.services.clock()
+    segments = attempt.set.segments_at[command.boundary]
+    newest = await asyncio.to_thread(
+        services.checkpoints.newest, command.simulation, command.set
+    )
+    digest = params_digest(attempt.plan, command.set)
+    request = CheckpointRequest(
+        simulation=command.simulation,
+        set=command.set,
+        boundary=command.boundary,
+        model_time=_model_time(attempt, command.boundary),
+        attempt=command.attempt,
+        params_digest=digest,
+        states={s: d for (tree, s), d in cut.datasets.items() if tree == STATE},
+        exports={s: d for (tree, s), d in cut.datasets.items() if tree == EXPORTS},
+        segments=segments,
+        previous=newest,
+        full=command.full,
+    )
+    in_flight = await _to_its_end(services.checkpoints.begin, request)
+    try:
+        blocks = _blocks(cut.datasets)
+        written: list[Written] = await write_grouped(
+            services,
+            command.simulation,
+            str(in_flight.directory),
+            [(in_flight.jobs[b.tree, b.stage, b.variable, b.index], b) for b in blocks],
+            params_digest=digest,
+        )
+        _check_finite(attempt, written)
+        receipts = [receipt for w in written for receipt in w.receipts]
+        cpu_s = sum(w.cpu_s for w in written)
+        staged = await attempt.outputs.take(segments)
+        for (stage, segment), output in staged.items():
+            receipts += await asyncio.to_thread(
+                services.checkpoints.add_outputs,
+                in_flight,
+                stage,
+                segment,
+                output.output.directory,
+                output.receipts,
+            )
+            cpu_s += output.cpu_s
+        await services.may_commit()
+    except BaseException:
+        await _to_its_end(services.checkpoints.abandon, in_flight)
+        raise
+
+    def commit() -> None:
+        services.checkpoints.commit(in_flight, receipts)
+
+    fact = _fact(attempt, command, cut, receipts, cpu_s)
+    commit_s = await _to_its_end(_timed, commit)
+    services.post(msgspec.structs.replace(fact, seconds=services.clock() - begin))
+    logger.info(
+        "checkpoint simulation=%s set=%s boundary=%d attempt=%d seconds=%.3f "
+        "commit_s=%.3f bytes_written=%d bytes_linked=%d",
+        command.simulation,
+        command.set,
+        command.boundary,
+        command.attempt,
+        services.clock() - begin,
+        commit_s,
+        fact.bytes_written,
+        fact.bytes_linked,
+    )
+
+
+def _timed(work: Callable[[], None]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+async def _to_its_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run blocking work in a thread; a cancellation waits until it is over."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _fact(
+    attempt: Attempt,
+    command: BeginCheckpoint,
+    cut: Cut,
+    receipts: Sequence[ChunkReceipt],
+    cpu_s: float,
+) -> CheckpointCommitted:
+    services = attempt.services
+    cores = sum(
+        services.state.nodes[n].cores
+        for n in services.lease(command.simulation)
+        if n in services.state.nodes
+    )
+    fresh = [r for r in receipts if not r.linked]
+    old = [r for r in receipts if r.linked and not r.salvaged]
+    return CheckpointCommitted(
+        simulation=command.simulation,
+        set=command.set,
+        boundary=command.boundary,
+        attempt=command.attempt,
+        seconds=0.0,
+        cost_s=cut.stall_s + cpu_s / max(cores, 1),
+        bytes_state=sum(d.nbytes for d in cut.datasets.values()),
+        bytes_written=sum(r.length for r in fresh),
+        bytes_linked=sum(r.length for r in old),
+        bytes_salvaged=sum(r.length for r in receipts if r.salvaged),
+        independent=not old,
+    )
+
+
+def _check_finite(attempt: Attempt, written: list[Written]) -> None:
+    counts: dict[str, int] = {}
+    for w in written:
+        for array, bad in w.not_finite.items():
+            counts[array] = counts.get(array, 0) + bad
+    for array, bad in counts.items():
+        tree, stage, variable = array.split("/", 2)
+        before = attempt.not_finite.get(array, 0)
+        if tree != f"{STATE}.zarr" or not attempt.stages[stage].check_finite:
+            continue
+        if bad > before:
+            raise NotFiniteError(
+                f"stage {stage!r}, variable {variable!r}: {bad} values are NaN or "
+                f"infinite, {before} when the attempt began; look at the model, or "
+                f"pass check_finite=False"
+            )

@@ -1,0 +1,101 @@
+"""What the driver does beside the attempts: publish, delete, ask rules.
+
+Each chore is idempotent and tried until it works; a trouble is told once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from climorch.engine.rules import evaluate_rule
+from climorch.engine.services import Services
+from climorch.errors import BackendError, CorruptDataError
+from climorch.model import commands as c
+from climorch.model.events import CheckpointDeleted, Fact, ResultsPublished
+
+__all__ = ["Chores"]
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT_S = 60.0
+
+
+class Chores:
+    """Runs chores, each as a task of its own.
+
+    Parameters
+    ----------
+    services : Services
+        The world.
+    alarm : callable
+        Told of trouble, in words.
+    """
+
+    def __init__(self, services: Services, alarm: Callable[[str], None]) -> None:
+        self.services = services
+        self.alarm = alarm
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, command: c.Command) -> None:
+        """Begin a chore."""
+        task = asyncio.create_task(self._do(command))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Stop waiting for what does not work; finish what does."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=5.0)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    async def _do(self, command: c.Command) -> None:
+        wait_s = 1.0
+        told = False
+        while True:
+            try:
+                fact = await asyncio.to_thread(self._once, command)
+            except (BackendError, CorruptDataError, OSError) as error:
+                if not told:
+                    self.alarm(f"{command} does not work, trying again: {error}")
+                    told = True
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            except Exception as error:
+                logger.exception("chore=%s", command)
+                self.services.lost(error)
+                return
+            else:
+                self.services.post(fact)
+                return
+
+    def _once(self, command: c.Command) -> Fact:
+        services = self.services
+        match command:
+            case c.PublishResults():
+                checkpoint = services.checkpoints.load(
+                    command.simulation, command.set, command.boundary
+                )
+                services.results.publish(checkpoint)
+                return ResultsPublished(
+                    simulation=command.simulation,
+                    set=command.set,
+                    boundary=command.boundary,
+                )
+            case c.DeleteCheckpoint():
+                services.checkpoints.delete(
+                    command.simulation, command.set, command.boundary
+                )
+                return CheckpointDeleted(
+                    simulation=command.simulation,
+                    set=command.set,
+                    boundary=command.boundary,
+                )
+            case c.EvaluateRule():
+                return evaluate_rule(services.state, services.workflows, command)
+            case _:
+                raise TypeError(f"no chore: {command}")

@@ -1,0 +1,138 @@
+"""Diagnostics on their way: from the cluster to a staging folder.
+
+Written as soon as a segment is computed, so that they do not fill the nodes;
+part of the next checkpoint, so that they count only once that is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from climorch.engine.rooting import Block, blocks_of
+from climorch.engine.services import Services
+from climorch.engine.writing import write_grouped
+from climorch.errors import Fault, InvalidInputError
+from climorch.model.plan import StagePlan
+from climorch.model.workflow import Stage
+from climorch.storage.chunks import ChunkReceipt
+from climorch.storage.results import StagedOutput
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Outputs", "Staged"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """An output that is written but not committed."""
+
+    output: StagedOutput
+    receipts: tuple[ChunkReceipt, ...]
+    cpu_s: float
+
+
+class Outputs:
+    """Staged outputs of one attempt."""
+
+    def __init__(
+        self, services: Services, simulation: str, set_name: str, attempt: int
+    ) -> None:
+        self.services = services
+        self.simulation = simulation
+        self.set_name = set_name
+        self.attempt = attempt
+        self._writing: dict[tuple[str, int], asyncio.Task[Staged]] = {}
+        self._chunks: dict[str, int] = {}
+
+    def chunk(self, stage: Stage) -> int | None:
+        """Return the length of a stage's result chunks; None: not known yet."""
+        if stage.name not in self._chunks:
+            published = self.services.results.chunk_length(self.simulation, stage.name)
+            length = published or stage.output_chunk
+            if length is None:
+                return None
+            self._chunks[stage.name] = length
+        return self._chunks[stage.name]
+
+    def stage(self, stage: StagePlan, segment: int, output: xr.Dataset) -> None:
+        """Start writing the output of a segment.
+
+        Raises
+        ------
+        InvalidInputError
+            If segments to come could not be appended behind it.
+        """
+        times = output.sizes["time"]
+        chunk = self._chunks.setdefault(stage.name, times)
+        if times % chunk and segment < stage.segments - 1:
+            raise InvalidInputError(
+                "results grow by whole chunks",
+                faults=[
+                    Fault(
+                        place=f"stage {stage.name!r}, segment {segment}, output",
+                        problem=f"has {times} times, no multiple of the chunks of "
+                        f"{chunk}",
+                        remedy="declare stage(..., output_chunk=n) with an n that "
+                        "divides the times of every segment, 1 if need be",
+                    )
+                ],
+            )
+        self._writing[stage.name, segment] = asyncio.create_task(
+            self._write(stage, segment, output)
+        )
+
+    async def take(self, segments: dict[str, int]) -> dict[tuple[str, int], Staged]:
+        """Return the outputs of all segments before these counts, once written."""
+        due = {
+            (stage, segment): task
+            for (stage, segment), task in self._writing.items()
+            if segment < segments[stage]
+        }
+        staged = {where: await task for where, task in sorted(due.items())}
+        for where in due:
+            del self._writing[where]
+        return staged
+
+    async def drop(self) -> None:
+        """Stop writing; what is staged is swept with the attempt's folder."""
+        for task in self._writing.values():
+            task.cancel()
+        if self._writing:
+            await asyncio.wait(self._writing.values())
+        self._writing.clear()
+        await asyncio.to_thread(
+            self.services.results.drop, self.simulation, self.set_name, self.attempt
+        )
+
+    async def _write(
+        self, stage: StagePlan, segment: int, output: xr.Dataset
+    ) -> Staged:
+        staged = await asyncio.to_thread(
+            self.services.results.stage,
+            simulation=self.simulation,
+            set=self.set_name,
+            attempt=self.attempt,
+            stage=stage.name,
+            segment=segment,
+            output=output,
+        )
+        blocks: list[Block] = list(blocks_of("output", stage.name, output))
+        jobs = [staged.jobs[block.variable, block.index] for block in blocks]
+        written = await write_grouped(
+            self.services,
+            self.simulation,
+            str(staged.directory),
+            list(zip(jobs, blocks, strict=True)),
+            params_digest="",
+        )
+        return Staged(
+            output=staged,
+            receipts=tuple(r for w in written for r in w.receipts),
+            cpu_s=sum(w.cpu_s for w in written),
+        )

@@ -1,0 +1,67 @@
+"""After a restart: what the disk knows and the journal does not.
+
+A driver that died between the rename of a checkpoint and its journal row, or
+between a deletion and its row, left the two apart. The disk is right.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from climorch.core.state import CampaignState
+from climorch.model.events import CheckpointCommitted, CheckpointDeleted, Fact
+from climorch.storage.checkpoints import CheckpointStore
+
+__all__ = ["reconcile"]
+
+logger = logging.getLogger(__name__)
+
+
+def reconcile(state: CampaignState, checkpoints: CheckpointStore) -> list[Fact]:
+    """Fence older drivers and return facts about what they left.
+
+    Parameters
+    ----------
+    state : CampaignState
+        As replayed.
+    checkpoints : CheckpointStore
+        Of the new epoch.
+
+    Returns
+    -------
+    list of Fact
+        Commits and deletions whose outcome was not journaled.
+    """
+    for left in checkpoints.fence():
+        done = checkpoints.complete(left)
+        if done is not None:
+            logger.info("finished checkpoint of a dead driver path=%s", done.path)
+    facts: list[Fact] = []
+    for simulation, s in state.sets():
+        found = {
+            checkpoint.boundary: checkpoint
+            for checkpoint in checkpoints.list(simulation.name, s.name)
+            if checkpoint.boundary <= s.plan.last
+        }
+        for boundary in sorted(set(found) - set(s.commits)):
+            manifest = found[boundary].manifest
+            facts.append(
+                CheckpointCommitted(
+                    simulation=simulation.name,
+                    set=s.name,
+                    boundary=boundary,
+                    attempt=manifest.attempt,
+                    seconds=0.0,
+                    cost_s=s.cost_s or 0.0,
+                    bytes_written=sum(
+                        entry.length for entry in manifest.entries.values()
+                    ),
+                    independent=not any(e.linked for e in manifest.entries.values()),
+                )
+            )
+        facts += [
+            CheckpointDeleted(simulation=simulation.name, set=s.name, boundary=boundary)
+            for boundary, commit in sorted(s.commits.items())
+            if commit.good and boundary not in found
+        ]
+    return facts

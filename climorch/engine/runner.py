@@ -1,0 +1,251 @@
+"""Carries out the commands of one set, in order, and answers with facts.
+
+A serial command (start, checkpoint cut) finishes before any later one begins;
+segments run beside each other; an abandoned attempt is cancelled at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+
+from climorch.core.state import SetState
+from climorch.engine import checkpointing
+from climorch.engine.attempt import Attempt
+from climorch.engine.services import Services
+from climorch.engine.steps import cause_of
+from climorch.engine.worker import clear_stash
+from climorch.errors import ConflictError, CorruptDataError
+from climorch.model.commands import (
+    BeginCheckpoint,
+    StartAttempt,
+    StartSegment,
+)
+from climorch.model.events import (
+    Cause,
+    CheckpointFailed,
+    RestoreFailed,
+    SegmentFailed,
+    SegmentFinished,
+    SetRestored,
+)
+
+__all__ = ["SetRunner"]
+
+logger = logging.getLogger(__name__)
+tasks_logger = logging.getLogger(f"{__name__}.tasks")
+
+
+class SetRunner:
+    """Runs the attempts of one set, one at a time.
+
+    Parameters
+    ----------
+    services : Services
+        The world.
+    simulation : str
+        Whose set.
+    s : SetState
+        The set as the orchestrator knows it; only read.
+    """
+
+    def __init__(self, services: Services, simulation: str, s: SetState) -> None:
+        self.services = services
+        self.simulation = simulation
+        self.state = s
+        self.attempt: Attempt | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._serial: asyncio.Task[None] | None = None
+        # Held over attempts: two of them must not commit side by side.
+        self._writing = asyncio.Lock()
+
+    def start(self, command: StartAttempt) -> None:
+        """Bring the states to the lease."""
+        self.attempt = Attempt(self.services, self.simulation, self.state)
+        self._spawn(self._start(self.attempt, command), serial=True)
+
+    def segment(self, command: StartSegment) -> None:
+        """Compute a segment."""
+        if self.attempt is not None:
+            self._spawn(self._segment(self.attempt, command))
+
+    def checkpoint(self, command: BeginCheckpoint) -> None:
+        """Cut here and write behind."""
+        if self.attempt is not None:
+            self._spawn(self._cut(self.attempt, command), serial=True)
+
+    def abandon(self) -> None:
+        """Cancel everything of the attempt and let go of its states."""
+        attempt, self.attempt = self.attempt, None
+        tasks, self._tasks, self._serial = self._tasks, set(), None
+        for task in tasks:
+            task.cancel()
+        if attempt is not None:
+            ended = asyncio.create_task(self._end(attempt, tasks))
+            self._tasks.add(ended)
+            ended.add_done_callback(self._tasks.discard)
+
+    async def closed(self) -> None:
+        """Wait until nothing of this set runs any more."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    async def _end(self, attempt: Attempt, tasks: set[asyncio.Task[None]]) -> None:
+        if tasks:
+            await asyncio.wait(tasks)
+        await attempt.release()
+        with contextlib.suppress(Exception):
+            # Nodes that are gone have no stash to clear.
+            await self.services.client.run(clear_stash, attempt.tag, on_error="ignore")
+
+    def _spawn(
+        self, work: Coroutine[None, None, None], *, serial: bool = False
+    ) -> None:
+        before = self._serial
+        task = asyncio.create_task(self._after(before, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if serial:
+            self._serial = task
+
+    @staticmethod
+    async def _after(
+        before: asyncio.Task[None] | None, work: Coroutine[None, None, None]
+    ) -> None:
+        try:
+            if before is not None:
+                await asyncio.wait([before])
+        except BaseException:
+            work.close()
+            raise
+        await work
+
+    async def _start(self, attempt: Attempt, command: StartAttempt) -> None:
+        services, boundary = self.services, command.boundary
+
+        async def bring() -> None:
+            if boundary == 0:
+                rung = "init"
+                bytes_read = await attempt.begin()
+            else:
+                rung = "checkpoint"
+                checkpoint = await asyncio.to_thread(
+                    services.checkpoints.load, self.simulation, command.set, boundary
+                )
+                bytes_read = await attempt.restore(checkpoint, boundary)
+            attempt.not_finite = await checkpointing.count_now(attempt)
+            services.post(
+                SetRestored(
+                    simulation=self.simulation,
+                    set=command.set,
+                    attempt=command.attempt,
+                    boundary=boundary,
+                    rung=rung,
+                    bytes_read=bytes_read,
+                )
+            )
+
+        def failed(error: BaseException) -> RestoreFailed:
+            damaged = isinstance(error, CorruptDataError) and boundary > 0
+            if damaged:
+                services.checkpoints.set_aside(self.simulation, command.set, boundary)
+            return RestoreFailed(
+                simulation=self.simulation,
+                set=command.set,
+                attempt=command.attempt,
+                boundary=boundary,
+                cause=cause_of(error),
+                message=_told(error),
+                damaged=damaged,
+            )
+
+        await self._guarded(bring, failed)
+
+    async def _segment(self, attempt: Attempt, command: StartSegment) -> None:
+        services = self.services
+        stage = attempt.set.stage(command.stage)
+        begin = services.clock()
+
+        async def compute() -> None:
+            metrics = await attempt.advance(stage, command.segment)
+            seconds = services.clock() - begin
+            tasks_logger.info(
+                "segment simulation=%s stage=%s segment=%d attempt=%d seconds=%.3f",
+                self.simulation,
+                command.stage,
+                command.segment,
+                command.attempt,
+                seconds,
+            )
+            services.post(
+                SegmentFinished(
+                    simulation=self.simulation,
+                    stage=command.stage,
+                    segment=command.segment,
+                    attempt=command.attempt,
+                    seconds=seconds,
+                    nodes=len(services.lease(self.simulation)),
+                    metrics=metrics,
+                )
+            )
+
+        def failed(error: BaseException) -> SegmentFailed:
+            return SegmentFailed(
+                simulation=self.simulation,
+                stage=command.stage,
+                segment=command.segment,
+                attempt=command.attempt,
+                cause=cause_of(error),
+                message=_told(error),
+            )
+
+        await self._guarded(compute, failed)
+
+    async def _cut(self, attempt: Attempt, command: BeginCheckpoint) -> None:
+        def failed(error: BaseException) -> CheckpointFailed:
+            cause = cause_of(error)
+            return CheckpointFailed(
+                simulation=self.simulation,
+                set=command.set,
+                boundary=command.boundary,
+                attempt=command.attempt,
+                cause=Cause.STORAGE if cause is Cause.CORRUPT else cause,
+                message=_told(error),
+            )
+
+        async def write(cut: checkpointing.Cut) -> None:
+            async with self._writing:
+                await checkpointing.write(attempt, command, cut)
+
+        async def cut() -> None:
+            made = await checkpointing.reroot(attempt, command.boundary)
+            self._spawn(self._guarded(lambda: write(made), failed))
+
+        await self._guarded(cut, failed)
+
+    async def _guarded(
+        self,
+        work: Callable[[], Awaitable[None]],
+        failed: Callable[
+            [BaseException], RestoreFailed | SegmentFailed | CheckpointFailed
+        ],
+    ) -> None:
+        """Do a piece of work; whatever it raises becomes a fact."""
+        try:
+            await work()
+        except asyncio.CancelledError:
+            raise
+        except ConflictError as error:
+            # A newer driver took over: this one must not do anything any more.
+            self.services.lost(error)
+        except Exception as error:
+            fact = failed(error)
+            logger.warning("%s", fact)
+            logger.debug("what failed", exc_info=error)
+            self.services.post(fact)
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

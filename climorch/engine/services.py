@@ -1,0 +1,65 @@
+"""What an attempt needs of its driver, in one value."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from climorch.core.state import CampaignState
+from climorch.model.events import Fact
+from climorch.model.workflow import Workflow
+from climorch.storage.checkpoints import CheckpointStore
+from climorch.storage.results import ResultStore
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Services"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Handles on the world.
+
+    Attributes
+    ----------
+    client : distributed.Client
+        Asynchronous, on the driver's loop.
+    checkpoints, results
+        The stores of this campaign and epoch.
+    epoch : int
+        Of this driver.
+    state : CampaignState
+        The orchestrator's; only read.
+    workflows : mapping of str to Workflow
+        Where functions bind, by workflow name.
+    post : callable
+        Takes a fact to the orchestrator.
+    lost : callable
+        Told when a newer driver has taken over.
+    may_commit : callable
+        Returns once the journal can be appended to: nothing irrevocable is
+        done before.
+    nodes : dict of str to str
+        Address of a worker to the name of its node.
+    clock : callable
+        Monotonic seconds.
+    """
+
+    client: Client
+    checkpoints: CheckpointStore
+    results: ResultStore
+    epoch: int
+    state: CampaignState
+    workflows: Mapping[str, Workflow]
+    post: Callable[[Fact], None]
+    lost: Callable[[BaseException], None]
+    may_commit: Callable[[], Awaitable[None]]
+    nodes: dict[str, str] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+
+    def lease(self, simulation: str) -> tuple[str, ...]:
+        """Nodes that a simulation holds now."""
+        return self.state.simulations[simulation].lease

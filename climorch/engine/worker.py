@@ -1,0 +1,224 @@
+"""What lives on each node: the stash, the I/O thread, and tasks that use them.
+
+The stash keeps the blocks of a checkpoint's states until the roots built on
+them have taken them over, so that re-rooting moves and copies nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from distributed import Worker, WorkerPlugin, get_worker
+
+from climorch.engine.tags import IO
+from climorch.storage.chunks import ChunkJob, ChunkReceipt, read_chunk, write_chunks
+from climorch.storage.manifest import Manifest, read_manifest
+
+__all__ = [
+    "NAME",
+    "NodePlugin",
+    "RootSpec",
+    "StateNotDurableError",
+    "Written",
+    "array_of",
+    "clear_stash",
+    "count_not_finite",
+    "freeze",
+    "load_root",
+    "stash_blocks",
+    "write_blocks",
+]
+
+NAME = "climorch-node"
+
+
+class StateNotDurableError(Exception):
+    """A block was lost before the checkpoint that holds it was committed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootSpec:
+    """Where a root finds its blocks.
+
+    Attributes
+    ----------
+    tag : str
+        Name of the stash entry: attempt and boundary.
+    directory : str
+        Final name of the checkpoint.
+    array : str
+        Path of the Zarr array within it.
+    dtype : str
+        NumPy type of the blocks.
+    shape, chunk_shape : tuple of int
+        Of the whole array and of its chunks.
+    """
+
+    tag: str
+    directory: str
+    array: str
+    dtype: str
+    shape: tuple[int, ...]
+    chunk_shape: tuple[int, ...]
+
+    def key(self, index: Sequence[int]) -> str:
+        """Return the path of a chunk within the checkpoint."""
+        return "/".join([self.array, "c", *map(str, index)])
+
+    def block_shape(self, index: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of a block; the last ones may be smaller."""
+        return tuple(
+            min(chunk, size - i * chunk)
+            for i, chunk, size in zip(index, self.chunk_shape, self.shape, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What one write task did.
+
+    Attributes
+    ----------
+    receipts : tuple of ChunkReceipt
+        One for each block.
+    not_finite : dict of str to int
+        Array to the number of its values that are NaN or infinite.
+    cpu_s : float
+        CPU seconds of the writing thread.
+    """
+
+    receipts: tuple[ChunkReceipt, ...]
+    not_finite: dict[str, int]
+    cpu_s: float
+
+
+class NodePlugin(WorkerPlugin):
+    """Adds the stash and the I/O thread to a worker."""
+
+    name = NAME
+
+    def __init__(self) -> None:
+        self.stash: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
+
+    def setup(self, worker: Worker) -> None:
+        """Give the worker its own thread for I/O."""
+        self.stash = {}
+        worker.executors[IO] = ThreadPoolExecutor(1, thread_name_prefix="climorch-io")
+
+    def teardown(self, worker: Worker) -> None:
+        """Let go of everything."""
+        self.stash.clear()
+        executor = worker.executors.pop(IO, None)
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def freeze(block: Any) -> Any:
+    """Return a view of a block that nobody can write into."""
+    if not isinstance(block, np.ndarray):
+        block = np.asarray(block)
+    view = block.view()
+    view.flags.writeable = False
+    return view
+
+
+def _plugin() -> NodePlugin:
+    plugin = get_worker().plugins[NAME]
+    if not isinstance(plugin, NodePlugin):
+        raise TypeError(f"plugin {NAME} is a {type(plugin).__name__}")
+    return plugin
+
+
+def stash_blocks(tag: str, keys: Sequence[str], blocks: Sequence[Any]) -> int:
+    """Keep blocks for the roots that will ask for them; return how many."""
+    kept = _plugin().stash.setdefault(tag, {})
+    for key, block in zip(keys, blocks, strict=True):
+        kept[key] = freeze(block)
+    return len(keys)
+
+
+def load_root(spec: RootSpec, index: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Return a block from the stash, else from the committed checkpoint.
+
+    Raises
+    ------
+    StateNotDurableError
+        If it is in neither: its holder died before the commit.
+    CorruptDataError
+        If the checkpoint's chunk is not what was written.
+    """
+    key = spec.key(index)
+    kept = _plugin().stash.get(spec.tag)
+    if kept is not None:
+        block = kept.pop(key, None)
+        if block is not None:
+            return block
+    try:
+        manifest = _manifest(spec.directory)
+    except FileNotFoundError:
+        raise StateNotDurableError(
+            f"block {key} of {spec.directory} was lost before its checkpoint was "
+            f"committed; the attempt starts anew from the checkpoint before"
+        ) from None
+    return read_chunk(
+        Path(spec.directory) / key,
+        manifest.entries[key],
+        spec.dtype,
+        spec.chunk_shape,
+        spec.block_shape(index),
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _manifest(directory: str) -> Manifest:
+    # A committed checkpoint never changes under its name.
+    return read_manifest(Path(directory))
+
+
+def array_of(key: str) -> str:
+    """Return the path of the array that a chunk belongs to."""
+    return key.removesuffix("/c") if key.endswith("/c") else key.rsplit("/c/", 1)[0]
+
+
+def count_not_finite(keys: Sequence[str], blocks: Sequence[Any]) -> dict[str, int]:
+    """Return per array how many values are NaN or infinite."""
+    counts: dict[str, int] = {}
+    for key, block in zip(keys, blocks, strict=True):
+        if np.asarray(block).dtype.kind in "fc":
+            bad = int(np.size(block) - np.count_nonzero(np.isfinite(block)))
+            counts[array_of(key)] = counts.get(array_of(key), 0) + bad
+    return counts
+
+
+def write_blocks(
+    directory: str,
+    writer: str,
+    params_digest: str,
+    jobs: Sequence[ChunkJob],
+    blocks: Sequence[Any],
+) -> Written:
+    """Write blocks into an in-flight checkpoint; runs on the I/O thread."""
+    begin = time.thread_time()
+    receipts = write_chunks(
+        directory, jobs, blocks, writer=writer, params_digest=params_digest
+    )
+    return Written(
+        receipts=tuple(receipts),
+        not_finite=count_not_finite([job.key for job in jobs], blocks),
+        cpu_s=time.thread_time() - begin,
+    )
+
+
+def clear_stash(tag: str, dask_worker: Worker) -> None:
+    """Let go of what was stashed under a tag; runs on the worker's loop."""
+    plugin = dask_worker.plugins.get(NAME)
+    if isinstance(plugin, NodePlugin):
+        for kept in [name for name in plugin.stash if name.startswith(tag)]:
+            plugin.stash.pop(kept)

@@ -1,0 +1,233 @@
+"""The contract of steps and inits, enforced at every call.
+
+A call gets shallow copies under a scheduler that refuses to compute, and what
+it returns is checked before anybody else sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import dask
+import numpy as np
+import xarray as xr
+
+from climorch.errors import Fault, InvalidInputError
+from climorch.intake.fields import chunked, structure_faults
+from climorch.model.advance import Advance, Segment
+from climorch.model.workflow import Stage
+
+__all__ = ["call_init", "call_step", "in_memory_faults"]
+
+
+def call_step(
+    stage: Stage,
+    state: xr.Dataset,
+    inputs: Mapping[str, xr.Dataset],
+    segment: Segment,
+) -> Advance:
+    """Let a step build its graph.
+
+    Parameters
+    ----------
+    stage : Stage
+        Whose step.
+    state : xarray.Dataset
+        Lazy, in the chunks of the stage.
+    inputs : mapping of str to xarray.Dataset
+        Exports of the stages that it reads; final states of those it follows.
+    segment : Segment
+        What to advance.
+
+    Returns
+    -------
+    Advance
+        Its state in the chunks of the stage.
+
+    Raises
+    ------
+    InvalidInputError
+        If the step breaks the contract; names every breach.
+    Exception
+        Whatever the step itself raises.
+    """
+    place = f"stage {stage.name!r}, step"
+    given = {"state": state.copy(), **{n: d.copy() for n, d in inputs.items()}}
+    with dask.config.set(scheduler=_refuse):
+        returned = stage.step(
+            given["state"], {name: given[name] for name in inputs}, segment
+        )
+    faults = [
+        *_mutations(place, {"state": state, **inputs}, given),
+        *_type_faults(place, returned),
+    ]
+    if not faults:
+        advance = _advance(returned, stage)
+        faults += structure_faults(state, advance.state, place=place)
+        faults += _output_faults(place, advance.output)
+    _raise(f"step of stage {stage.name!r} breaks the contract", faults)
+    return advance
+
+
+def call_init(
+    stage: Stage, inputs: Mapping[str, xr.Dataset], segment: Segment
+) -> Advance:
+    """Let an init build the first state; see `call_step`."""
+    place = f"stage {stage.name!r}, init"
+    if stage.init is None:
+        returned: Any = inputs.get(stage.name)
+    elif isinstance(stage.init, xr.Dataset):
+        returned = stage.init
+    else:
+        given = {name: dataset.copy() for name, dataset in inputs.items()}
+        with dask.config.set(scheduler=_refuse):
+            returned = stage.init(segment, dict(given))
+        _raise(
+            f"init of stage {stage.name!r} breaks the contract",
+            [*_mutations(place, inputs, given)],
+        )
+    faults = [*_type_faults(place, returned)]
+    if not faults:
+        advance = _advance(returned, stage)
+        faults += _name_faults(place, advance.state)
+        if stage.check_finite:
+            raw = returned.state if isinstance(returned, Advance) else returned
+            faults += in_memory_faults(place, raw)
+    _raise(f"init of stage {stage.name!r} breaks the contract", faults)
+    return advance
+
+
+def in_memory_faults(place: str, state: xr.Dataset) -> Iterator[Fault]:
+    """Find floating variables that are NaN throughout, as far as in memory.
+
+    Parameters
+    ----------
+    place : str
+        Where.
+    state : xarray.Dataset
+        Lazy variables are left to the first checkpoint.
+
+    Yields
+    ------
+    Fault
+        One for each variable.
+    """
+    for name, variable in state.data_vars.items():
+        lazy = variable.chunks is not None
+        if lazy or variable.dtype.kind not in "fc" or not variable.size:
+            continue
+        if bool(np.isnan(variable.to_numpy()).all()):
+            yield Fault(
+                place=f"{place}, variable {name!r}",
+                problem="is NaN everywhere",
+                remedy="fill it, leave it out, or pass check_finite=False",
+            )
+
+
+def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
+    raise InvalidInputError(
+        "a step or init computed while it should only build a graph",
+        faults=[
+            Fault(
+                place="step or init",
+                problem="it called compute, load, values, float or the like on a "
+                "lazy field",
+                remedy="keep it lazy: xr.apply_ufunc(..., dask='parallelized') or "
+                "map_blocks runs NumPy code on each chunk",
+            )
+        ],
+    )
+
+
+def _advance(returned: xr.Dataset | Advance, stage: Stage) -> Advance:
+    if isinstance(returned, xr.Dataset):
+        return Advance(state=chunked(returned, stage.chunks))
+    return Advance(
+        state=chunked(returned.state, stage.chunks),
+        exports=returned.exports,
+        output=returned.output,
+        metrics=returned.metrics,
+    )
+
+
+def _type_faults(place: str, returned: object) -> Iterator[Fault]:
+    parts: list[tuple[str, object]] = [("return value", returned)]
+    if isinstance(returned, Advance):
+        parts = [("Advance.state", returned.state)]
+        parts += [
+            (name, value)
+            for name, value in (
+                ("Advance.exports", returned.exports),
+                ("Advance.output", returned.output),
+            )
+            if value is not None
+        ]
+        metrics: object = returned.metrics
+        if not isinstance(metrics, Mapping | None):
+            yield Fault(
+                place=f"{place}, Advance.metrics",
+                problem=f"got {type(metrics).__name__}",
+                remedy="return a mapping of names to scalars",
+            )
+    for name, value in parts:
+        if not isinstance(value, xr.Dataset):
+            yield Fault(
+                place=f"{place}, {name}",
+                problem=f"got {type(value).__name__}, expected xarray.Dataset",
+                remedy="return a Dataset, or a climorch.Advance of Datasets",
+            )
+
+
+def _mutations(
+    place: str, before: Mapping[str, xr.Dataset], after: Mapping[str, xr.Dataset]
+) -> Iterator[Fault]:
+    for what, dataset in before.items():
+        variables = dataset.variables
+        now = after[what].variables
+        changed = sorted(
+            str(name)
+            for name in set(variables) | set(now)
+            if name not in variables
+            or name not in now
+            or variables[name]._data is not now[name]._data
+        )
+        if changed:
+            yield Fault(
+                place=f"{place}, argument {what!r}",
+                problem=f"it changed {', '.join(changed)} of what it was given",
+                remedy="work on a copy: state.copy() or state.assign(...)",
+            )
+
+
+def _name_faults(place: str, state: xr.Dataset) -> Iterator[Fault]:
+    for name in state.variables:
+        if not isinstance(name, str) or not name or set(name) & set("/\\\0"):
+            yield Fault(
+                place=f"{place}, variable {name!r}",
+                problem="its name cannot be a folder",
+                remedy="use a string without '/', '\\' and NUL",
+            )
+
+
+def _output_faults(place: str, output: xr.Dataset | None) -> Iterator[Fault]:
+    if output is None:
+        return
+    if "time" not in output.dims or "time" not in output.coords:
+        yield Fault(
+            place=f"{place}, Advance.output",
+            problem="has no dimension coordinate 'time'",
+            remedy="give the output a 'time' axis of cftime dates in model time",
+        )
+    elif not output.sizes["time"]:
+        yield Fault(
+            place=f"{place}, Advance.output",
+            problem="has no time step",
+            remedy="return output=None in segments without diagnostics",
+        )
+    yield from _name_faults(place, output)
+
+
+def _raise(message: str, faults: list[Fault]) -> None:
+    if faults:
+        raise InvalidInputError(message, faults=faults)

@@ -1,0 +1,129 @@
+"""What a state is made of: chunked fields, small host variables, structure.
+
+*Field* here: a numeric variable that Dask holds in chunks. Everything else
+(strings, dates, scalars in memory, coordinates) stays with the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from climorch.errors import Fault
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["chunked", "field_names", "is_field", "lazy_others", "structure_faults"]
+
+NUMERIC = "biufc"
+
+
+def is_field(variable: xr.DataArray | xr.Variable) -> bool:
+    """Whether a variable is numeric and held by Dask."""
+    return variable.chunks is not None and variable.dtype.kind in NUMERIC
+
+
+def field_names(dataset: xr.Dataset) -> list[str]:
+    """Names of the fields of a dataset, in its order."""
+    return [
+        str(name) for name, variable in dataset.variables.items() if is_field(variable)
+    ]
+
+
+def lazy_others(dataset: xr.Dataset) -> list[str]:
+    """Names of the variables that Dask holds and that are no fields."""
+    return [
+        str(name)
+        for name, variable in dataset.variables.items()
+        if variable.chunks is not None and not is_field(variable)
+    ]
+
+
+def chunked(dataset: xr.Dataset, chunks: Mapping[str, int]) -> xr.Dataset:
+    """Give every field the chunks of its stage.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        In memory or lazy.
+    chunks : mapping of str to int
+        Chunk length per dimension; a dimension that is not named is whole.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same values; numeric data variables with dimensions are lazy.
+    """
+    changed = {}
+    for name, variable in dataset.variables.items():
+        numeric = variable.dtype.kind in NUMERIC and variable.ndim > 0
+        if variable.chunks is None and (name in dataset.coords or not numeric):
+            continue
+        # A length beyond the dimension would be kept as it is by Dask and
+        # make equal chunks look different.
+        wanted = {
+            str(dim): min(chunks.get(str(dim), size) or size, size)
+            for dim, size in variable.sizes.items()
+        }
+        now = variable.chunks
+        if now is None or any(
+            length != _regular(size, wanted[str(dim)])
+            for (dim, size), length in zip(variable.sizes.items(), now, strict=True)
+        ):
+            changed[name] = (variable.dims, variable.chunk(wanted).data, variable.attrs)
+    return dataset.assign(changed) if changed else dataset
+
+
+def _regular(size: int, length: int) -> tuple[int, ...]:
+    if size == 0:
+        return (0,)
+    whole, rest = divmod(size, length)
+    return (length,) * whole + ((rest,) if rest else ())
+
+
+def structure_faults(
+    before: xr.Dataset, after: xr.Dataset, *, place: str
+) -> Iterator[Fault]:
+    """Say how the structure of a state changed from one segment to the next.
+
+    Parameters
+    ----------
+    before, after : xarray.Dataset
+        States; compared are variables, dimensions, shapes, types and the
+        values of dimension coordinates.
+    place : str
+        Where.
+
+    Yields
+    ------
+    Fault
+        One for each difference.
+    """
+    remedy = "return the state with the structure that it came with"
+    for name in sorted(map(str, set(before.variables) ^ set(after.variables))):
+        lost = name in before.variables
+        problem = "is missing" if lost else "was not there before"
+        yield Fault(place=f"{place}, variable {name!r}", problem=problem, remedy=remedy)
+    for name, old in before.variables.items():
+        new = after.variables.get(name)
+        if new is None:
+            continue
+        for what, got, expected in (
+            ("dims", new.dims, old.dims),
+            ("shape", new.shape, old.shape),
+            ("dtype", new.dtype, old.dtype),
+        ):
+            if got != expected:
+                yield Fault(
+                    place=f"{place}, variable {name!r}",
+                    problem=f"{what} {got}, expected {expected}",
+                    remedy=remedy,
+                )
+        is_index = name in before.indexes and name in after.indexes
+        if is_index and not before.indexes[name].equals(after.indexes[name]):
+            yield Fault(
+                place=f"{place}, coordinate {name!r}",
+                problem="its values changed",
+                remedy=remedy,
+            )

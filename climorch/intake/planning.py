@@ -1,0 +1,169 @@
+"""From a declaration without faults to the plan that is journaled."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import xarray as xr
+import xxhash
+
+from climorch.errors import Fault, InvalidInputError
+from climorch.intake.calendar import boundaries
+from climorch.model.plan import Provenance, RulePlan, SimulationPlan, StagePlan
+from climorch.model.scenario import Scenario
+from climorch.model.workflow import Workflow
+
+__all__ = ["change_faults", "make_plan", "params_digest", "provenance", "segment_seed"]
+
+
+def make_plan(workflow: Workflow, scenario: Scenario) -> SimulationPlan:
+    """Return the plan of a workflow for a scenario; it must have no faults."""
+    return SimulationPlan(
+        workflow=workflow.name,
+        stages=tuple(
+            StagePlan(
+                name=stage.name,
+                calendar=stage.span.calendar,
+                boundaries=boundaries(stage.span),
+                reads=dict(stage.reads),
+                after=stage.after,
+                chunks=dict(stage.chunks),
+                resources=stage.resources,
+                initial=stage.init is not None,
+            )
+            for stage in workflow.stages
+        ),
+        rules=tuple(RulePlan(name=name, when=when) for name, when, _ in workflow.rules),
+        params=scenario.params,
+    )
+
+
+def provenance(workflow: Workflow) -> dict[str, Provenance]:
+    """Return where each function of a workflow comes from.
+
+    Returns
+    -------
+    dict of str to Provenance
+        Keys ``stage.step``, ``stage.init`` and ``rule``.
+    """
+    functions: dict[str, Any] = {}
+    for stage in workflow.stages:
+        functions[f"{stage.name}.step"] = stage.step
+        if callable(stage.init):
+            functions[f"{stage.name}.init"] = stage.init
+    functions |= {name: then for name, _, then in workflow.rules}
+    return {name: _whence(function) for name, function in functions.items()}
+
+
+def _whence(function: Any) -> Provenance:
+    if isinstance(function, xr.Dataset):
+        return Provenance(qualname="xarray.Dataset")
+    while hasattr(function, "func"):
+        function = function.func
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        digest = ""
+    else:
+        digest = xxhash.xxh3_128_hexdigest(source.encode())
+    return Provenance(qualname=f"{function.__module__}.{name}", source_digest=digest)
+
+
+def params_digest(plan: SimulationPlan, set_name: str) -> str:
+    """Return a hash of all that determines a set's states but the functions.
+
+    Parameters
+    ----------
+    plan : SimulationPlan
+        Of the simulation.
+    set_name : str
+        Set within it.
+
+    Returns
+    -------
+    str
+        xxh3_128, hex. Partial results of one digest fit another attempt.
+    """
+    stages = next(s for s in plan.sets if s.name == set_name).stages
+    text = repr(
+        (
+            plan.workflow,
+            sorted(plan.params.items()),
+            [
+                (s.name, s.calendar, s.boundaries[0], sorted(s.chunks.items()))
+                for s in stages
+            ],
+        )
+    )
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def segment_seed(simulation: str, stage: str, index: int) -> int:
+    """Return the seed of a segment, in [0, 2**63), the same on every attempt."""
+    text = f"{simulation}\0{stage}\0{index}"
+    return xxhash.xxh3_64_intdigest(text.encode()) >> 1
+
+
+def change_faults(
+    old: SimulationPlan, new: SimulationPlan, committed: Mapping[str, int]
+) -> Iterator[Fault]:
+    """Say why a simulation that exists cannot become what was submitted again.
+
+    Parameters
+    ----------
+    old, new : SimulationPlan
+        As journaled, and as submitted now.
+    committed : mapping of str to int
+        Segments committed per stage.
+
+    Yields
+    ------
+    Fault
+        One for each difference that would change results: params, stages,
+        couplings, chunks, calendar, start or segments. Resources and ends
+        that lie beyond what is committed may change.
+    """
+    remedy = "submit it under another name, or undo the change"
+    for what, before, after in (
+        ("workflow", old.workflow, new.workflow),
+        ("params", old.params, new.params),
+        ("rules", old.rules, new.rules),
+        ("stages", [s.name for s in old.stages], [s.name for s in new.stages]),
+    ):
+        if before != after:
+            yield Fault(
+                place=what, problem=f"was {before!r}, is {after!r}", remedy=remedy
+            )
+            return
+    for was, now in zip(old.stages, new.stages, strict=True):
+        for what in ("calendar", "reads", "after", "chunks", "initial"):
+            before, after = getattr(was, what), getattr(now, what)
+            if before != after:
+                yield Fault(
+                    place=f"stage {now.name!r}, {what}",
+                    problem=f"was {before!r}, is {after!r}",
+                    remedy=remedy,
+                )
+        common = min(len(was.boundaries), len(now.boundaries))
+        if was.boundaries[:common] != now.boundaries[:common]:
+            yield Fault(
+                place=f"stage {now.name!r}, span",
+                problem="its start or its segments changed",
+                remedy=remedy,
+            )
+        elif now.segments < committed.get(now.name, 0):
+            yield Fault(
+                place=f"stage {now.name!r}, span",
+                problem=f"{committed[now.name]} segments are committed, its new end "
+                f"leaves {now.segments}",
+                remedy=remedy,
+            )
+
+
+def require_no(faults: list[Fault], message: str) -> None:
+    """Raise all faults as one error, if there are any."""
+    if faults:
+        raise InvalidInputError(message, faults=faults)

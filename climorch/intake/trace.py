@@ -1,0 +1,159 @@
+"""A trial of a workflow without computing: what shows before anything starts.
+
+Calls every init and the first step of every stage on lazy fields, in the order
+of the work graph, and looks at what they return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import cloudpickle
+import xarray as xr
+
+from climorch.core.frontier import needed_exports
+from climorch.errors import Fault, InvalidInputError
+from climorch.intake.calendar import model_time
+from climorch.intake.contract import call_init, call_step
+from climorch.intake.planning import make_plan, segment_seed
+from climorch.model.advance import Advance, Segment
+from climorch.model.plan import Coupling, SetPlan, SimulationPlan, StagePlan
+from climorch.model.scenario import Scenario
+from climorch.model.workflow import Stage, Workflow
+
+__all__ = ["make_segment", "merge_exports", "trace_faults"]
+
+
+def make_segment(
+    simulation: str, plan: SimulationPlan, stage: StagePlan, index: int
+) -> Segment:
+    """Return what a step is told about a segment."""
+    start, end = stage.boundaries[index : index + 2]
+    return Segment(
+        start=model_time(start, stage.calendar),
+        end=model_time(end, stage.calendar),
+        index=index,
+        params=plan.params,
+        seed=segment_seed(simulation, stage.name, index),
+    )
+
+
+def merge_exports(exports: list[xr.Dataset]) -> xr.Dataset:
+    """Return one export as it is, several along a new dimension ``segment``."""
+    if len(exports) == 1:
+        return exports[0]
+    return xr.concat(
+        exports,
+        dim="segment",
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="override",
+    )
+
+
+def trace_faults(workflow: Workflow, scenario: Scenario) -> list[Fault]:
+    """Return what a trial of the first segments shows.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        Without static faults.
+    scenario : Scenario
+        Whose params the functions are given.
+
+    Returns
+    -------
+    list of Fault
+        Templates are tried with the last states of this workflow.
+    """
+    faults: list[Fault] = []
+    finals = _trace(workflow, scenario, {}, faults)
+    if not faults:
+        for template in workflow.templates:
+            _trace(template, scenario, finals, faults)
+    return faults
+
+
+def _trace(
+    workflow: Workflow,
+    scenario: Scenario,
+    parent: Mapping[str, xr.Dataset],
+    faults: list[Fault],
+) -> dict[str, xr.Dataset]:
+    plan = make_plan(workflow, scenario)
+    stages = {stage.name: stage for stage in workflow.stages}
+    finals: dict[str, xr.Dataset] = {}
+    for phase in plan.phases:
+        for s in phase:
+            faults += _trace_set(workflow, scenario, plan, s, stages, parent, finals)
+        if faults:
+            break
+    return finals
+
+
+def _trace_set(
+    workflow: Workflow,
+    scenario: Scenario,
+    plan: SimulationPlan,
+    s: SetPlan,
+    stages: Mapping[str, Stage],
+    parent: Mapping[str, xr.Dataset],
+    finals: dict[str, xr.Dataset],
+) -> Iterator[Fault]:
+    first: dict[str, Advance] = {}
+    for stage in s.stages:
+        segment = make_segment(scenario.name, plan, stage, 0)
+        given = {**parent, **{name: finals[name] for name in stage.after}}
+        try:
+            first[stage.name] = call_init(stages[stage.name], given, segment)
+        except Exception as error:
+            yield from _told(error, f"workflow {workflow.name!r}, {stage.name!r}, init")
+    if len(first) < len(s.stages):
+        return
+    exports = {
+        name: [advance.exports if advance.exports is not None else advance.state]
+        for name, advance in first.items()
+    }
+    waiting = list(s.stages)
+    done: dict[str, Advance] = {}
+    while waiting:
+        stage = next(
+            w
+            for w in waiting
+            if all(
+                c is Coupling.PREVIOUS or other in done for other, c in w.reads.items()
+            )
+        )
+        waiting.remove(stage)
+        segment = make_segment(scenario.name, plan, stage, 0)
+        given = {name: finals[name] for name in stage.after}
+        for other in stage.reads:
+            needed = needed_exports(s, stage, 0, other)
+            # Later segments look like the first.
+            given[other] = merge_exports(
+                [exports[other][0 if k < 0 else -1] for k in needed]
+            )
+        try:
+            advance = call_step(
+                stages[stage.name], first[stage.name].state, given, segment
+            )
+            cloudpickle.dumps(dict(advance.state.__dask_graph__() or {}))
+        except Exception as error:
+            yield from _told(error, f"workflow {workflow.name!r}, {stage.name!r}, step")
+            return
+        done[stage.name] = advance
+        export = advance.exports if advance.exports is not None else advance.state
+        exports[stage.name].append(export)
+        finals[stage.name] = advance.state
+
+
+def _told(error: Exception, place: str) -> Iterator[Fault]:
+    if isinstance(error, InvalidInputError) and error.faults:
+        yield from error.faults
+    else:
+        yield Fault(
+            place=place,
+            problem=f"raised {type(error).__name__}: {error}",
+            remedy="run it on a small lazy Dataset to see where",
+        )

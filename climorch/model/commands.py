@@ -1,0 +1,231 @@
+"""Commands and decisions: what the core wants done, journaled before it is done.
+
+A command is executed by the engine or the twin and answered with facts. A
+decision needs nobody: it is journaled because replay never decides again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from climorch.model.events import Cause, Fact
+
+__all__ = [
+    "AbandonAttempt",
+    "BeginCheckpoint",
+    "CheckpointPlanned",
+    "Command",
+    "Decision",
+    "DeleteCheckpoint",
+    "EvaluateRule",
+    "PublishResults",
+    "Record",
+    "RolledBack",
+    "SegmentCommitted",
+    "SetLease",
+    "ShrinkPlanned",
+    "SimulationFailed",
+    "StartAttempt",
+    "StartSegment",
+    "decode_record",
+    "encode_record",
+]
+
+
+class _Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    pass
+
+
+class SetLease(_Command, frozen=True, kw_only=True):
+    """A simulation holds these nodes from now on; none: it gave them back.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words, for ``explain``.
+    """
+
+    simulation: str
+    nodes: tuple[str, ...]
+    why: str = ""
+
+
+class StartAttempt(_Command, frozen=True, kw_only=True):
+    """Bring the states of a set to the lease, from a boundary (0: init)."""
+
+    simulation: str
+    set: str
+    attempt: int
+    boundary: int
+
+
+class StartSegment(_Command, frozen=True, kw_only=True):
+    """Compute a segment."""
+
+    simulation: str
+    stage: str
+    segment: int
+    attempt: int
+
+
+class BeginCheckpoint(_Command, frozen=True, kw_only=True):
+    """Checkpoint a set at a boundary that all its stages have reached.
+
+    Attributes
+    ----------
+    full : bool
+        Write every chunk anew instead of linking unchanged ones.
+    why : str
+        Reason in words.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    attempt: int
+    full: bool = False
+    why: str = ""
+
+
+class AbandonAttempt(_Command, frozen=True, kw_only=True):
+    """Drop what an attempt still computes, writes and holds in memory.
+
+    Attributes
+    ----------
+    retry_at_s : float
+        Driver's clock before which the next attempt does not start, seconds.
+    """
+
+    simulation: str
+    set: str
+    attempt: int
+    why: str = ""
+    retry_at_s: float = 0.0
+
+
+class PublishResults(_Command, frozen=True, kw_only=True):
+    """Move the outputs that a committed checkpoint carries into the results."""
+
+    simulation: str
+    set: str
+    boundary: int
+
+
+class DeleteCheckpoint(_Command, frozen=True, kw_only=True):
+    """Move a checkpoint to the trash."""
+
+    simulation: str
+    set: str
+    boundary: int
+
+
+class EvaluateRule(_Command, frozen=True, kw_only=True):
+    """Ask a rule for its edits."""
+
+    simulation: str
+    rule: str
+
+
+class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    pass
+
+
+class CheckpointPlanned(_Decision, frozen=True, kw_only=True):
+    """The stages of a set will meet at this boundary to be checkpointed.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    why: str
+
+
+class ShrinkPlanned(_Decision, frozen=True, kw_only=True):
+    """A simulation gives lent nodes back after its next checkpoint.
+
+    Attributes
+    ----------
+    nodes : int
+        Nodes that it keeps.
+    """
+
+    simulation: str
+    nodes: int
+
+
+class SegmentCommitted(_Decision, frozen=True, kw_only=True):
+    """A segment is covered by a committed checkpoint."""
+
+    simulation: str
+    stage: str
+    segment: int
+
+
+class RolledBack(_Decision, frozen=True, kw_only=True):
+    """Computed segments were lost and will be computed again.
+
+    Attributes
+    ----------
+    boundary : int
+        Common boundary of the set that it falls back to.
+    segments : int
+        Segments that were finished and count no more.
+    lost_s : float
+        Seconds of their computation.
+    """
+
+    simulation: str
+    set: str
+    attempt: int
+    boundary: int
+    segments: int
+    lost_s: float
+    cause: Cause
+
+
+class SimulationFailed(_Decision, frozen=True, kw_only=True):
+    """A retry budget is used up; what is committed stays."""
+
+    simulation: str
+    cause: Cause
+    message: str
+
+
+Command = (
+    SetLease
+    | StartAttempt
+    | StartSegment
+    | BeginCheckpoint
+    | AbandonAttempt
+    | PublishResults
+    | DeleteCheckpoint
+    | EvaluateRule
+)
+Decision = (
+    CheckpointPlanned | ShrinkPlanned | SegmentCommitted | RolledBack | SimulationFailed
+)
+Record = Fact | Command | Decision
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+
+
+def encode_record(record: Record) -> bytes:
+    """Return a record as JSON, tagged with its type."""
+    return _ENCODER.encode(record)
+
+
+def decode_record(payload: bytes) -> Record:
+    """Return the record of a journal row.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        If it is no record of this version.
+    """
+    return _DECODER.decode(payload)

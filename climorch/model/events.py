@@ -1,0 +1,328 @@
+"""Facts: what happened. Frozen, journaled, folded into the state.
+
+Facts arrive from the world (site, engine, user). `core` may distrust them: a
+fact that names an old attempt is kept in the journal and changes nothing.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from climorch.model.plan import Branch, Provenance, SimulationPlan
+from climorch.model.scenario import Project, Scenario
+
+__all__ = [
+    "CampaignOpened",
+    "CancelRequested",
+    "Cause",
+    "CheckpointCommitted",
+    "CheckpointDeleted",
+    "CheckpointFailed",
+    "DriverStarted",
+    "DriverStopped",
+    "Fact",
+    "NodeJoined",
+    "NodeLost",
+    "PauseRequested",
+    "PriorityRequested",
+    "ProjectDeclared",
+    "RestoreFailed",
+    "ResultsPublished",
+    "ResumeRequested",
+    "RuleEvaluated",
+    "RuleFailed",
+    "SegmentFailed",
+    "SegmentFinished",
+    "SetRestored",
+    "SimulationChanged",
+    "SimulationSubmitted",
+    "StopRequested",
+]
+
+
+class Cause(Enum):
+    """Why something failed; every cause has its own retry budget."""
+
+    NODE_LOST = "node lost"
+    NOT_DURABLE = "state lost before its checkpoint was committed"
+    MEMORY = "out of memory"
+    MODEL = "error in the model"
+    NUMERICAL = "numerical blow-up"
+    HANG = "hang"
+    STORAGE = "storage"
+    CORRUPT = "damaged checkpoint"
+
+
+class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    pass
+
+
+class CampaignOpened(_Fact, frozen=True, kw_only=True):
+    """The first row of a journal."""
+
+    campaign: str
+    version: str
+
+
+class DriverStarted(_Fact, frozen=True, kw_only=True):
+    """A driver took the campaign: nothing of an older one runs any more."""
+
+    epoch: int
+    host: str
+    pid: int
+
+
+class DriverStopped(_Fact, frozen=True, kw_only=True):
+    """The driver left on its own: nothing runs, no node is held."""
+
+    reason: str
+
+
+class ProjectDeclared(_Fact, frozen=True, kw_only=True):
+    """A project may be named by scenarios from now on."""
+
+    project: Project
+
+
+class SimulationSubmitted(_Fact, frozen=True, kw_only=True):
+    """A simulation exists from now on."""
+
+    simulation: str
+    scenario: Scenario
+    plan: SimulationPlan
+    provenance: dict[str, Provenance] = {}
+    branch: Branch | None = None
+
+
+class SimulationChanged(_Fact, frozen=True, kw_only=True):
+    """Submitted again with another end, resources, priority or project."""
+
+    simulation: str
+    scenario: Scenario
+    plan: SimulationPlan
+
+
+class PauseRequested(_Fact, frozen=True, kw_only=True):
+    """Checkpoint at the next common boundary and give the nodes back."""
+
+    simulation: str
+
+
+class ResumeRequested(_Fact, frozen=True, kw_only=True):
+    """Go on after a pause or a failure."""
+
+    simulation: str
+
+
+class CancelRequested(_Fact, frozen=True, kw_only=True):
+    """Stop for good; what is committed stays."""
+
+    simulation: str
+
+
+class PriorityRequested(_Fact, frozen=True, kw_only=True):
+    """Change the priority."""
+
+    simulation: str
+    priority: int
+
+
+class StopRequested(_Fact, frozen=True, kw_only=True):
+    """The driver is to leave: checkpoint everything, start nothing new."""
+
+
+class NodeJoined(_Fact, frozen=True, kw_only=True):
+    """A node can be leased.
+
+    Attributes
+    ----------
+    node : str
+        Its name, kept over restarts of its process.
+    cores : int
+        Cores for compute.
+    memory_bytes : int
+        Memory; 0: unknown or unlimited.
+    """
+
+    node: str
+    cores: int
+    memory_bytes: int = 0
+
+
+class NodeLost(_Fact, frozen=True, kw_only=True):
+    """A node is gone with all that it held."""
+
+    node: str
+    reason: str = ""
+
+
+class SetRestored(_Fact, frozen=True, kw_only=True):
+    """The states of a set are on their way to the nodes of its lease.
+
+    Attributes
+    ----------
+    rung : str
+        Where they come from: ``init``, ``checkpoint`` or ``branch``.
+    bytes_read : int
+        Bytes of state.
+    """
+
+    simulation: str
+    set: str
+    attempt: int
+    boundary: int
+    rung: str
+    bytes_read: int = 0
+
+
+class RestoreFailed(_Fact, frozen=True, kw_only=True):
+    """A set could not be brought back from a boundary.
+
+    Attributes
+    ----------
+    damaged : bool
+        Whether the checkpoint itself is to blame and must not be used again.
+    """
+
+    simulation: str
+    set: str
+    attempt: int
+    boundary: int
+    cause: Cause
+    message: str
+    damaged: bool = False
+
+
+class SegmentFinished(_Fact, frozen=True, kw_only=True):
+    """A segment was computed. Provisional until a checkpoint covers it.
+
+    Attributes
+    ----------
+    seconds : float
+        From its start to its end on the driver's clock.
+    nodes : int
+        Nodes of the lease meanwhile.
+    metrics : dict of str to float
+        Scalars that the step returned.
+    """
+
+    simulation: str
+    stage: str
+    segment: int
+    attempt: int
+    seconds: float
+    nodes: int = 0
+    metrics: dict[str, float] = {}
+
+
+class SegmentFailed(_Fact, frozen=True, kw_only=True):
+    """A segment ended without a result."""
+
+    simulation: str
+    stage: str
+    segment: int
+    attempt: int
+    cause: Cause
+    message: str
+
+
+class CheckpointCommitted(_Fact, frozen=True, kw_only=True):
+    """A checkpoint has its final name and will be found after any crash.
+
+    Attributes
+    ----------
+    seconds : float
+        From its start to its commit.
+    cost_s : float
+        Time that the nodes of the lease could not compute because of it, in
+        seconds: CPU seconds of the writers over the cores of the lease.
+    bytes_state, bytes_written, bytes_linked, bytes_salvaged : int
+        Bytes of raw state; of files written, of files linked from the
+        checkpoint before, of files taken over from an attempt that broke.
+    independent : bool
+        Whether it shares no file with an older checkpoint.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    attempt: int
+    seconds: float
+    cost_s: float = 0.0
+    bytes_state: int = 0
+    bytes_written: int = 0
+    bytes_linked: int = 0
+    bytes_salvaged: int = 0
+    independent: bool = True
+
+
+class CheckpointFailed(_Fact, frozen=True, kw_only=True):
+    """A checkpoint was not committed; the one before stays the newest."""
+
+    simulation: str
+    set: str
+    boundary: int
+    attempt: int
+    cause: Cause
+    message: str
+
+
+class CheckpointDeleted(_Fact, frozen=True, kw_only=True):
+    """A checkpoint was moved to the trash."""
+
+    simulation: str
+    set: str
+    boundary: int
+
+
+class ResultsPublished(_Fact, frozen=True, kw_only=True):
+    """Results up to a boundary can be read."""
+
+    simulation: str
+    set: str
+    boundary: int
+
+
+class RuleEvaluated(_Fact, frozen=True, kw_only=True):
+    """A rule answered; its edits are part of this fact, applied with it."""
+
+    simulation: str
+    rule: str
+    added: tuple[SimulationSubmitted, ...] = ()
+
+
+class RuleFailed(_Fact, frozen=True, kw_only=True):
+    """A rule raised or asked for something impossible."""
+
+    simulation: str
+    rule: str
+    message: str
+
+
+Fact = (
+    CampaignOpened
+    | DriverStarted
+    | DriverStopped
+    | ProjectDeclared
+    | SimulationSubmitted
+    | SimulationChanged
+    | PauseRequested
+    | ResumeRequested
+    | CancelRequested
+    | PriorityRequested
+    | StopRequested
+    | NodeJoined
+    | NodeLost
+    | SetRestored
+    | RestoreFailed
+    | SegmentFinished
+    | SegmentFailed
+    | CheckpointCommitted
+    | CheckpointFailed
+    | CheckpointDeleted
+    | ResultsPublished
+    | RuleEvaluated
+    | RuleFailed
+)

@@ -1,0 +1,263 @@
+"""A simulation as it is journaled: stages, boundaries, couplings, no functions.
+
+Decides what a simulation consists of and derives its sets, common boundaries
+and size. A plan outlives the script that declared it, so it holds only values.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from climorch.errors import InternalError
+from climorch.model.resources import Resources
+
+__all__ = [
+    "Branch",
+    "Coupling",
+    "Provenance",
+    "RulePlan",
+    "SetPlan",
+    "SimulationPlan",
+    "StagePlan",
+]
+
+
+class Coupling(Enum):
+    """Which exports of another stage a segment reads."""
+
+    SAME = "same"
+    PREVIOUS = "previous"
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a function came from; recorded, compared, never executed.
+
+    Attributes
+    ----------
+    qualname : str
+        Module and qualified name.
+    source_digest : str
+        xxh3_128 of its source text, hex; empty where there is no source.
+    """
+
+    qualname: str
+    source_digest: str = ""
+
+
+class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage of a simulation.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    calendar : str
+        CF calendar of its boundaries.
+    boundaries : tuple of int
+        Model time of the start and of the end of every segment, ascending,
+        seconds since 0001-01-01 in ``calendar``; one more than segments.
+    reads : dict of str to Coupling
+        Coupled stages.
+    after : tuple of str
+        Stages that must be committed to their end before this one starts.
+    chunks : dict of str to int
+        Chunk length per dimension; a dimension that is not named is whole.
+    resources : Resources
+        What it needs.
+    initial : bool
+        Whether the script gives an ``init``; otherwise a branch does.
+    """
+
+    name: str
+    calendar: str
+    boundaries: tuple[int, ...]
+    reads: dict[str, Coupling] = {}
+    after: tuple[str, ...] = ()
+    chunks: dict[str, int] = {}
+    resources: Resources = Resources()
+    initial: bool = True
+
+    @property
+    def segments(self) -> int:
+        """Number of segments."""
+        return len(self.boundaries) - 1
+
+
+class RulePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of the workflow: runs once when a stage is committed to its end."""
+
+    name: str
+    when: str
+
+
+class Branch(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a simulation starts from: the last states of another one.
+
+    Attributes
+    ----------
+    simulation : str
+        The parent.
+    rule : str
+        Rule of the parent that asked for it.
+    """
+
+    simulation: str
+    rule: str
+
+
+class SetPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Stages coupled through ``reads``; they are checkpointed together.
+
+    Attributes
+    ----------
+    name : str
+        Name of its first stage in order of declaration.
+    stages : tuple of StagePlan
+        In order of declaration.
+    """
+
+    name: str
+    stages: tuple[StagePlan, ...]
+
+    @cached_property
+    def commons(self) -> tuple[int, ...]:
+        """Model times that are boundaries of every stage, ascending."""
+        common = set(self.stages[0].boundaries)
+        for stage in self.stages[1:]:
+            common &= set(stage.boundaries)
+        return tuple(sorted(common))
+
+    @cached_property
+    def segments_at(self) -> tuple[dict[str, int], ...]:
+        """Per common boundary: stage name to segments done there."""
+        places = {
+            s.name: {b: k for k, b in enumerate(s.boundaries)} for s in self.stages
+        }
+        return tuple(
+            {name: index[time] for name, index in places.items()}
+            for time in self.commons
+        )
+
+    @property
+    def last(self) -> int:
+        """Index of the last common boundary."""
+        return len(self.commons) - 1
+
+    @cached_property
+    def after(self) -> frozenset[str]:
+        """Stages outside the set that must be committed first."""
+        own = {stage.name for stage in self.stages}
+        return frozenset(a for s in self.stages for a in s.after) - own
+
+    @cached_property
+    def previous_read(self) -> frozenset[str]:
+        """Stages whose exports some other stage reads as PREVIOUS."""
+        return frozenset(
+            name
+            for stage in self.stages
+            for name, coupling in stage.reads.items()
+            if coupling is Coupling.PREVIOUS
+        )
+
+    def stage(self, name: str) -> StagePlan:
+        """Return one of its stages by name."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise InternalError(f"set {self.name!r} has no stage {name!r}")
+
+
+class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A workflow instantiated for a scenario.
+
+    Attributes
+    ----------
+    workflow : str
+        Name by which functions bind.
+    stages : tuple of StagePlan
+        In order of declaration.
+    rules : tuple of RulePlan
+        Its rules.
+    params : dict
+        Parameters of the scenario.
+    """
+
+    workflow: str
+    stages: tuple[StagePlan, ...]
+    rules: tuple[RulePlan, ...] = ()
+    params: dict[str, Any] = {}
+
+    @cached_property
+    def sets(self) -> tuple[SetPlan, ...]:
+        """Connected components through ``reads``, in order of declaration."""
+        leader = {stage.name: stage.name for stage in self.stages}
+
+        def find(name: str) -> str:
+            while leader[name] != name:
+                name = leader[name]
+            return name
+
+        for stage in self.stages:
+            for other in stage.reads:
+                leader[find(other)] = find(stage.name)
+        groups: dict[str, list[StagePlan]] = {}
+        for stage in self.stages:
+            groups.setdefault(find(stage.name), []).append(stage)
+        return tuple(
+            SetPlan(name=group[0].name, stages=tuple(group))
+            for group in groups.values()
+        )
+
+    @cached_property
+    def set_of(self) -> dict[str, str]:
+        """Stage name to the name of its set."""
+        return {stage.name: s.name for s in self.sets for stage in s.stages}
+
+    @cached_property
+    def prerequisites(self) -> dict[str, tuple[str, ...]]:
+        """Set name to the sets that must be committed to their end first."""
+        return {
+            s.name: tuple(sorted({self.set_of[stage] for stage in s.after}))
+            for s in self.sets
+        }
+
+    @cached_property
+    def phases(self) -> tuple[tuple[SetPlan, ...], ...]:
+        """Sets by the longest chain of prerequisites before them."""
+        depth: dict[str, int] = {}
+
+        def deep(name: str) -> int:
+            if name not in depth:
+                before = self.prerequisites[name]
+                depth[name] = 1 + max((deep(b) for b in before), default=-1)
+            return depth[name]
+
+        levels: dict[int, list[SetPlan]] = {}
+        for s in self.sets:
+            levels.setdefault(deep(s.name), []).append(s)
+        return tuple(tuple(levels[level]) for level in sorted(levels))
+
+    @cached_property
+    def nodes(self) -> int:
+        """Nodes of the lease: the largest phase, its stages summed."""
+        return max(
+            sum(stage.resources.nodes for s in phase for stage in s.stages)
+            for phase in self.phases
+        )
+
+    @cached_property
+    def most_nodes(self) -> int:
+        """Most nodes that the largest phase can use."""
+        return max(
+            sum(stage.resources.most_nodes for s in phase for stage in s.stages)
+            for phase in self.phases
+        )
+
+    @cached_property
+    def memory_bytes(self) -> int:
+        """Memory that every node of the lease must have, in bytes."""
+        return max(stage.resources.memory_bytes for stage in self.stages)

@@ -1,0 +1,163 @@
+"""What a user declares: stages with their functions, rules, templates.
+
+Collects; the checks come when it is submitted, so that all faults of one
+workflow are told together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from climorch.model.advance import Advance, Segment
+from climorch.model.edits import Committed, Edit
+from climorch.model.plan import Coupling
+from climorch.model.resources import Resources
+from climorch.model.span import Span
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Initial", "RuleFunction", "Stage", "Step", "Workflow"]
+
+Step = Callable[
+    ["xr.Dataset", Mapping[str, "xr.Dataset"], Segment], "xr.Dataset | Advance"
+]
+Initial = Callable[[Segment, Mapping[str, "xr.Dataset"]], "xr.Dataset | Advance"]
+RuleFunction = Callable[[Committed], Iterable[Edit]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One component or phase: its functions and what they need.
+
+    Attributes
+    ----------
+    name : str
+        Its name, part of paths.
+    step : callable
+        ``step(state, inputs, segment) -> Dataset | Advance``; builds a graph
+        over the chunked fields that it is given, never computes.
+    init : callable, xarray.Dataset or None
+        First state: a Dataset or ``init(segment, inputs)``, where ``inputs``
+        are the last states of the ``after`` stages or of the simulation that
+        it branches from; None: the parent's state of the same stage.
+    span : Span
+        Model time and segments.
+    reads : mapping of str to Coupling
+        Stages whose exports it reads.
+    after : tuple of str
+        Stages that must be complete before it starts.
+    chunks : mapping of str to int
+        Chunk length per dimension of its state; others are whole.
+    resources : Resources
+        Nodes and memory.
+    check_finite : bool
+        Whether a NaN or infinity that a floating state variable gains fails
+        the segment. A variable that starts with NaN (land in an ocean) is
+        checked for its number of NaN not to grow.
+    output_chunk : int or None
+        Length of the results' chunks along ``time``; None: one segment's.
+    """
+
+    name: str
+    step: Step
+    init: Initial | xr.Dataset | None
+    span: Span
+    reads: Mapping[str, Coupling] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    chunks: Mapping[str, int] = field(default_factory=dict)
+    resources: Resources = field(default_factory=Resources)
+    check_finite: bool = True
+    output_chunk: int | None = None
+
+
+class Workflow:
+    """A graph of stages, with rules that let results change a campaign.
+
+    Parameters
+    ----------
+    name : str
+        Functions bind to simulations by this name, so keep it between runs.
+    templates : iterable of Workflow
+        Workflows that the rules may instantiate.
+
+    Examples
+    --------
+    >>> import climorch as co
+    >>> wf = co.Workflow("box")
+    >>> stage = wf.stage(
+    ...     "ocean",
+    ...     lambda state, inputs, segment: state + 1,
+    ...     init=lambda segment, inputs: None,
+    ...     span=co.Span("2000-01-01", "2010-01-01", every="1YS"),
+    ... )
+    >>> [s.name for s in wf.stages]
+    ['ocean']
+    """
+
+    def __init__(self, name: str, *, templates: Iterable[Workflow] = ()) -> None:
+        self.name = name
+        self.stages: list[Stage] = []
+        self.rules: list[tuple[str, str, RuleFunction]] = []
+        self.templates = tuple(templates)
+
+    def stage(
+        self,
+        name: str,
+        step: Step,
+        *,
+        span: Span,
+        init: Initial | xr.Dataset | None = None,
+        reads: Mapping[str, Coupling] | None = None,
+        after: Iterable[str] = (),
+        chunks: Mapping[str, int] | None = None,
+        resources: Resources | None = None,
+        check_finite: bool = True,
+        output_chunk: int | None = None,
+    ) -> Stage:
+        """Add a stage; see `Stage` for the parameters.
+
+        Returns
+        -------
+        Stage
+            The declaration, as it is kept in ``stages``.
+        """
+        stage = Stage(
+            name=name,
+            step=step,
+            init=init,
+            span=span,
+            reads=dict(reads or {}),
+            after=tuple(after),
+            chunks=dict(chunks or {}),
+            resources=resources or Resources(),
+            check_finite=check_finite,
+            output_chunk=output_chunk,
+        )
+        self.stages.append(stage)
+        return stage
+
+    def rule(self, name: str, *, when: str, then: RuleFunction) -> None:
+        """Add a rule.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        when : str
+            Stage; the rule runs once when that is committed to its end.
+        then : callable
+            ``then(committed) -> iterable of Edit``; pure.
+        """
+        self.rules.append((name, when, then))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the declaration as plain data, for logs and provenance."""
+        return {
+            "name": self.name,
+            "stages": [stage.name for stage in self.stages],
+            "rules": [name for name, _, _ in self.rules],
+            "templates": [template.name for template in self.templates],
+        }

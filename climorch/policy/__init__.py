@@ -1,0 +1,1 @@
+"""What to do: pure functions from what is known to a decision."""

@@ -1,0 +1,163 @@
+"""Which simulation holds which nodes.
+
+Gangs by priority, then by order of submission. A lease is all or nothing at
+``nodes``; free nodes beyond that are lent to running simulations up to
+``most_nodes`` and asked back when somebody waits. Nobody overtakes a
+simulation that would fit once others end, so a large one cannot starve.
+Ignores time: windows, deadlines and fair share are other rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["Allocation", "Claim", "NodeOffer", "allocate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOffer:
+    """A node that is up.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    memory_bytes : int
+        Memory; 0: unlimited.
+    """
+
+    name: str
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A simulation that has work.
+
+    Attributes
+    ----------
+    simulation : str
+        Its name.
+    priority, serial : int
+        Higher priority first, then lower serial.
+    nodes, most_nodes : int
+        Its gang, and the most that it can use.
+    memory_bytes : int
+        Memory that each of its nodes must have.
+    held : tuple of str
+        Nodes of its lease that are up.
+    """
+
+    simulation: str
+    priority: int
+    serial: int
+    nodes: int
+    most_nodes: int
+    memory_bytes: int = 0
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """What changes.
+
+    Attributes
+    ----------
+    leases : mapping of str to tuple of str
+        Simulations whose lease grows, with all nodes of the new lease.
+    shrink : mapping of str to int
+        Simulations that shall give nodes back at their next checkpoint, with
+        the number that they may keep.
+    waits : mapping of str to str
+        Why a simulation holds no lease, in words.
+    """
+
+    leases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shrink: Mapping[str, int] = field(default_factory=dict)
+    waits: Mapping[str, str] = field(default_factory=dict)
+
+
+def allocate(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation:
+    """Decide who holds what.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+        Every simulation with work, in any order; held nodes must be offered
+        and held by one claim only.
+    offers : sequence of NodeOffer
+        Every node that is up.
+
+    Returns
+    -------
+    Allocation
+        Never leases a node twice and never takes one away.
+    """
+    order = sorted(claims, key=lambda c: (-c.priority, c.serial))
+    taken = {node for claim in claims for node in claim.held}
+    free = [offer for offer in offers if offer.name not in taken]
+    leases: dict[str, tuple[str, ...]] = {}
+    waits: dict[str, str] = {}
+    blocked: Claim | None = None
+    for claim in order:
+        missing = claim.nodes - len(claim.held)
+        if missing <= 0:
+            continue
+        fits = [offer for offer in free if _fits(offer, claim)]
+        able = sum(_fits(offer, claim) for offer in offers)
+        if able < claim.nodes:
+            waits[claim.simulation] = (
+                f"needs {claim.nodes} nodes with {claim.memory_bytes} bytes of "
+                f"memory; {able} such nodes are up"
+            )
+        elif blocked is not None and not claim.held:
+            waits[claim.simulation] = f"goes after {blocked.simulation}"
+        elif len(fits) < missing:
+            waits[claim.simulation] = (
+                f"needs {missing} more nodes; {len(fits)} are free"
+            )
+            blocked = blocked or claim
+        else:
+            given = [offer.name for offer in fits[:missing]]
+            leases[claim.simulation] = (*claim.held, *given)
+            free = [offer for offer in free if offer.name not in given]
+    if blocked is not None:
+        return Allocation(leases=leases, waits=waits, shrink=_ask_back(order, blocked))
+    _lend(order, free, leases)
+    return Allocation(leases=leases, waits=waits)
+
+
+def _fits(offer: NodeOffer, claim: Claim) -> bool:
+    return offer.memory_bytes == 0 or offer.memory_bytes >= claim.memory_bytes
+
+
+def _ask_back(order: Sequence[Claim], blocked: Claim) -> dict[str, int]:
+    """Ask lent nodes back, from the last in order first, as many as needed."""
+    needed = blocked.nodes - len(blocked.held)
+    shrink: dict[str, int] = {}
+    for claim in reversed(order):
+        lent = len(claim.held) - claim.nodes
+        if lent > 0 and needed > 0:
+            back = min(lent, needed)
+            shrink[claim.simulation] = len(claim.held) - back
+            needed -= back
+    return shrink
+
+
+def _lend(
+    order: Sequence[Claim], free: list[NodeOffer], leases: dict[str, tuple[str, ...]]
+) -> None:
+    """Lend free nodes one by one in turn, so that nobody takes them all."""
+    lent = True
+    while free and lent:
+        lent = False
+        for claim in order:
+            lease = leases.get(claim.simulation, claim.held)
+            if not claim.nodes <= len(lease) < claim.most_nodes:
+                continue
+            offer = next((o for o in free if _fits(o, claim)), None)
+            if offer is not None:
+                leases[claim.simulation] = (*lease, offer.name)
+                free.remove(offer)
+                lent = True

@@ -1,0 +1,104 @@
+"""What to do after a failure: how often to try again, after how long.
+
+Every cause has a budget of its own: a node that dies says nothing about the
+model, and an error in the model does not get better on another node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from climorch.model.events import Cause
+
+__all__ = ["DEFAULT_BUDGETS", "Budget", "RecoveryPolicy", "mean_time_between_failures"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How often and how soon.
+
+    Attributes
+    ----------
+    retries : int
+        Attempts after the first, without progress in between.
+    first_delay_s, longest_delay_s : float
+        Wait before the first retry, doubled for each, up to the longest.
+    """
+
+    retries: int
+    first_delay_s: float = 0.0
+    longest_delay_s: float = 300.0
+
+    def delay_s(self, failures: int) -> float:
+        """Return the wait before the retry after the ``failures``-th failure."""
+        doubled = self.first_delay_s * 2.0 ** min(failures - 1, 60)
+        return min(doubled, self.longest_delay_s)
+
+
+DEFAULT_BUDGETS: Mapping[Cause, Budget] = {
+    Cause.NODE_LOST: Budget(retries=1000, first_delay_s=0.0),
+    Cause.NOT_DURABLE: Budget(retries=1000, first_delay_s=0.0),
+    Cause.MEMORY: Budget(retries=2, first_delay_s=5.0),
+    Cause.MODEL: Budget(retries=1, first_delay_s=0.0),
+    Cause.NUMERICAL: Budget(retries=0),
+    Cause.HANG: Budget(retries=3, first_delay_s=1.0),
+    Cause.STORAGE: Budget(retries=100, first_delay_s=1.0),
+    Cause.CORRUPT: Budget(retries=1000, first_delay_s=0.0),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPolicy:
+    """Retry budgets, and when a loss is too large for Dask to heal.
+
+    Attributes
+    ----------
+    budgets : mapping of Cause to Budget
+        One for each cause.
+    abandon_at : float
+        Share of a lease that, once lost, makes the attempt start anew from
+        the newest checkpoint: recomputing what was lost then costs as much,
+        since halos make its dependency cone as wide as the field.
+    """
+
+    budgets: Mapping[Cause, Budget] = field(default_factory=lambda: DEFAULT_BUDGETS)
+    abandon_at: float = 0.25
+
+    def gives_up(self, cause: Cause, failures: int) -> bool:
+        """Whether the budget of a cause is used up after so many failures."""
+        return failures > self.budgets[cause].retries
+
+    def delay_s(self, cause: Cause, failures: int) -> float:
+        """Return the wait before the next try, in seconds."""
+        return self.budgets[cause].delay_s(failures)
+
+    def abandons(self, *, lost: int, lease: int) -> bool:
+        """Whether an attempt starts anew after losing ``lost`` of ``lease`` nodes."""
+        return lost >= self.abandon_at * lease
+
+
+def mean_time_between_failures(
+    *, node_s: float, failures: int, nodes: int, prior_node_s: float = 5 * 365 * 86400.0
+) -> float:
+    """Estimate the mean time between failures of a lease.
+
+    Parameters
+    ----------
+    node_s : float
+        Node-seconds that all nodes of the campaign were up.
+    failures : int
+        Nodes lost meanwhile.
+    nodes : int
+        Nodes of the lease, >= 1.
+    prior_node_s : float
+        Node-seconds that count as one failure seen beforehand: five years of
+        a node, the order that large machines report.
+
+    Returns
+    -------
+    float
+        Seconds; posterior mean rate of a Poisson process under a Gamma(1,
+        ``prior_node_s``) prior, inverted. With few failures it is the prior.
+    """
+    return (node_s + prior_node_s) / (failures + 1) / max(nodes, 1)

@@ -1,0 +1,165 @@
+"""Nodes on this machine: processes under nannies, or threads for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+import dask
+from distributed import Nanny, Scheduler, Worker
+
+from climorch.errors import Fault, InvalidInputError
+from climorch.model.resources import parse_bytes
+from climorch.sites.settings import DASK_SETTINGS, WORKER_ENVIRONMENT
+
+__all__ = ["LocalSite"]
+
+
+class LocalSite:
+    """Nodes on this machine.
+
+    A node that dies is started again under its name.
+
+    Parameters
+    ----------
+    nodes : int
+        How many, >= 1.
+    threads : int
+        Cores for compute per node; one more thread is for I/O.
+    memory : int or str
+        Memory per node, bytes or text such as ``"4 GiB"``; 0: no limit.
+    in_process : bool
+        Whether nodes are workers in this process: hundreds of them start in a
+        second, and none can be killed.
+    dashboard : str or None
+        Address of Dask's dashboard such as ``":8787"``; None: none.
+    """
+
+    def __init__(
+        self,
+        *,
+        nodes: int = 1,
+        threads: int = 1,
+        memory: int | str = 0,
+        in_process: bool = False,
+        dashboard: str | None = None,
+    ) -> None:
+        faults = [
+            Fault(
+                place=f"LocalSite.{name}",
+                problem=f"got {value!r}, expected >= 1",
+                remedy="ask for at least one",
+            )
+            for name, value in (("nodes", nodes), ("threads", threads))
+            if value < 1
+        ]
+        if faults:
+            raise InvalidInputError("this site cannot be made", faults=faults)
+        self.nodes = nodes
+        self.threads = threads
+        self.memory_bytes = parse_bytes(memory)
+        self.in_process = in_process
+        self.dashboard = dashboard
+        self._scheduler: Scheduler | None = None
+        self._workers: dict[str, Worker | Nanny] = {}
+        self._settings = contextlib.ExitStack()
+
+    @property
+    def most_nodes(self) -> int:
+        """Most nodes that it can ever have."""
+        return self.nodes
+
+    @property
+    def node_memory_bytes(self) -> int:
+        """Memory per node; 0: no limit."""
+        return self.memory_bytes
+
+    async def open(self) -> str:
+        """Start a Dask scheduler without nodes; return its address."""
+        settings: dict[str, Any] = dict(DASK_SETTINGS)
+        if self.in_process:
+            # Hundreds of monitors in one process would eat the core.
+            settings |= {
+                "distributed.worker.memory.monitor-interval": "60s",
+                "distributed.admin.system-monitor.interval": "60s",
+                "distributed.admin.tick.interval": "500ms",
+            }
+        settings["distributed.nanny.pre-spawn-environ"] = WORKER_ENVIRONMENT
+        self._settings.enter_context(dask.config.set(settings))
+        self._settings.enter_context(_quiet())
+        self._scheduler = Scheduler(
+            protocol="inproc://" if self.in_process else "tcp://",
+            host=None if self.in_process else "127.0.0.1",
+            port=0,
+            dashboard=self.dashboard is not None,
+            dashboard_address=self.dashboard or ":0",
+        )
+        await self._scheduler
+        return str(self._scheduler.address)
+
+    async def start_nodes(self) -> None:
+        """Start all nodes."""
+        if self._scheduler is None:
+            raise InvalidInputError("open the site before starting nodes")
+        names = [f"node{i:03d}" for i in range(self.nodes)]
+        kind = Worker if self.in_process else Nanny
+        extra: dict[str, Any] = (
+            {"dashboard": False}
+            if self.in_process
+            else {"dashboard": False, "silence_logs": logging.ERROR}
+        )
+        made = {
+            name: kind(
+                self._scheduler.address,
+                name=name,
+                nthreads=self.threads + 1,
+                resources={"cpu": self.threads, "io": 1},
+                memory_limit=self.memory_bytes,
+                dashboard_address=":0",
+                **extra,
+            )
+            for name in names
+        }
+        self._workers = made
+        await asyncio.gather(*made.values())
+
+    def pid(self, node: str) -> int | None:
+        """Process id of a node; None within this process or while it restarts."""
+        worker = self._workers[node]
+        if isinstance(worker, Nanny):
+            return worker.pid
+        return None
+
+    async def close(self) -> None:
+        """Stop all nodes and the Dask scheduler; nothing is left behind."""
+        try:
+            await asyncio.gather(
+                *(worker.close() for worker in self._workers.values()),
+                return_exceptions=True,
+            )
+            if self._scheduler is not None:
+                await self._scheduler.close()
+        finally:
+            self._workers = {}
+            self._scheduler = None
+            self._settings.close()
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Keep Dask's own chatter about starting and stopping out of the log."""
+    logger = logging.getLogger("distributed")
+    names = [logger, *(logging.getLogger(f"distributed.{n}") for n in _CHATTY)]
+    before = [(log, log.level) for log in names]
+    for log in names:
+        log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for log, level in before:
+            log.setLevel(level)
+
+
+_CHATTY = ("scheduler", "nanny", "worker", "core", "client", "comm", "batched", "http")

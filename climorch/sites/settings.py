@@ -1,0 +1,91 @@
+"""Dask as campaigns need it, and how to find that it is not so.
+
+Each setting was measured or read from Dask's source; the reason stands beside
+it. A site sets them before it makes a Dask scheduler; the driver asserts them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from climorch.errors import Fault
+
+if TYPE_CHECKING:
+    from distributed import Scheduler
+
+__all__ = ["DASK_SETTINGS", "WORKER_ENVIRONMENT", "setting_faults"]
+
+DASK_SETTINGS: dict[str, Any] = {
+    # Stolen tasks leave their lease.
+    "distributed.scheduler.work-stealing": False,
+    # No queueing beyond what a node can start now.
+    "distributed.scheduler.worker-saturation": 1.0,
+    # A campaign may wait for days for nodes.
+    "distributed.scheduler.idle-timeout": None,
+    "distributed.scheduler.no-workers-timeout": None,
+    # Pinned work puts many innocent tasks on a node that dies; our retry
+    # budgets count, not Dask's.
+    "distributed.scheduler.allowed-failures": 1000,
+    # It would move replicas between nodes of different leases.
+    "distributed.scheduler.active-memory-manager.start": False,
+    # A peer of a dead node waits this long; the default is 30 s.
+    "distributed.comm.timeouts.connect": "5s",
+    # Below 11 s Dask asserts.
+    "distributed.comm.timeouts.tcp": "12s",
+    # 300 idle workers with profilers take a whole core.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.low-level-log-length": 100,
+    # States are admitted by memory; spilling would write them beside the
+    # checkpoints.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+}
+
+WORKER_ENVIRONMENT: dict[str, str] = {
+    # Dask's default trim threshold gives the pages of every encoded chunk
+    # back to the system: hundreds of thousands of page faults a checkpoint.
+    "MALLOC_TRIM_THRESHOLD_": str(4 * 2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_ARENA_MAX": "1",
+    # One task per core: threads below would fight for it and would change
+    # the order of sums with the number of cores.
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+def setting_faults(dask_scheduler: Scheduler) -> list[Fault]:
+    """Return what a Dask scheduler has set otherwise; runs on the scheduler."""
+    found = {
+        "work-stealing": (
+            "stealing" in dask_scheduler.extensions
+            and dask_scheduler.extensions["stealing"].enabled
+            if "stealing" in dask_scheduler.extensions
+            else False,
+            False,
+        ),
+        "worker-saturation": (dask_scheduler.WORKER_SATURATION, 1.0),
+        "idle-timeout": (dask_scheduler.idle_timeout, None),
+    }
+    faults = [
+        Fault(
+            place=f"Dask scheduler, {name}",
+            problem=f"is {got!r}, expected {expected!r}",
+            remedy="set climorch.sites.settings.DASK_SETTINGS before making it",
+        )
+        for name, (got, expected) in found.items()
+        if got != expected
+    ]
+    if dask_scheduler.allowed_failures < 10:
+        faults.append(
+            Fault(
+                place="Dask scheduler, allowed-failures",
+                problem=f"is {dask_scheduler.allowed_failures}, expected >= 10",
+                remedy="set distributed.scheduler.allowed-failures",
+            )
+        )
+    return faults

@@ -1,0 +1,1 @@
+"""What lasts: journal, checkpoints and results as plain files."""

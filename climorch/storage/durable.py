@@ -1,0 +1,344 @@
+"""The few operations by which anything becomes durable.
+
+Decides in which order bytes, names and directories reach the disk. Ignores what
+they mean. Everything that the library makes durable as files goes through here,
+so that one place can be watched, recorded or made to fail.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from climorch.errors import BackendError, ConflictError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = [
+    "TEMPORARY_PREFIX",
+    "fsync_directory",
+    "fsync_file",
+    "fsync_tree",
+    "link_or_none",
+    "make_directories",
+    "make_directory",
+    "move_to_trash",
+    "remove_tree",
+    "rename_durably",
+    "translated",
+    "write_durably",
+]
+
+TEMPORARY_PREFIX = ".tmp-"
+"""Names that start so are unfinished files; anybody may delete them."""
+
+# What says "this file cannot be linked here", as opposed to "the disk is ill".
+_NO_LINK = frozenset({errno.ENOENT, errno.EXDEV, errno.EPERM, errno.EMLINK})
+
+
+@contextmanager
+def translated(action: str, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn operating system errors into errors of this library.
+
+    Parameters
+    ----------
+    action : str
+        What is being done, for the message: ``"write chunk"``.
+    path : path
+        Where.
+
+    Raises
+    ------
+    ConflictError
+        If a directory is gone: another driver has taken the campaign over.
+    BackendError
+        For every other error of the file system (full, broken, read-only).
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        message = (
+            f"cannot {action} at '{path}': its directory is gone, so this attempt "
+            "was abandoned or fenced off by a newer driver; stop this attempt"
+        )
+        raise ConflictError(message, path=str(path), action=action) from error
+    except OSError as error:
+        message = (
+            f"cannot {action} at '{path}': {error.strerror or error}; check free "
+            "space, quota and health of the file system, then try again"
+        )
+        raise BackendError(
+            message, path=str(path), action=action, errno=error.errno
+        ) from error
+
+
+def fsync_file(path: str | os.PathLike[str]) -> None:
+    """Flush a file's content and metadata to the device.
+
+    Parameters
+    ----------
+    path : path
+        An existing file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened or flushed.
+    """
+    _fsync(path, os.O_RDONLY)
+
+
+def fsync_directory(path: str | os.PathLike[str]) -> None:
+    """Flush the names in a directory (not what they point at).
+
+    Parameters
+    ----------
+    path : path
+        An existing directory.
+
+    Raises
+    ------
+    OSError
+        If it is no directory or cannot be flushed.
+    """
+    _fsync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def fsync_tree(root: str | os.PathLike[str]) -> None:
+    """Flush every directory of a tree, children before parents.
+
+    Files are not flushed: `write_durably` has done that already.
+
+    Parameters
+    ----------
+    root : path
+        An existing directory.
+
+    Raises
+    ------
+    OSError
+        If a directory cannot be read or flushed.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for directory, _, _ in os.walk(root, topdown=False, onerror=fail):
+        fsync_directory(directory)
+
+
+def make_directory(path: str | os.PathLike[str]) -> None:
+    """Make one directory whose parent exists; an existing one is fine.
+
+    Parameters
+    ----------
+    path : path
+        The directory.
+
+    Raises
+    ------
+    FileNotFoundError
+        If its parent does not exist: parents are never made here, because a
+        parent that has gone away means that this writer was fenced off.
+    """
+    with suppress(FileExistsError):
+        os.mkdir(path)
+
+
+def make_directories(path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Make a directory and its parents, durably.
+
+    Parameters
+    ----------
+    path : path
+        The innermost directory.
+
+    Returns
+    -------
+    tuple of Path
+        What was created, outermost first; empty where all was there.
+    """
+    target = Path(path)
+    missing: list[Path] = []
+    while not target.is_dir():
+        missing.append(target)
+        target = target.parent
+    created = tuple(reversed(missing))
+    for directory in created:
+        make_directory(directory)
+        fsync_directory(directory.parent)
+    return created
+
+
+def write_durably(
+    path: str | os.PathLike[str], data: Buffer | Sequence[Buffer]
+) -> os.stat_result:
+    """Write a read-only file that exists fully or not at all.
+
+    The bytes go to a uniquely named file in the same directory, are flushed, and
+    take their name by one rename. The *name* is durable only once the directory
+    is flushed too, which is left to the caller, who often has many files.
+
+    Parameters
+    ----------
+    path : path
+        The file; an existing one is replaced. Its directory must exist.
+    data : bytes-like, or list or tuple of bytes-like
+        What to write; several parts are written one behind the other.
+
+    Returns
+    -------
+    os.stat_result
+        Of the written file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; nothing is left behind.
+    """
+    target = os.fspath(path)
+    temporary = os.path.join(os.path.dirname(target), _unique_name())
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+    try:
+        try:
+            parts = data if isinstance(data, list | tuple) else (data,)
+            for part in parts:
+                _write_fully(descriptor, memoryview(part).cast("B"))
+            os.fdatasync(descriptor)
+            status = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    return status
+
+
+def rename_durably(
+    source: str | os.PathLike[str], destination: str | os.PathLike[str]
+) -> None:
+    """Give a file or directory a new name and flush both parents.
+
+    Parameters
+    ----------
+    source, destination : path
+        On the same file system; the parent of `destination` must exist.
+
+    Raises
+    ------
+    OSError
+        If the rename or a flush fails. ENOENT: `source` is gone.
+    """
+    os.rename(source, destination)
+    parents = {Path(source).parent, Path(destination).parent}
+    for parent in sorted(parents, reverse=True):
+        fsync_directory(parent)
+
+
+def link_or_none(
+    source: str | os.PathLike[str], destination: str | os.PathLike[str]
+) -> bool:
+    """Give an existing file a second name, where the file system can.
+
+    Parameters
+    ----------
+    source, destination : path
+        An existing file; its new name, which is replaced where it exists.
+
+    Returns
+    -------
+    bool
+        False where there is nothing to link or links are not possible
+        (ENOENT, EXDEV, EPERM, EMLINK): write a copy instead.
+
+    Raises
+    ------
+    OSError
+        For any other error.
+    """
+    try:
+        try:
+            os.link(source, destination)
+        except FileExistsError:
+            os.unlink(destination)
+            os.link(source, destination)
+    except OSError as error:
+        if error.errno in _NO_LINK:
+            return False
+        raise
+    return True
+
+
+def move_to_trash(
+    path: str | os.PathLike[str], trash: str | os.PathLike[str], *, stamp_s: int
+) -> Path:
+    """Take a directory out of sight by one rename, keeping its content.
+
+    Parameters
+    ----------
+    path : path
+        What to remove.
+    trash : path
+        Directory on the same file system; made where it is missing.
+    stamp_s : int
+        Seconds since 1970 (UTC), from which the trash knows its age.
+
+    Returns
+    -------
+    Path
+        Where it is now: ``<trash>/<stamp>-<unique>-<name>``.
+
+    Raises
+    ------
+    OSError
+        ENOENT: `path` is gone.
+    """
+    make_directories(trash)
+    unique = uuid.uuid4().hex[:12]
+    destination = Path(trash) / f"{stamp_s}-{unique}-{Path(path).name}"
+    rename_durably(path, destination)
+    return destination
+
+
+def remove_tree(path: str | os.PathLike[str]) -> None:
+    """Delete a directory and all in it for good; a missing one is fine.
+
+    Parameters
+    ----------
+    path : path
+        The directory.
+
+    Raises
+    ------
+    OSError
+        If something in it cannot be deleted.
+    """
+    with suppress(FileNotFoundError):
+        shutil.rmtree(path)
+
+
+def _fsync(path: str | os.PathLike[str], flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unique_name() -> str:
+    return f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+
+
+def _write_fully(descriptor: int, view: memoryview) -> None:
+    # One write() moves at most 2 GiB and may stop early, e.g. near a quota.
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,364 @@
+"""Results: one growing Zarr group per simulation and stage.
+
+Outputs are staged per segment, committed with a checkpoint, and then published
+here: whole chunks are linked in, and one rename of the root ``zarr.json``, with
+consolidated metadata, makes them seen. Plain xarray reads it at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cftime
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+import zarr
+
+from climorch.errors import CorruptDataError, Fault, InvalidInputError, NotFoundError
+from climorch.storage import durable
+from climorch.storage.arrays import ArraySpec
+from climorch.storage.checkpoints import Checkpoint
+from climorch.storage.chunks import ChunkJob
+from climorch.storage.codec import encode_chunk
+from climorch.storage.lengths import Lengths
+from climorch.storage.template import GROUP, TemplateCache, write_template
+
+__all__ = ["TIME_UNITS", "ResultStore", "StagedOutput"]
+
+TIME = "time"
+TIME_UNITS = "days since 1850-01-01 00:00:00"
+ATTRIBUTE = "climorch"
+OUTPUTS = "outputs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedOutput:
+    """The output of one segment, to be written and committed.
+
+    Attributes
+    ----------
+    directory : Path
+        A Zarr group of its own.
+    jobs : dict of (variable, block index) to ChunkJob
+        Chunks that the nodes write.
+    """
+
+    directory: Path
+    jobs: dict[tuple[str, tuple[int, ...]], ChunkJob]
+
+
+class ResultStore:
+    """Results of a campaign.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of all campaigns.
+    campaign : str
+        Its name.
+    epoch : int
+        Of the driver; 0 for reading.
+    """
+
+    def __init__(self, root: Path, campaign: str, epoch: int = 0) -> None:
+        self.folder = Path(root) / campaign
+        self.epoch = epoch
+        self._cache = TemplateCache()
+        self._lock = threading.Lock()
+
+    def path(self, simulation: str, stage: str) -> Path:
+        """Return where the results of a stage are."""
+        return self.folder / "results" / simulation / stage
+
+    def exists(self, simulation: str, stage: str) -> bool:
+        """Whether anything is published."""
+        return (self.path(simulation, stage) / GROUP).exists()
+
+    def open(self, simulation: str, stage: str) -> xr.Dataset:
+        """Open what is published, lazily.
+
+        Raises
+        ------
+        NotFoundError
+            If nothing is.
+        """
+        if not self.exists(simulation, stage):
+            raise NotFoundError(
+                f"simulation {simulation!r}, stage {stage!r} has published no results; "
+                "they follow its first checkpoint, if its step returns output"
+            )
+        return xr.open_zarr(self.path(simulation, stage), consolidated=True)
+
+    def chunk_length(self, simulation: str, stage: str) -> int | None:
+        """Return the length of the chunks along time; None: nothing published."""
+        if not self.exists(simulation, stage):
+            return None
+        length: int = _attribute(self.path(simulation, stage))["chunk"]
+        return length
+
+    def stage(
+        self,
+        *,
+        simulation: str,
+        set: str,
+        attempt: int,
+        stage: str,
+        segment: int,
+        output: xr.Dataset,
+    ) -> StagedOutput:
+        """Make room for the output of a segment.
+
+        Parameters
+        ----------
+        simulation, set, attempt, stage, segment
+            Where it belongs.
+        output : xarray.Dataset
+            With a dimension coordinate ``time`` of dates.
+
+        Returns
+        -------
+        StagedOutput
+            What is left to be written.
+
+        Raises
+        ------
+        InvalidInputError
+            If it cannot be stored as it is.
+        """
+        folder = self.staging(simulation, set, attempt)
+        durable.make_directories(folder / stage)
+        directory = folder / stage / str(segment)
+        if directory.exists():
+            shutil.rmtree(directory)
+        dataset = _timed(output)
+        place = f"stage {stage!r}, Advance.output"
+        specs = write_template(
+            directory,
+            dataset,
+            place=place,
+            keep_time_encoding=True,
+            cache=self._cache,
+        )
+        durable.make_directory(directory / "receipts")
+        durable.fsync_tree(directory)
+        return StagedOutput(directory=directory, jobs=dict(_jobs(specs)))
+
+    def staging(self, simulation: str, set: str, attempt: int) -> Path:
+        """Return the folder of the outputs of an attempt."""
+        epoch = self.folder / "inflight" / str(self.epoch)
+        return epoch / simulation / f"{OUTPUTS}-{set}.{attempt}"
+
+    def drop(self, simulation: str, set: str, attempt: int) -> None:
+        """Remove what an attempt staged and did not commit."""
+        shutil.rmtree(self.staging(simulation, set, attempt), ignore_errors=True)
+
+    def publish(self, checkpoint: Checkpoint) -> None:
+        """Make the outputs of a committed checkpoint seen; again: no change.
+
+        Raises
+        ------
+        CorruptDataError
+            If an output does not continue what is published.
+        BackendError
+            If the disk is full or fails; what was seen stays.
+        """
+        manifest = checkpoint.manifest
+        with self._lock:
+            for stage, done in sorted(manifest.segments.items()):
+                segments = sorted(manifest.outputs.get(stage, ()))
+                target = self.path(manifest.simulation, stage)
+                with durable.translated("publish results", target):
+                    self._publish(
+                        target, checkpoint.path / OUTPUTS / stage, segments, done
+                    )
+
+    def _publish(
+        self, target: Path, source: Path, segments: list[int], done: int
+    ) -> None:
+        exists = (target / GROUP).exists()
+        if not exists and not segments:
+            return
+        if exists:
+            about = _attribute(target)
+            lengths = Lengths(runs=about["lengths"])
+            chunk: int = about["chunk"]
+            if done <= lengths.segments and not segments:
+                return
+        else:
+            durable.make_directories(target)
+            lengths, chunk = Lengths(runs=[]), _chunk_of(source / str(segments[0]))
+        for segment in range(lengths.segments, done):
+            there = segment in segments
+            lengths = lengths.with_next(_length(source / str(segment)) if there else 0)
+        for segment in segments:
+            group = source / str(segment)
+            offset = lengths.offset(segment)
+            if offset % chunk or _length(group) != lengths.of(segment):
+                raise CorruptDataError(
+                    f"output {group} has {_length(group)} times at {offset}, which "
+                    f"does not continue {target} in chunks of {chunk}",
+                    path=str(group),
+                )
+            _bring(group, target, offset // chunk, chunk)
+        durable.fsync_tree(target)
+        model = target if exists else source / str(segments[0])
+        _commit(model, target, lengths, chunk)
+
+
+def _timed(output: xr.Dataset) -> xr.Dataset:
+    """Give the dates of an output units that never change."""
+    time = output[TIME]
+    first = time.to_numpy()[0]
+    encoding: dict[str, Any] = {"units": TIME_UNITS, "dtype": "float64"}
+    if isinstance(first, cftime.datetime):
+        encoding["calendar"] = first.calendar
+    faults = [
+        Fault(
+            place=f"Advance.output, variable {name!r}",
+            problem=f"varies in time and has type {variable.dtype}",
+            remedy="use numbers, or leave it out",
+        )
+        for name, variable in output.variables.items()
+        if name != TIME and TIME in variable.dims and variable.dtype.kind not in "biufc"
+    ]
+    if faults:
+        raise InvalidInputError("this output cannot be stored", faults=faults)
+    copy = output.assign_coords({TIME: (TIME, time.to_numpy(), time.attrs)})
+    copy[TIME].encoding = encoding
+    copy.attrs.setdefault("Conventions", "CF-1.11")
+    return copy
+
+
+def _jobs(
+    specs: tuple[ArraySpec, ...],
+) -> Iterator[tuple[tuple[str, tuple[int, ...]], ChunkJob]]:
+    for spec in specs:
+        for index in spec.indices():
+            yield (
+                (spec.name, index),
+                ChunkJob(
+                    key=spec.key(index),
+                    dtype=spec.dtype,
+                    shape=spec.block_shape(index),
+                    chunk_shape=spec.chunk_shape,
+                ),
+            )
+
+
+def _members(group: Path) -> dict[str, Any]:
+    about = json.loads((group / GROUP).read_bytes())
+    members: dict[str, Any] = about["consolidated_metadata"]["metadata"]
+    return members
+
+
+def _attribute(group: Path) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads((group / GROUP).read_bytes())["attributes"]
+    found: dict[str, Any] = about[ATTRIBUTE]
+    return found
+
+
+def _axis(member: dict[str, Any]) -> int | None:
+    names = member.get("dimension_names") or []
+    return names.index(TIME) if TIME in names else None
+
+
+def _grid(member: dict[str, Any]) -> list[int]:
+    shape: list[int] = member["chunk_grid"]["configuration"]["chunk_shape"]
+    return shape
+
+
+def _length(group: Path) -> int:
+    length: int = _members(group)[TIME]["shape"][0]
+    return length
+
+
+def _chunk_of(group: Path) -> int:
+    """Return the chunk length along time that an output was written with."""
+    members = _members(group)
+    lengths = {
+        _grid(member)[axis]
+        for name, member in members.items()
+        if name != TIME and (axis := _axis(member)) is not None
+    }
+    # Variables that were in memory have one chunk, as long as the segment.
+    return min(lengths, default=members[TIME]["shape"][0])
+
+
+def _bring(source: Path, target: Path, first: int, chunk: int) -> None:
+    """Link the chunks of one output into the results, from chunk ``first`` on."""
+    for name, member in _members(source).items():
+        axis = _axis(member)
+        if axis is None:
+            if not (target / name).exists():
+                _copy(source / name, target / name)
+            continue
+        if _grid(member)[axis] != chunk:
+            _rewrite(source, target, name, axis, first, chunk)
+            continue
+        for path in sorted((source / name / "c").rglob("*")):
+            if path.is_file():
+                parts = list(path.relative_to(source / name / "c").parts)
+                parts[axis] = str(int(parts[axis]) + first)
+                _link(path, target.joinpath(name, "c", *parts))
+
+
+def _rewrite(
+    source: Path, target: Path, name: str, axis: int, first: int, chunk: int
+) -> None:
+    """Write a variable that was in memory in chunks of the results' length."""
+    values: npt.NDArray[Any] = np.moveaxis(
+        np.asarray(zarr.open_array(source / name, mode="r")[...]), axis, 0
+    )
+    for i in range(0, len(values), chunk):
+        block = np.moveaxis(values[i : i + chunk], 0, axis)
+        shape = [chunk if j == axis else size for j, size in enumerate(block.shape)]
+        parts = ["0"] * block.ndim
+        parts[axis] = str(first + i // chunk)
+        path = target.joinpath(name, "c", *parts)
+        durable.make_directories(path.parent)
+        durable.write_durably(path, encode_chunk(block, shape))
+
+
+def _link(source: Path, target: Path) -> None:
+    durable.make_directories(target.parent)
+    if target.exists():
+        if os.path.samefile(source, target):
+            return
+    elif durable.link_or_none(source, target):
+        return
+    durable.write_durably(target, source.read_bytes())
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Link a whole array that does not vary in time."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            _link(path, target / path.relative_to(source))
+
+
+def _commit(model: Path, target: Path, lengths: Lengths, chunk: int) -> None:
+    """Write the metadata for the new length, the root's last."""
+    group = json.loads((model / GROUP).read_bytes())
+    for name, member in group["consolidated_metadata"]["metadata"].items():
+        axis = _axis(member)
+        if axis is not None:
+            member["shape"][axis] = lengths.total
+            grid = _grid(member)
+            grid[axis] = chunk
+        durable.make_directories(target / name)
+        durable.write_durably(target / name / GROUP, json.dumps(member).encode())
+    group["attributes"][ATTRIBUTE] = {
+        "chunk": chunk,
+        "lengths": lengths.runs,
+        "segments": lengths.segments,
+    }
+    durable.write_durably(target / GROUP, json.dumps(group).encode())
+    durable.fsync_tree(target)

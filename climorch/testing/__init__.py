@@ -1,0 +1,1 @@
+"""What a port's implementer needs: conformance suites and in-memory doubles."""

@@ -1,0 +1,28 @@
+"""What every test runs under: settings of hypothesis, the report and its rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["pytester", "tests.report_scrub"]
+
+# The same examples on every machine and no verdict by the wall clock: a slow machine
+# is no failure. No database, which would make one run depend on the one before.
+settings.register_profile(
+    "climorch",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("climorch")
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """Folder that holds pyproject.toml."""
+    return Path(__file__).resolve().parent.parent
