@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from climorch.core.fold_commands import COMMANDS, charge, current
 from climorch.core.state import (
     CampaignState,
     CheckpointState,
@@ -41,20 +42,12 @@ def apply(state: CampaignState, record: c.Record, now_s: float) -> None:
     now_s : float
         When it was journaled, driver's clock, seconds.
     """
+    if isinstance(record, e.DriverStarted):
+        # With the clock as it stood: nobody knows that nodes were up after the
+        # last record of the driver before.
+        _all_released(state)
     state.now_s = max(state.now_s, now_s)
     _TABLE[type(record)](state, record)
-
-
-def _set(state: CampaignState, record: Any) -> SetState | None:
-    """Return the set of a record, unless the record is about an old attempt."""
-    simulation = state.simulations.get(record.simulation)
-    if simulation is None:
-        return None
-    name = getattr(record, "set", None) or simulation.plan.set_of.get(record.stage)
-    found = simulation.sets.get(name or "")
-    if found is None or found.attempt != record.attempt or found.phase is Phase.IDLE:
-        return None
-    return found
 
 
 def _campaign_opened(state: CampaignState, fact: e.CampaignOpened) -> None:
@@ -62,7 +55,6 @@ def _campaign_opened(state: CampaignState, fact: e.CampaignOpened) -> None:
 
 
 def _driver_started(state: CampaignState, fact: e.DriverStarted) -> None:
-    _all_released(state)
     state.epoch = fact.epoch
     state.stopping = False
     for simulation in state.simulations.values():
@@ -79,12 +71,13 @@ def _all_released(state: CampaignState) -> None:
     for node in list(state.nodes):
         _node_gone(state, node)
     for simulation in state.simulations.values():
-        _charge(state, simulation)
+        charge(state, simulation)
         simulation.lease, simulation.granted, simulation.lease_why = (), 0, ""
         simulation.shrink_to = None
         simulation.rules_asked.clear()
         for s in simulation.sets.values():
             s.retry_at_s = 0.0
+            s.newest.clear()
             if s.phase is not Phase.IDLE:
                 s.phase = Phase.BROKEN
                 s.broken = (Cause.NODE_LOST, "the driver ended")
@@ -119,7 +112,13 @@ def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
     simulation.plan = fact.plan
     simulation.priority = fact.scenario.priority
     for plan in fact.plan.sets:
-        simulation.sets[plan.name].plan = plan
+        s = simulation.sets[plan.name]
+        s.plan = plan
+        beyond = max(s.planned or 0, s.checkpoint or 0) > plan.last
+        if s.phase is not Phase.IDLE and (beyond or s.passed(plan.last)):
+            # The end was moved to before what is computed.
+            s.phase = Phase.BROKEN
+            s.broken = (Cause.NODE_LOST, "its end was moved")
 
 
 def _paused(state: CampaignState, fact: e.PauseRequested) -> None:
@@ -174,7 +173,7 @@ def _node_lost(state: CampaignState, fact: e.NodeLost) -> None:
     _node_gone(state, fact.node)
     for simulation in state.simulations.values():
         if fact.node in simulation.lease:
-            _charge(state, simulation)
+            charge(state, simulation)
             simulation.lease = tuple(n for n in simulation.lease if n != fact.node)
 
 
@@ -183,14 +182,8 @@ def _node_gone(state: CampaignState, name: str) -> None:
     state.node_s += state.now_s - node.since_s
 
 
-def _charge(state: CampaignState, simulation: SimulationState) -> None:
-    held_s = state.now_s - simulation.lease_since_s
-    simulation.node_s += len(simulation.lease) * held_s
-    simulation.lease_since_s = state.now_s
-
-
 def _restored(state: CampaignState, fact: e.SetRestored) -> None:
-    s = _set(state, fact)
+    s = current(state, fact)
     if s is not None and s.phase is Phase.RESTORING:
         s.phase = Phase.ACTIVE
         s.since_s = state.now_s
@@ -203,13 +196,13 @@ def _restore_failed(state: CampaignState, fact: e.RestoreFailed) -> None:
     commit = simulation.sets[fact.set].commits.get(fact.boundary)
     if commit is not None and fact.damaged:
         commit.good = False
-    s = _set(state, fact)
+    s = current(state, fact)
     if s is not None:
         _break(simulation, s, fact.cause, fact.message)
 
 
 def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
-    s = _set(state, fact)
+    s = current(state, fact)
     if s is None or s.running.get(fact.stage) != fact.segment:
         return
     del s.running[fact.stage]
@@ -225,7 +218,7 @@ def _mean(old: float | None, new: float) -> float:
 
 
 def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:
-    s = _set(state, fact)
+    s = current(state, fact)
     if s is not None:
         _break(state.simulations[fact.simulation], s, fact.cause, fact.message)
 
@@ -248,10 +241,16 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         return
     if s.attempt == fact.attempt and s.checkpoint == fact.boundary:
         s.checkpoint = None
-    s.cost_s = _mean(s.cost_s, fact.cost_s)
     known = s.commits.get(fact.boundary)
-    if known is not None and known.good:
+    repeated = fact.boundary <= s.newest.get(fact.attempt, 0)
+    if repeated or fact.boundary > s.plan.last or (known is not None and known.good):
         return
+    s.newest[fact.attempt] = fact.boundary
+    s.cost_s = _mean(s.cost_s, fact.cost_s)
+    # Unchanged chunks are linked from the newest checkpoint that is good.
+    source = s.commits.get(s.committed)
+    if fact.independent or source is None:
+        s.copies += 1
     s.commits[fact.boundary] = CheckpointState(
         boundary=fact.boundary,
         attempt=fact.attempt,
@@ -259,13 +258,13 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         seconds=fact.seconds,
         bytes_state=fact.bytes_state,
         bytes_written=fact.bytes_written,
-        independent=fact.independent,
+        copy=s.copies if fact.independent or source is None else source.copy,
     )
     simulation.failures.clear()
 
 
 def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
-    s = _set(state, fact)
+    s = current(state, fact)
     if s is None or s.checkpoint != fact.boundary:
         return
     simulation = state.simulations[fact.simulation]
@@ -273,7 +272,8 @@ def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
     if fact.cause is Cause.STORAGE:
         # The states are still in memory: compute on and try again later.
         simulation.failures[fact.cause] = simulation.failures.get(fact.cause, 0) + 1
-        s.retry_at_s = state.now_s + min(2.0 ** simulation.failures[fact.cause], 60.0)
+        delay_s = min(2.0 ** min(simulation.failures[fact.cause], 6), 60.0)
+        s.retry_at_s = state.now_s + delay_s
     else:
         _break(simulation, s, fact.cause, fact.message)
 
@@ -308,98 +308,6 @@ def _rule_failed(state: CampaignState, fact: e.RuleFailed) -> None:
     simulation.failed = (Cause.MODEL, f"rule {fact.rule!r}: {fact.message}")
 
 
-def _lease_set(state: CampaignState, command: c.SetLease) -> None:
-    simulation = state.simulations[command.simulation]
-    _charge(state, simulation)
-    simulation.lease = command.nodes
-    simulation.granted = len(command.nodes)
-    simulation.lease_why = command.why
-    simulation.shrink_to = None
-
-
-def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
-    s = state.simulations[command.simulation].sets[command.set]
-    s.phase = Phase.RESTORING
-    s.attempt = command.attempt
-    s.from_boundary = command.boundary
-    s.done = dict(s.plan.segments_at[command.boundary])
-    s.running.clear()
-    s.seconds.clear()
-    s.planned = s.checkpoint = None
-
-
-def _segment_started(state: CampaignState, command: c.StartSegment) -> None:
-    s = _set(state, command)
-    if s is not None:
-        s.running[command.stage] = command.segment
-
-
-def _checkpoint_begun(state: CampaignState, command: c.BeginCheckpoint) -> None:
-    s = _set(state, command)
-    if s is not None:
-        s.checkpoint = command.boundary
-        s.planned = None
-        s.since_s = state.now_s
-        s.from_boundary = command.boundary
-
-
-def _abandoned(state: CampaignState, command: c.AbandonAttempt) -> None:
-    s = _set(state, command)
-    if s is not None:
-        s.phase = Phase.IDLE
-        s.retry_at_s = command.retry_at_s
-        s.broken = s.planned = s.checkpoint = None
-        s.running.clear()
-
-
-def _publishing(state: CampaignState, command: c.PublishResults) -> None:
-    s = state.simulations[command.simulation].sets[command.set]
-    s.commits[command.boundary].publishing = True
-
-
-def _deleting(state: CampaignState, command: c.DeleteCheckpoint) -> None:
-    s = state.simulations[command.simulation].sets[command.set]
-    s.commits[command.boundary].deleting = True
-
-
-def _rule_asked(state: CampaignState, command: c.EvaluateRule) -> None:
-    state.simulations[command.simulation].rules_asked.add(command.rule)
-
-
-def _planned(state: CampaignState, decision: c.CheckpointPlanned) -> None:
-    s = state.simulations[decision.simulation].sets[decision.set]
-    s.planned, s.planned_why = decision.boundary, decision.why
-
-
-def _shrink(state: CampaignState, decision: c.ShrinkPlanned) -> None:
-    state.simulations[decision.simulation].shrink_to = decision.nodes
-
-
-def _segment_committed(state: CampaignState, decision: c.SegmentCommitted) -> None:
-    simulation = state.simulations[decision.simulation]
-    s = simulation.sets[simulation.plan.set_of[decision.stage]]
-    s.committed_segments[decision.stage] = decision.segment + 1
-    s.seconds.pop((decision.stage, decision.segment), None)
-
-
-def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
-    simulation = state.simulations[decision.simulation]
-    s = simulation.sets[decision.set]
-    counts = s.plan.segments_at[decision.boundary]
-    s.done = dict(counts)
-    s.seconds.clear()
-    for stage, count in counts.items():
-        kept = min(s.committed_segments.get(stage, 0), count)
-        s.committed_segments[stage] = kept
-    simulation.lost_s += decision.lost_s
-    simulation.lost_segments += decision.segments
-
-
-def _simulation_failed(state: CampaignState, decision: c.SimulationFailed) -> None:
-    simulation = state.simulations[decision.simulation]
-    simulation.failed = (decision.cause, decision.message)
-
-
 _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.CampaignOpened: _campaign_opened,
     e.DriverStarted: _driver_started,
@@ -424,17 +332,5 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.ResultsPublished: _published,
     e.RuleEvaluated: _rule_evaluated,
     e.RuleFailed: _rule_failed,
-    c.SetLease: _lease_set,
-    c.StartAttempt: _attempt_started,
-    c.StartSegment: _segment_started,
-    c.BeginCheckpoint: _checkpoint_begun,
-    c.AbandonAttempt: _abandoned,
-    c.PublishResults: _publishing,
-    c.DeleteCheckpoint: _deleting,
-    c.EvaluateRule: _rule_asked,
-    c.CheckpointPlanned: _planned,
-    c.ShrinkPlanned: _shrink,
-    c.SegmentCommitted: _segment_committed,
-    c.RolledBack: _rolled_back,
-    c.SimulationFailed: _simulation_failed,
+    **COMMANDS,
 }

@@ -6,15 +6,15 @@ same orchestrator; replay feeds the records of a journal and decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from climorch.core.fold import apply
-from climorch.core.progress import Policies, holding, next_records
+from climorch.core.progress import Policies, next_records
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.errors import InternalError
+from climorch.model import events as e
 from climorch.model.commands import Command, Record, SetLease, ShrinkPlanned
-from climorch.model.events import Fact
 from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
 
 __all__ = ["Orchestrator", "Outcome", "claims", "offers"]
@@ -58,14 +58,22 @@ class Orchestrator:
         self.policies = policies
         self.state = state or CampaignState()
         self.allocation = Allocation()
-        self._asked: tuple[tuple[Claim, ...], tuple[NodeOffer, ...]] | None = None
+        # Only simulations that a record is about are looked at again; what the
+        # others want, hold and wait for is kept. None of this is memory: it
+        # follows from the state and is made anew after a replay.
+        self._touched: set[str] = set()
+        self._demands: dict[str, _Demand] = {}
+        self._retries: dict[str, float] = {}
+        self._nodes_changed = True
+        self._touch_all()
 
     def replay(self, records: Iterable[tuple[Record, float]]) -> None:
         """Apply journaled records with their times; decides nothing."""
         for record, now_s in records:
             apply(self.state, record, now_s)
+        self._touch_all()
 
-    def handle(self, facts: Iterable[Fact], now_s: float) -> Outcome:
+    def handle(self, facts: Iterable[e.Fact], now_s: float) -> Outcome:
         """Take all facts of one instant and decide once.
 
         Parameters
@@ -81,27 +89,37 @@ class Orchestrator:
         Outcome
             Records to journal and commands to execute then.
         """
-        now_s = max(now_s, self.state.now_s)
-        self.state.now_s = now_s
+        before_s = self.state.now_s
+        now_s = max(now_s, before_s)
         records: list[Record] = []
         for fact in facts:
             self._take(fact, now_s, records)
-        settled = 0
-        while True:
-            for simulation in list(self.state.simulations.values()):
+        self.state.now_s = now_s
+        self._touched |= {n for n, due in self._retries.items() if due <= now_s}
+        visited: set[str] = set()
+        while self._touched or self._nodes_changed:
+            names, self._touched = self._touched, set()
+            visited |= names
+            found = [self.state.simulations[name] for name in names]
+            found.sort(key=lambda simulation: simulation.serial)
+            for simulation in found:
                 for record in next_records(self.state, simulation, self.policies):
                     self._take(record, now_s, records)
-            self._allocate(now_s, records)
-            if len(records) == settled:
-                break
+            self._allocate(found, now_s, records)
             if len(records) > MOST_RECORDS:
                 raise InternalError(
                     f"deciding does not end: {records[-1]!r} comes again and again"
                 )
-            settled = len(records)
+        for name in visited:
+            self._note_retry(self.state.simulations[name])
+        if not records:
+            # The state is what the journal says, its clock included.
+            self.state.now_s = before_s
         commands = tuple(r for r in records if isinstance(r, Command))
         return Outcome(
-            records=tuple(records), commands=commands, wake_at_s=self._wake_at_s()
+            records=tuple(records),
+            commands=commands,
+            wake_at_s=min(self._retries.values(), default=None),
         )
 
     @property
@@ -109,32 +127,72 @@ class Orchestrator:
         """Whether nothing is left to do, or nothing more may be done."""
         simulations = self.state.simulations.values()
         if self.state.stopping:
-            return not any(s.lease for s in simulations)
-        if any(c.deleting for _, s in self.state.sets() for c in s.commits.values()):
-            return False
-        return all(
-            simulation.settled
-            or (
-                not simulation.lease
-                and (
-                    simulation.failed is not None
-                    or simulation.control is not Control.RUN
+            ended = not any(s.lease for s in simulations)
+        else:
+            ended = all(
+                simulation.settled
+                or (
+                    not simulation.lease
+                    and (
+                        simulation.failed is not None
+                        or simulation.control is not Control.RUN
+                    )
                 )
+                for simulation in simulations
             )
-            for simulation in simulations
+        return ended and not any(
+            c.deleting for _, s in self.state.sets() for c in s.commits.values()
         )
 
     def _take(self, record: Record, now_s: float, records: list[Record]) -> None:
         apply(self.state, record, now_s)
         records.append(record)
+        self._touch(record)
 
-    def _allocate(self, now_s: float, records: list[Record]) -> None:
+    def _touch(self, record: Record) -> None:
+        """Remember which simulations a record may concern."""
+        simulations = self.state.simulations
+        match record:
+            case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
+                self._touch_all()
+            case e.NodeJoined() | e.NodeLost():
+                self._nodes_changed = True
+                self._touched |= {
+                    s.name for s in simulations.values() if len(s.lease) < s.granted
+                }
+            case e.CampaignOpened() | e.ProjectDeclared():
+                pass
+            case _:
+                if record.simulation in simulations:
+                    self._touched.add(record.simulation)
+                if isinstance(record, e.RuleEvaluated):
+                    self._touched |= {added.simulation for added in record.added}
+
+    def _touch_all(self) -> None:
+        self._touched |= self.state.simulations.keys()
+        self._nodes_changed = True
+
+    def _allocate(
+        self,
+        found: Iterable[SimulationState],
+        now_s: float,
+        records: list[Record],
+    ) -> None:
         """Ask the policy who gets which nodes, where anything changed."""
-        asked = (claims(self.state), offers(self.state))
-        if asked == self._asked:
+        changed = self._nodes_changed
+        self._nodes_changed = False
+        for simulation in found:
+            demand = _demand(self.state, simulation)
+            if self._demands.get(simulation.name) != demand:
+                self._demands[simulation.name] = demand
+                changed = True
+        if not changed:
             return
-        self._asked = asked
-        self.allocation = allocate(*asked)
+        demands = self._demands.values()
+        self.allocation = allocate(
+            [demand.claim for demand in demands if demand.claim is not None],
+            _offers(self.state, demands),
+        )
         for name, nodes in self.allocation.leases.items():
             self._take(
                 SetLease(simulation=name, nodes=nodes, why="its turn"), now_s, records
@@ -143,48 +201,67 @@ class Orchestrator:
             if self.state.simulations[name].shrink_to is None:
                 self._take(ShrinkPlanned(simulation=name, nodes=keep), now_s, records)
 
-    def _wake_at_s(self) -> float | None:
+    def _note_retry(self, simulation: SimulationState) -> None:
+        """Keep when a simulation must be looked at again without a fact."""
         times = [
             s.retry_at_s
-            for simulation, s in self.state.sets()
-            if simulation.wants_nodes and s.retry_at_s > self.state.now_s
+            for s in simulation.sets.values()
+            if s.retry_at_s > self.state.now_s
         ]
-        return min(times, default=None)
+        if times and (simulation.wants_nodes or simulation.lease):
+            self._retries[simulation.name] = min(times)
+        else:
+            self._retries.pop(simulation.name, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Demand:
+    """What a simulation wants, and the nodes that it will give back."""
+
+    claim: Claim | None
+    leaving: tuple[str, ...]
+
+
+def _demand(state: CampaignState, simulation: SimulationState) -> _Demand:
+    plan, lease, keep = simulation.plan, simulation.lease, simulation.shrink_to
+    if state.stopping or not simulation.wants_nodes:
+        return _Demand(claim=None, leaving=lease)
+    if keep is None or keep < plan.nodes:
+        keep, most = len(lease), plan.most_nodes
+    else:
+        # It is giving nodes back: it gets none meanwhile.
+        most = keep
+    claim = Claim(
+        simulation=simulation.name,
+        priority=simulation.priority,
+        serial=simulation.serial,
+        nodes=plan.nodes,
+        most_nodes=most,
+        memory_bytes=plan.memory_bytes,
+        held=lease[:keep],
+    )
+    return _Demand(claim=claim, leaving=lease[keep:])
+
+
+def _offers(state: CampaignState, demands: Iterable[_Demand]) -> list[NodeOffer]:
+    leaving = {node for demand in demands for node in demand.leaving}
+    return [
+        NodeOffer(
+            name=node.name,
+            memory_bytes=node.memory_bytes,
+            leaving=node.name in leaving,
+        )
+        for node in state.nodes.values()
+    ]
 
 
 def claims(state: CampaignState) -> tuple[Claim, ...]:
     """Return what each simulation with work asks for."""
-    return tuple(
-        Claim(
-            simulation=simulation.name,
-            priority=simulation.priority,
-            serial=simulation.serial,
-            nodes=simulation.plan.nodes,
-            most_nodes=simulation.plan.most_nodes,
-            memory_bytes=simulation.plan.memory_bytes,
-            held=simulation.lease,
-        )
-        for simulation in _claiming(state)
-    )
+    demands = (_demand(state, s) for s in state.simulations.values())
+    return tuple(demand.claim for demand in demands if demand.claim is not None)
 
 
 def offers(state: CampaignState) -> tuple[NodeOffer, ...]:
-    """Return the nodes that claims may hold: up, and held by nobody else."""
-    claiming = {simulation.name for simulation in _claiming(state)}
-    elsewhere = {
-        node
-        for simulation in state.simulations.values()
-        if simulation.name not in claiming
-        for node in simulation.lease
-    }
-    return tuple(
-        NodeOffer(name=node.name, memory_bytes=node.memory_bytes)
-        for node in state.nodes.values()
-        if node.name not in elsewhere
-    )
-
-
-def _claiming(state: CampaignState) -> Iterator[SimulationState]:
-    for simulation in state.simulations.values():
-        if simulation.wants_nodes and holding(state, simulation) is None:
-            yield simulation
+    """Return the nodes that are up, with those that will be given back."""
+    demands = [_demand(state, s) for s in state.simulations.values()]
+    return tuple(_offers(state, demands))

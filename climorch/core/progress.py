@@ -7,7 +7,6 @@ every record before it asks for the next, so each decision sees the one before.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from climorch.core.frontier import ready_segments
 from climorch.core.state import (
@@ -17,49 +16,32 @@ from climorch.core.state import (
     SetState,
     SimulationState,
 )
+from climorch.core.upkeep import (
+    Policies,
+    ask_rules,
+    commit,
+    keep_house,
+    retire,
+    roll_back,
+    settle_loss,
+)
 from climorch.model.commands import (
     AbandonAttempt,
     BeginCheckpoint,
     CheckpointPlanned,
-    DeleteCheckpoint,
-    EvaluateRule,
-    PublishResults,
     Record,
-    RolledBack,
-    SegmentCommitted,
     SetLease,
-    SimulationFailed,
     StartAttempt,
     StartSegment,
 )
 from climorch.model.events import Cause
-from climorch.policy.checkpointing import CheckpointStrategy, Daly, Pace
-from climorch.policy.recovery import RecoveryPolicy, mean_time_between_failures
-from climorch.policy.retention import KeepLast, Kept, RetentionPolicy, guarded
+from climorch.policy.checkpointing import Pace
+from climorch.policy.recovery import mean_time_between_failures
 
-__all__ = ["Policies", "holding", "kept_checkpoints", "next_records"]
+__all__ = ["Policies", "holding", "next_records"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policies:
-    """The rules of a campaign.
-
-    Attributes
-    ----------
-    checkpointing : CheckpointStrategy
-        When a set is checkpointed besides its end and its releases.
-    retention : RetentionPolicy
-        Which checkpoints may go.
-    recovery : RecoveryPolicy
-        Retry budgets.
-    full_every : int
-        Every so many checkpoints of a set one shares no file with older ones.
-    """
-
-    checkpointing: CheckpointStrategy = field(default_factory=Daly)
-    retention: RetentionPolicy = field(default_factory=KeepLast)
-    recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
-    full_every: int = 8
+SHRINKING = "lent nodes go back"
 
 
 def next_records(
@@ -82,11 +64,12 @@ def next_records(
         Commands and decisions, in the order to journal and execute them.
     """
     for s in simulation.sets.values():
-        yield from _commit(simulation, s)
-    yield from _settle_loss(state, simulation, policies)
+        yield from commit(simulation, s)
+    yield from settle_loss(state, simulation, policies)
+    yield from retire(simulation)
     for s in simulation.sets.values():
-        yield from _keep_house(simulation, s, policies)
-    yield from _ask_rules(simulation)
+        yield from keep_house(simulation, s, policies)
+    yield from ask_rules(simulation)
     if not simulation.wants_nodes:
         yield from _let_go(state, simulation)
         return
@@ -102,115 +85,8 @@ def holding(state: CampaignState, simulation: SimulationState) -> str | None:
     if simulation.control is Control.PAUSED:
         return "paused"
     if simulation.shrink_to is not None:
-        return "lent nodes go back"
+        return SHRINKING
     return None
-
-
-def _commit(simulation: SimulationState, s: SetState) -> Iterator[Record]:
-    """Declare segments committed that the newest checkpoint covers."""
-    if not s.commits:
-        return
-    for stage, count in s.plan.segments_at[s.committed].items():
-        for segment in range(s.committed_segments.get(stage, 0), count):
-            yield SegmentCommitted(
-                simulation=simulation.name, stage=stage, segment=segment
-            )
-
-
-def _settle_loss(
-    state: CampaignState, simulation: SimulationState, policies: Policies
-) -> Iterator[Record]:
-    """Abandon what broke and fall back to the newest good checkpoints."""
-    lost = simulation.granted - len(simulation.lease)
-    uprooted = lost > 0 and policies.recovery.abandons(
-        lost=lost, lease=simulation.granted
-    )
-    for s in simulation.sets.values():
-        if s.phase is Phase.BROKEN or (uprooted and s.phase is not Phase.IDLE):
-            cause, message = s.broken or (Cause.NODE_LOST, f"{lost} nodes lost")
-            failures = simulation.failures.get(cause, 0)
-            delay_s = policies.recovery.delay_s(cause, failures) if failures else 0.0
-            yield AbandonAttempt(
-                simulation=simulation.name,
-                set=s.name,
-                attempt=s.attempt,
-                why=message,
-                retry_at_s=state.now_s + delay_s if delay_s else 0.0,
-            )
-            yield from _roll_back(simulation, s, cause)
-            if simulation.failed is None and policies.recovery.gives_up(
-                cause, failures
-            ):
-                yield SimulationFailed(
-                    simulation=simulation.name, cause=cause, message=message
-                )
-    if uprooted:
-        # What is left of the lease is all that counts from now on.
-        yield SetLease(
-            simulation=simulation.name, nodes=simulation.lease, why="nodes lost"
-        )
-
-
-def _roll_back(
-    simulation: SimulationState, s: SetState, cause: Cause
-) -> Iterator[Record]:
-    counts = s.plan.segments_at[s.committed]
-    provisional = sum(max(s.done[stage] - n, 0) for stage, n in counts.items())
-    uncommitted = any(s.committed_segments.get(g, 0) > n for g, n in counts.items())
-    if provisional or uncommitted:
-        yield RolledBack(
-            simulation=simulation.name,
-            set=s.name,
-            attempt=s.attempt,
-            boundary=s.committed,
-            segments=provisional,
-            lost_s=sum(s.seconds.values()),
-            cause=cause,
-        )
-
-
-def kept_checkpoints(simulation: SimulationState, s: SetState) -> tuple[Kept, ...]:
-    """Return the checkpoints of a set as retention sees them."""
-    return tuple(
-        Kept(
-            boundary=c.boundary,
-            independent=c.independent,
-            good=c.good,
-            # The end of a phase is where later phases and branches start, and
-            # outputs that are not published yet live in their checkpoint.
-            pinned=c.boundary == s.plan.last or not c.published,
-        )
-        for c in sorted(s.commits.values(), key=lambda c: c.boundary)
-        if not c.deleting
-    )
-
-
-def _keep_house(
-    simulation: SimulationState, s: SetState, policies: Policies
-) -> Iterator[Record]:
-    """Publish outputs and delete what retention lets go."""
-    for commit in sorted(s.commits.values(), key=lambda c: c.boundary):
-        # In order, one at a time: results grow at their end only.
-        if commit.good and not commit.published:
-            if not commit.publishing:
-                yield PublishResults(
-                    simulation=simulation.name, set=s.name, boundary=commit.boundary
-                )
-            break
-    for boundary in guarded(policies.retention, kept_checkpoints(simulation, s)):
-        yield DeleteCheckpoint(
-            simulation=simulation.name, set=s.name, boundary=boundary
-        )
-
-
-def _ask_rules(simulation: SimulationState) -> Iterator[Record]:
-    if simulation.failed or simulation.control is Control.CANCELLED:
-        return
-    for rule in simulation.plan.rules:
-        known = simulation.rules_done | simulation.rules_asked
-        watched = simulation.sets[simulation.plan.set_of[rule.when]]
-        if rule.name not in known and watched.complete:
-            yield EvaluateRule(simulation=simulation.name, rule=rule.name)
 
 
 def _let_go(state: CampaignState, simulation: SimulationState) -> Iterator[Record]:
@@ -226,7 +102,7 @@ def _let_go(state: CampaignState, simulation: SimulationState) -> Iterator[Recor
             yield AbandonAttempt(
                 simulation=simulation.name, set=s.name, attempt=s.attempt, why=why
             )
-            yield from _roll_back(simulation, s, Cause.NODE_LOST)
+            yield from roll_back(simulation, s, Cause.NODE_LOST)
     if simulation.lease:
         yield SetLease(
             simulation=simulation.name, nodes=(), why=simulation.status.value
@@ -236,13 +112,18 @@ def _let_go(state: CampaignState, simulation: SimulationState) -> Iterator[Recor
 def _give_back(state: CampaignState, simulation: SimulationState) -> Iterator[Record]:
     """Change a lease once nothing of the simulation lives on it."""
     why = holding(state, simulation)
-    idle = all(s.phase is Phase.IDLE for s in simulation.sets.values())
-    if why is None or not simulation.lease or not idle:
+    if not simulation.lease or any(
+        s.phase is not Phase.IDLE for s in simulation.sets.values()
+    ):
         return
-    keep = 0
-    if why == "lent nodes go back" and simulation.shrink_to is not None:
-        keep = simulation.shrink_to
-    yield SetLease(simulation=simulation.name, nodes=simulation.lease[:keep], why=why)
+    keep = simulation.shrink_to if why == SHRINKING else 0
+    if why is None and len(simulation.lease) < simulation.plan.nodes:
+        # Two that each sit on a part of what the other needs would wait forever.
+        why = "too few nodes are left"
+    if why is not None:
+        yield SetLease(
+            simulation=simulation.name, nodes=simulation.lease[:keep], why=why
+        )
 
 
 def _advance(
@@ -252,26 +133,24 @@ def _advance(
     policies: Policies,
 ) -> Iterator[Record]:
     """Move one set on: start an attempt, segments, a checkpoint."""
-    if s.complete:
-        if s.phase is not Phase.IDLE:
-            yield AbandonAttempt(
-                simulation=simulation.name, set=s.name, attempt=s.attempt, why="done"
-            )
-        return
-    before = simulation.plan.prerequisites[s.name]
-    if not all(simulation.sets[name].complete for name in before):
-        return
     hold = holding(state, simulation)
     if s.phase is Phase.IDLE:
+        before = simulation.plan.prerequisites[s.name]
         enough = len(simulation.lease) >= simulation.plan.nodes
-        if enough and hold is None and state.now_s >= s.retry_at_s:
+        if (
+            enough
+            and hold is None
+            and state.now_s >= s.retry_at_s
+            and not s.complete
+            and all(simulation.sets[name].complete for name in before)
+        ):
             yield StartAttempt(
                 simulation=simulation.name,
                 set=s.name,
                 attempt=s.attempt + 1,
                 boundary=s.committed,
             )
-    if hold is not None:
+    elif hold is not None:
         yield from _hold(state, simulation, s, hold)
         return
     if s.phase is not Phase.ACTIVE:

@@ -6,6 +6,7 @@ journal alone, so a replayed state equals the one that was lived.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -71,6 +72,8 @@ class CheckpointState:
 
     Attributes
     ----------
+    copy : int
+        Physical copy: checkpoints of a set with the same number share files.
     published : bool
         Whether its outputs are in the results.
     publishing, deleting : bool
@@ -83,7 +86,7 @@ class CheckpointState:
     seconds: float
     bytes_state: int
     bytes_written: int
-    independent: bool
+    copy: int
     good: bool = True
     published: bool = False
     publishing: bool = False
@@ -112,6 +115,10 @@ class SetState:
         Duration of each segment that is computed and not committed.
     pace_s : dict of str to float
         Mean duration of a stage's segments, recent ones weighing more.
+    newest : dict of int to int
+        Newest boundary that each attempt committed; tells a repeated fact.
+    copies, deleted : int
+        Physical copies written, checkpoints deleted, so far.
     """
 
     plan: SetPlan
@@ -131,6 +138,8 @@ class SetState:
     cost_s: float | None = None
     commits: dict[int, CheckpointState] = field(default_factory=dict)
     committed_segments: dict[str, int] = field(default_factory=dict)
+    newest: dict[int, int] = field(default_factory=dict)
+    copies: int = 0
     deleted: int = 0
 
     @property
@@ -140,8 +149,11 @@ class SetState:
 
     @property
     def committed(self) -> int:
-        """Newest boundary with a good checkpoint; 0: its init."""
-        return max((b for b, c in self.commits.items() if c.good), default=0)
+        """Newest boundary with a good checkpoint that stays; 0: its init."""
+        return max(
+            (b for b, c in self.commits.items() if c.good and not c.deleting),
+            default=0,
+        )
 
     @property
     def complete(self) -> bool:
@@ -151,13 +163,8 @@ class SetState:
     @property
     def reached(self) -> int:
         """Newest common boundary that every stage has reached."""
-        boundary = self.plan.last
-        while boundary > 0 and any(
-            self.done[name] < count
-            for name, count in self.plan.segments_at[boundary].items()
-        ):
-            boundary -= 1
-        return boundary
+        counts = self.plan.counts
+        return min(bisect_right(counts[g], n) - 1 for g, n in self.done.items())
 
     @property
     def settled(self) -> bool:
@@ -166,13 +173,8 @@ class SetState:
 
     def front(self) -> int:
         """Newest common boundary that some stage has reached or passed."""
-        boundary = self.reached
-        while boundary < self.plan.last and any(
-            self.done[name] >= count
-            for name, count in self.plan.segments_at[boundary + 1].items()
-        ):
-            boundary += 1
-        return boundary
+        counts = self.plan.counts
+        return max(bisect_right(counts[g], n) - 1 for g, n in self.done.items())
 
     def passed(self, boundary: int) -> bool:
         """Whether some stage has started a segment beyond a boundary."""

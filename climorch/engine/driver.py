@@ -175,7 +175,21 @@ class Driver:
             lost=self.fail,
             may_commit=self.keeper.writable,
         )
-        client.subscribe_topic(TOPIC, lambda event: self._hear(event[1], services))
+        ready = asyncio.Event()
+
+        def hear(event: tuple[float, Mapping[str, Any]]) -> None:
+            if event[1]["what"] == "ready":
+                ready.set()
+            else:
+                self._hear(event[1], services)
+
+        client.subscribe_topic(TOPIC, hear)
+        # The subscription travels in a batch of its own time: a node that joined
+        # before it arrived would never be heard of. Call until there is an echo.
+        while not ready.is_set():
+            await client.log_event(TOPIC, {"what": "ready"})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ready.wait(), 0.02)
         await client.register_plugin(LeasePlugin())
         await client.register_plugin(NodePlugin())
         return services

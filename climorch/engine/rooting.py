@@ -18,7 +18,7 @@ from distributed import Future, futures_of
 
 from climorch.engine.tags import make_tag
 from climorch.engine.worker import RootSpec, load_root
-from climorch.intake.fields import field_names
+from climorch.intake.fields import field_names, replaced
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -152,11 +152,8 @@ def root_dataset(
             for index in itertools.product(*(range(len(c)) for c in chunks))
         }
         array = da.Array(graph, label, chunks, dtype=spec.dtype)
-        old = dataset.variables[name]
-        fields[name] = (old.dims, array, old.attrs)
-    return dataset.assign(
-        {n: v for n, v in fields.items() if n not in dataset.coords}
-    ).assign_coords({n: v for n, v in fields.items() if n in dataset.coords})
+        fields[name] = array
+    return replaced(dataset, fields)
 
 
 def _lengths(size: int, chunk: int) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ from climorch.errors import BackendError, Fault, InvalidInputError
 from climorch.model.commands import Record, decode_record
 from climorch.model.events import Fact, StopRequested
 from climorch.storage.journal import SqliteJournal
-from climorch.storage.lock import Owner
+from climorch.storage.owner import this_process
 
 __all__ = ["Run", "open_journal", "read_records", "read_state"]
 
@@ -66,7 +66,7 @@ def open_journal(root: Path, campaign: str) -> SqliteJournal:
             ],
         ) from error
     return SqliteJournal.open(
-        folder / JOURNAL, campaign=campaign, owner=Owner.current(), now_s=time.time()
+        folder / JOURNAL, campaign=campaign, owner=this_process(), now_s=time.time()
     )
 
 

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dask
+import dask.array as da
 import numpy as np
+import xarray as xr
 from dask.base import is_dask_collection
-from dask.graph_manipulation import clone
-from distributed import Client, Future, futures_of, wait
+from distributed import Client, Future, KilledWorker, futures_of, wait
+from distributed.client import FutureCancelledError, FuturesCancelledError
 
+from climorch.engine.keys import own_keys
 from climorch.engine.tags import ANNOTATION
 from climorch.engine.worker import StateNotDurableError, freeze
-from climorch.errors import BackendError, ClimorchError, CorruptDataError
+from climorch.errors import (
+    BackendError,
+    ClimorchError,
+    CorruptDataError,
+    InternalError,
+)
 from climorch.intake.contract import call_init, call_step
-from climorch.intake.fields import chunked, field_names, lazy_others
+from climorch.intake.fields import chunked, field_names, lazy_others, replaced
 from climorch.model.advance import Advance, Segment
 from climorch.model.events import Cause
 from climorch.model.workflow import Stage
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 __all__ = [
     "Held",
@@ -69,17 +74,15 @@ def build_init(
     """Build the first state; its blocks are read-only from the start."""
     advance = call_init(stage, inputs, segment)
     state = advance.state
-    frozen = {
-        name: state.variables[name].copy(
-            data=state.variables[name].data.map_blocks(
+    state = replaced(
+        state,
+        {
+            name: state.variables[name].data.map_blocks(
                 freeze, dtype=state.variables[name].dtype
             )
-        )
-        for name in field_names(state)
-    }
-    coords = {n: v for n, v in frozen.items() if n in state.coords}
-    fields = {n: v for n, v in frozen.items() if n not in state.coords}
-    state = state.assign(fields).assign_coords(coords)
+            for name in field_names(state)
+        },
+    )
     return _own(replace(advance, state=state), inputs.values(), seed, stage)
 
 
@@ -108,47 +111,94 @@ def build_segment(
 def _own(
     advance: Advance, given: Iterable[xr.Dataset], seed: Any, stage: Stage
 ) -> Advance:
+    """Give every new task of an advance a key that nobody else has."""
     exports = advance.exports
     if exports is not None:
         exports = chunked(exports, stage.chunks)
-    metrics = dict(advance.metrics or {})
-    parts: list[Any] = [advance.state, exports, advance.output, *metrics.values()]
-    lazy = [i for i, part in enumerate(parts) if is_dask_collection(part)]
-    if lazy:
-        omit = [dataset for dataset in given if is_dask_collection(dataset)]
-        # One collection comes back bare, several come back in a tuple.
-        wanted = [parts[i] for i in lazy]
-        cloned = clone(*wanted, omit=omit or None, seed=seed)
-        for i, part in zip(lazy, cloned if len(lazy) > 1 else (cloned,), strict=True):
-            parts[i] = part
-    return Advance(
-        state=parts[0],
-        exports=parts[1],
-        output=parts[2],
-        metrics=dict(zip(metrics, parts[3:], strict=True)),
+    # What the step passes on as it came keeps its name: a clone of it would be
+    # a second name for futures that only the first one holds.
+    old = {array.name: array for dataset in given for array in _lazy(dataset).values()}
+    metrics = {
+        name: metric.data if isinstance(metric, xr.DataArray) else metric
+        for name, metric in (advance.metrics or {}).items()
+    }
+    parts = (advance.state, exports, advance.output)
+    new = {
+        array.name: array
+        for dataset in parts
+        if dataset is not None
+        for array in _lazy(dataset).values()
+        if array.name not in old
+    }
+    own = {n: metric for n, metric in metrics.items() if isinstance(metric, da.Array)}
+    wanted = [*new.values(), *own.values()]
+    if not wanted:
+        return replace(advance, exports=exports, metrics=metrics)
+    found = own_keys(wanted, set(old), seed)
+    by_name = dict(zip(new, found, strict=False))
+    metrics |= dict(zip(own, found[len(new) :], strict=True))
+    state, exports, output = (
+        dataset if dataset is None else _with_arrays(dataset, by_name)
+        for dataset in parts
     )
+    if state is None:
+        raise InternalError("a segment came without a state")
+    return Advance(state=state, exports=exports, output=output, metrics=metrics)
+
+
+def _lazy(dataset: xr.Dataset) -> dict[str, Any]:
+    return {
+        str(name): variable.data
+        for name, variable in dataset.variables.items()
+        if variable.chunks is not None
+    }
 
 
 def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
     """Start computing and hold the results on the cluster."""
-    parts = [
-        advance.state,
-        advance.exports,
-        advance.output,
-        *(advance.metrics or {}).values(),
-    ]
-    lazy = [i for i, part in enumerate(parts) if is_dask_collection(part)]
-    if lazy:
+    parts = (advance.state, advance.exports, advance.output)
+    metrics = dict(advance.metrics or {})
+    fresh = {
+        array.name: array
+        for dataset in parts
+        if dataset is not None
+        for array in _lazy(dataset).values()
+        if not _is_held(array)
+    }
+    own = {n: metric for n, metric in metrics.items() if is_dask_collection(metric)}
+    if fresh or own:
         with dask.annotate(**{ANNOTATION: dict(tag)}):
-            persisted = client.persist([parts[i] for i in lazy])
-        for i, part in zip(lazy, persisted, strict=True):
-            parts[i] = part
-    state, exports, output = parts[:3]
+            held = client.persist([*fresh.values(), *own.values()])
+        fresh = dict(zip(fresh, held, strict=False))
+        metrics |= dict(zip(own, held[len(fresh) :], strict=True))
+    state, exports, output = (
+        dataset if dataset is None else _with_arrays(dataset, fresh)
+        for dataset in parts
+    )
+    if state is None:
+        raise InternalError("a segment came without a state")
     return Held(
         state=state,
         exports=state if exports is None else exports,
         output=output,
-        metrics=dict(zip(advance.metrics or {}, parts[3:], strict=True)),
+        metrics=metrics,
+    )
+
+
+def _is_held(array: Any) -> bool:
+    """Whether an array is nothing but futures; persisting it again loses them."""
+    return len(futures_of(array)) == array.npartitions == len(array.dask)
+
+
+def _with_arrays(dataset: xr.Dataset, arrays: Mapping[str, Any]) -> xr.Dataset:
+    """Return a dataset with arrays replaced by those of the given names."""
+    return replaced(
+        dataset,
+        {
+            name: arrays[array.name]
+            for name, array in _lazy(dataset).items()
+            if array.name in arrays
+        },
     )
 
 
@@ -162,18 +212,15 @@ async def load_others(
     with dask.annotate(**{ANNOTATION: dict(tag)}):
         futures = client.compute([dataset.variables[name].data for name in names])
     values = await client.gather(futures)
-    return dataset.assign(
-        {
-            name: (dataset.variables[name].dims, value, dataset.variables[name].attrs)
-            for name, value in zip(names, values, strict=True)
-        }
-    )
+    return replaced(dataset, dict(zip(names, values, strict=True)))
 
 
 async def settle(client: Client, futures: Sequence[Future[Any]]) -> None:
     """Wait for futures; raise the first error among them, in their order."""
     if futures:
-        await wait(list(futures))
+        # `wait` finds its client by context; ours is nobody's default.
+        with client.as_current():
+            await wait(list(futures))
     for future in futures:
         if future.status == "error":
             error = await future.exception()
@@ -208,7 +255,7 @@ def cause_of(error: BaseException) -> Cause:
             return Cause.STORAGE
         case ClimorchError():
             return Cause.MODEL
-        case _ if type(error).__name__ in ("KilledWorker", "FutureCancelledError"):
+        case KilledWorker() | FutureCancelledError() | FuturesCancelledError():
             return Cause.NODE_LOST
         case _:
             return Cause.MODEL

@@ -190,7 +190,7 @@ def _mutations(
             for name in set(variables) | set(now)
             if name not in variables
             or name not in now
-            or variables[name]._data is not now[name]._data
+            or _differs(variables[name], now[name])
         )
         if changed:
             yield Fault(
@@ -198,6 +198,13 @@ def _mutations(
                 problem=f"it changed {', '.join(changed)} of what it was given",
                 remedy="work on a copy: state.copy() or state.assign(...)",
             )
+
+
+def _differs(before: xr.Variable, after: xr.Variable) -> bool:
+    if isinstance(before, xr.IndexVariable):
+        # A copy of a dataset copies its indexes, which nobody can write into.
+        return not before.equals(after)
+    return before._data is not after._data
 
 
 def _name_faults(place: str, state: xr.Dataset) -> Iterator[Fault]:

@@ -7,14 +7,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from climorch.errors import Fault
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["chunked", "field_names", "is_field", "lazy_others", "structure_faults"]
+__all__ = [
+    "chunked",
+    "field_names",
+    "is_field",
+    "lazy_others",
+    "replaced",
+    "structure_faults",
+]
 
 NUMERIC = "biufc"
 
@@ -75,6 +82,27 @@ def chunked(dataset: xr.Dataset, chunks: Mapping[str, int]) -> xr.Dataset:
     return dataset.assign(changed) if changed else dataset
 
 
+def replaced(dataset: xr.Dataset, values: Mapping[str, Any]) -> xr.Dataset:
+    """Return a dataset with other values in some variables, all else as it is.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Not changed.
+    values : mapping of str to array
+        Of the same shapes.
+    """
+    if not values:
+        return dataset
+    new = {
+        name: (dataset.variables[name].dims, data, dataset.variables[name].attrs)
+        for name, data in values.items()
+    }
+    coords = {name: value for name, value in new.items() if name in dataset.coords}
+    fields = {name: value for name, value in new.items() if name not in coords}
+    return dataset.assign(fields).assign_coords(coords)
+
+
 def _regular(size: int, length: int) -> tuple[int, ...]:
     if size == 0:
         return (0,)
@@ -105,8 +133,9 @@ def structure_faults(
         lost = name in before.variables
         problem = "is missing" if lost else "was not there before"
         yield Fault(place=f"{place}, variable {name!r}", problem=problem, remedy=remedy)
-    for name, old in before.variables.items():
-        new = after.variables.get(name)
+    for key, old in before.variables.items():
+        name = str(key)
+        new = after.variables.get(key)
         if new is None:
             continue
         for what, got, expected in (

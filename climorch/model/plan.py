@@ -6,6 +6,8 @@ and size. A plan outlives the script that declared it, so it holds only values.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -142,6 +144,14 @@ class SetPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             for time in self.commons
         )
 
+    @cached_property
+    def counts(self) -> dict[str, tuple[int, ...]]:
+        """Stage name to segments done at each common boundary, ascending."""
+        return {
+            stage.name: tuple(at[stage.name] for at in self.segments_at)
+            for stage in self.stages
+        }
+
     @property
     def last(self) -> int:
         """Index of the last common boundary."""
@@ -243,9 +253,9 @@ class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def nodes(self) -> int:
-        """Nodes of the lease: the largest phase, its stages summed."""
+        """Nodes of the lease: of the largest phase, what may run together."""
         return max(
-            sum(stage.resources.nodes for s in phase for stage in s.stages)
+            sum(_together(s, lambda stage: stage.resources.nodes) for s in phase)
             for phase in self.phases
         )
 
@@ -253,7 +263,7 @@ class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def most_nodes(self) -> int:
         """Most nodes that the largest phase can use."""
         return max(
-            sum(stage.resources.most_nodes for s in phase for stage in s.stages)
+            sum(_together(s, lambda stage: stage.resources.most_nodes) for s in phase)
             for phase in self.phases
         )
 
@@ -261,3 +271,60 @@ class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def memory_bytes(self) -> int:
         """Memory that every node of the lease must have, in bytes."""
         return max(stage.resources.memory_bytes for stage in self.stages)
+
+
+# Above this many stages all are taken to run together: trying every subset
+# would take too long.
+MOST_STAGES_TRIED = 12
+
+
+def _together(s: SetPlan, need: Callable[[StagePlan], int]) -> int:
+    """Return the most that stages of a set which can run side by side need."""
+    if len(s.stages) > MOST_STAGES_TRIED:
+        return sum(need(stage) for stage in s.stages)
+    waits = {
+        (a.name, b.name)
+        for a, b in itertools.combinations(s.stages, 2)
+        if _alternate(s, a, b)
+    }
+    return max(
+        sum(need(stage) for stage in group)
+        for size in range(1, len(s.stages) + 1)
+        for group in itertools.combinations(s.stages, size)
+        if not any(
+            (a.name, b.name) in waits for a, b in itertools.combinations(group, 2)
+        )
+    )
+
+
+def _alternate(s: SetPlan, a: StagePlan, b: StagePlan) -> bool:
+    """Whether two stages can only run in turn: each waits for the other.
+
+    So it is where one reads the other in the same segment, however indirectly,
+    and is read back. Of stages with unequal boundaries the finer may go on
+    while the coarser computes.
+    """
+    if a.boundaries != b.boundaries:
+        return False
+    return (_reaches(s, a, b, same=True) and _reaches(s, b, a, same=False)) or (
+        _reaches(s, b, a, same=True) and _reaches(s, a, b, same=False)
+    )
+
+
+def _reaches(s: SetPlan, a: StagePlan, b: StagePlan, *, same: bool) -> bool:
+    """Whether ``a`` reads ``b``, directly or through stages of equal boundaries."""
+    seen: set[str] = set()
+    ahead = [a]
+    while ahead:
+        stage = ahead.pop()
+        for name, coupling in stage.reads.items():
+            other = s.stage(name)
+            if name in seen or other.boundaries != a.boundaries:
+                continue
+            if same and coupling is not Coupling.SAME:
+                continue
+            if name == b.name:
+                return True
+            seen.add(name)
+            ahead.append(other)
+    return False

@@ -25,10 +25,14 @@ class NodeOffer:
         Its name.
     memory_bytes : int
         Memory; 0: unlimited.
+    leaving : bool
+        Whether somebody still holds it who will give it back without being
+        asked again: it counts as there, and cannot be leased yet.
     """
 
     name: str
     memory_bytes: int = 0
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,7 @@ class Claim:
     memory_bytes : int
         Memory that each of its nodes must have.
     held : tuple of str
-        Nodes of its lease that are up.
+        Nodes of its lease that are up and that it will not give back.
     """
 
     simulation: str
@@ -96,10 +100,11 @@ def allocate(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation
     """
     order = sorted(claims, key=lambda c: (-c.priority, c.serial))
     taken = {node for claim in claims for node in claim.held}
-    free = [offer for offer in offers if offer.name not in taken]
+    free = [o for o in offers if o.name not in taken and not o.leaving]
     leases: dict[str, tuple[str, ...]] = {}
     waits: dict[str, str] = {}
     blocked: Claim | None = None
+    short = 0
     for claim in order:
         missing = claim.nodes - len(claim.held)
         if missing <= 0:
@@ -117,13 +122,15 @@ def allocate(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation
             waits[claim.simulation] = (
                 f"needs {missing} more nodes; {len(fits)} are free"
             )
-            blocked = blocked or claim
+            if blocked is None:
+                coming = sum(o.leaving and _fits(o, claim) for o in offers)
+                blocked, short = claim, missing - len(fits) - coming
         else:
             given = [offer.name for offer in fits[:missing]]
             leases[claim.simulation] = (*claim.held, *given)
             free = [offer for offer in free if offer.name not in given]
     if blocked is not None:
-        return Allocation(leases=leases, waits=waits, shrink=_ask_back(order, blocked))
+        return Allocation(leases=leases, waits=waits, shrink=_ask_back(order, short))
     _lend(order, free, leases)
     return Allocation(leases=leases, waits=waits)
 
@@ -132,9 +139,8 @@ def _fits(offer: NodeOffer, claim: Claim) -> bool:
     return offer.memory_bytes == 0 or offer.memory_bytes >= claim.memory_bytes
 
 
-def _ask_back(order: Sequence[Claim], blocked: Claim) -> dict[str, int]:
+def _ask_back(order: Sequence[Claim], needed: int) -> dict[str, int]:
     """Ask lent nodes back, from the last in order first, as many as needed."""
-    needed = blocked.nodes - len(blocked.held)
     shrink: dict[str, int] = {}
     for claim in reversed(order):
         lent = len(claim.held) - claim.nodes

@@ -37,8 +37,8 @@ class Budget:
 
 
 DEFAULT_BUDGETS: Mapping[Cause, Budget] = {
-    Cause.NODE_LOST: Budget(retries=1000, first_delay_s=0.0),
-    Cause.NOT_DURABLE: Budget(retries=1000, first_delay_s=0.0),
+    Cause.NODE_LOST: Budget(retries=1000, first_delay_s=0.1, longest_delay_s=60.0),
+    Cause.NOT_DURABLE: Budget(retries=1000, first_delay_s=0.1, longest_delay_s=60.0),
     Cause.MEMORY: Budget(retries=2, first_delay_s=5.0),
     Cause.MODEL: Budget(retries=1, first_delay_s=0.0),
     Cause.NUMERICAL: Budget(retries=0),

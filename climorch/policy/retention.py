@@ -23,8 +23,8 @@ class Kept:
     ----------
     boundary : int
         Common boundary.
-    independent : bool
-        Whether it shares no file with older ones.
+    copy : int
+        Physical copy: checkpoints with the same number share files.
     good : bool
         False once a restore found it damaged.
     pinned : bool
@@ -32,7 +32,7 @@ class Kept:
     """
 
     boundary: int
-    independent: bool = True
+    copy: int = 0
     good: bool = True
     pinned: bool = False
 
@@ -87,10 +87,9 @@ def guarded(policy: RetentionPolicy, kept: Sequence[Kept]) -> tuple[int, ...]:
     """
     good = [k for k in kept if k.good]
     spared = {k.boundary for k in good[-2:]}
-    # Files are shared backwards up to the newest independent checkpoint: the
-    # one just before that is the newest of another physical copy.
-    base = next((i for i in reversed(range(len(good))) if good[i].independent), 0)
-    if base > 0:
-        spared.add(good[base - 1].boundary)
+    # The newest one of another physical copy, however far back: the number is
+    # given at the commit, so it outlives the deletion of the copy's first one.
+    other = [k.boundary for k in good if k.copy != good[-1].copy]
+    spared |= set(other[-1:])
     spared |= {k.boundary for k in kept if k.pinned or not k.good}
     return tuple(sorted(policy.unwanted(kept) - spared))

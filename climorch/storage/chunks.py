@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,6 +22,8 @@ from climorch.storage import durable
 from climorch.storage.codec import (
     CRC_BYTES,
     Array,
+    Bytes,
+    as_bytes,
     damage,
     decode_chunk,
     decode_payload,
@@ -29,6 +31,13 @@ from climorch.storage.codec import (
     encode_chunk,
     little_endian,
     raw_hash,
+)
+from climorch.storage.jobs import (
+    Check,
+    ChunkJob,
+    ChunkReceipt,
+    LinkSource,
+    ReceiptLine,
 )
 
 __all__ = [
@@ -50,130 +59,6 @@ RECEIPTS = "receipts"
 """Directory, within the one being written, of what each writer has finished."""
 
 _WRITER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-
-
-class Check(Protocol):
-    """What a chunk is compared with; a manifest's entry is one."""
-
-    @property
-    def length(self) -> int:
-        """Bytes of the file."""
-
-    @property
-    def crc32c(self) -> int:
-        """CRC-32C of the file without its last four bytes, which repeat it."""
-
-    @property
-    def raw_xxh3(self) -> str | None:
-        """XXH3-128 of the raw values, in hex; None is not compared."""
-
-
-class LinkSource(msgspec.Struct, frozen=True, kw_only=True):
-    """An existing chunk file that may already hold the wanted values.
-
-    Attributes
-    ----------
-    path : str
-        Absolute path.
-    raw_xxh3 : str
-        As in `ChunkReceipt`.
-    length, crc32c, inode, mtime_ns : int
-        The file as it was when it was last verified or written.
-    trusted : bool
-        True: of a committed, verified checkpoint, linked where inode, length and
-        mtime still match. False: of an attempt that broke, read and compared
-        first.
-    """
-
-    path: str
-    raw_xxh3: str
-    length: int
-    crc32c: int
-    inode: int
-    mtime_ns: int
-    trusted: bool
-
-
-class ChunkJob(msgspec.Struct, frozen=True, kw_only=True):
-    """One chunk to be written.
-
-    Attributes
-    ----------
-    key : str
-        Posix path relative to the directory being written.
-    dtype : str
-        NumPy type string, little-endian.
-    shape : tuple of int
-        Of the block, which has to have it exactly.
-    chunk_shape : tuple of int
-        Of the chunk grid; the block is padded to it.
-    sources : tuple of LinkSource
-        Files of the same type and shapes that may be linked instead.
-    """
-
-    key: str
-    dtype: str
-    shape: tuple[int, ...]
-    chunk_shape: tuple[int, ...]
-    sources: tuple[LinkSource, ...] = ()
-
-    @property
-    def form(self) -> str:
-        """What has to be equal, beside the hash, for two files to be equal."""
-        shapes = ["x".join(map(str, s)) for s in (self.chunk_shape, self.shape)]
-        return ":".join((self.dtype, *shapes))
-
-
-class ChunkReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """One chunk that was written or linked.
-
-    Attributes
-    ----------
-    key : str
-        Posix path relative to the directory being written.
-    raw_xxh3 : str
-        XXH3-128, in hex, of the block's values: not padded, C order,
-        little-endian.
-    length : int
-        Bytes of the file.
-    crc32c : int
-        CRC-32C of the file without its last four bytes. They repeat it, and the
-        CRC over data *and* their CRC is the same number for all intact files.
-    inode, mtime_ns : int
-        Of the file.
-    raw_bytes : int
-        Bytes of the block's values.
-    linked : bool
-        Whether it is a further name of an existing file.
-    salvaged : bool
-        Whether that file comes from an attempt that broke: it shares nothing
-        with a checkpoint.
-    """
-
-    key: str
-    raw_xxh3: str
-    length: int
-    crc32c: int
-    inode: int
-    mtime_ns: int
-    raw_bytes: int
-    linked: bool = False
-    salvaged: bool = False
-
-
-class ReceiptLine(ChunkReceipt, frozen=True, kw_only=True):
-    """A receipt as it is kept beside the chunks.
-
-    Attributes
-    ----------
-    form : str
-        `ChunkJob.form`.
-    params_digest : str
-        Of the parameters that the values were computed with.
-    """
-
-    form: str
-    params_digest: str
 
 
 def write_chunks(
@@ -218,14 +103,8 @@ def write_chunks(
     BackendError
         If the file system fails.
     """
-    if not _WRITER.fullmatch(writer):
-        message = (
-            f"writer {writer!r}: not a file name; use 1 to 100 letters, digits, "
-            "'.', '_' or '-', first a letter or digit"
-        )
-        raise InvalidInputError(message, writer=writer)
+    _check_writer(writer)
     notes = os.path.join(directory, RECEIPTS, f"{writer}.jsonl")
-    encoder = msgspec.json.Encoder()
     receipts = []
     with durable.translated("write chunks", directory):
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -238,7 +117,7 @@ def write_chunks(
                     form=job.form,
                     params_digest=params_digest,
                 )
-                os.write(descriptor, encoder.encode(line) + b"\n")
+                os.write(descriptor, msgspec.json.encode(line) + b"\n")
                 receipts.append(receipt)
             os.fsync(descriptor)
         finally:
@@ -289,7 +168,7 @@ def read_chunk(
     return block
 
 
-def read_checked(path: str | os.PathLike[str], entry: Check) -> memoryview:
+def read_checked(path: str | os.PathLike[str], entry: Check) -> Bytes:
     """Read a chunk's file and compare length and CRC, without decoding it.
 
     Parameters
@@ -301,7 +180,7 @@ def read_checked(path: str | os.PathLike[str], entry: Check) -> memoryview:
 
     Returns
     -------
-    memoryview
+    ndarray of uint8
         The whole content.
 
     Raises
@@ -311,7 +190,7 @@ def read_checked(path: str | os.PathLike[str], entry: Check) -> memoryview:
     BackendError
         If the file system fails.
     """
-    view = memoryview(read_file(path))
+    view = as_bytes(read_file(path))
     if len(view) != entry.length:
         raise _corrupt(path, f"has {len(view)} bytes, expected {entry.length}")
     problem = damage(view, entry.crc32c)
@@ -345,6 +224,15 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
             return Path(path).read_bytes()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise _corrupt(path, "is missing") from error
+
+
+def _check_writer(writer: str) -> None:
+    if not _WRITER.fullmatch(writer):
+        message = (
+            f"writer {writer!r}: not a file name; use 1 to 100 letters, digits, "
+            "'.', '_' or '-', first a letter or digit"
+        )
+        raise InvalidInputError(message, writer=writer)
 
 
 def _corrupt(path: str | os.PathLike[str], problem: str) -> CorruptDataError:

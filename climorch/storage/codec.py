@@ -21,7 +21,9 @@ from climorch.errors import CorruptDataError, InvalidInputError
 __all__ = [
     "CRC_BYTES",
     "Array",
+    "Bytes",
     "Encoded",
+    "as_bytes",
     "damage",
     "decode_chunk",
     "decode_payload",
@@ -32,6 +34,12 @@ __all__ = [
 ]
 
 Array: TypeAlias = npt.NDArray[Any]
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+"""Bytes that are cut and passed on without a copy.
+
+Not a memoryview, which google_crc32c (1.9) refuses.
+"""
 
 CRC_BYTES = 4
 """Length of the CRC-32C at the end of each chunk."""
@@ -118,12 +126,28 @@ def decode_chunk(
     CorruptDataError
         If the data are damaged or of another size.
     """
-    view = memoryview(data)
+    view = as_bytes(data)
     problem = damage(view)
     if problem is not None:
         message = f"chunk {problem}; use another copy"
         raise CorruptDataError(message, problem=problem)
     return decode_payload(view[:-CRC_BYTES], np.dtype(dtype), chunk_shape, shape)
+
+
+def as_bytes(data: bytes | memoryview) -> Bytes:
+    """View bytes as an array, without a copy.
+
+    Parameters
+    ----------
+    data : bytes-like
+        The bytes.
+
+    Returns
+    -------
+    ndarray of uint8
+        One-dimensional.
+    """
+    return np.frombuffer(data, np.uint8)
 
 
 def little_endian(array: npt.ArrayLike) -> Array:
@@ -187,7 +211,7 @@ def encode(block: Array, chunk_shape: tuple[int, ...]) -> Encoded:
         padded[tuple(map(slice, block.shape))] = block
         block = padded
     payload: bytes = blosc.compress(
-        block.reshape(-1).view(np.uint8).data,
+        block.reshape(-1).view(np.uint8),
         b"lz4",
         1,
         blosc.SHUFFLE,
@@ -196,12 +220,12 @@ def encode(block: Array, chunk_shape: tuple[int, ...]) -> Encoded:
     return Encoded(payload, google_crc32c.value(payload))
 
 
-def damage(view: memoryview, expected: int | None = None) -> str | None:
+def damage(view: Bytes, expected: int | None = None) -> str | None:
     """Say what is wrong with the CRC that a chunk ends with, if anything.
 
     Parameters
     ----------
-    view : memoryview
+    view : ndarray of uint8
         The chunk's content.
     expected : int, optional
         The CRC that it should be.
@@ -213,7 +237,7 @@ def damage(view: memoryview, expected: int | None = None) -> str | None:
     """
     if len(view) < CRC_BYTES + _BLOSC_HEADER_BYTES:
         return f"has {len(view)} bytes, too few for a chunk"
-    (stored,) = struct.unpack("<I", view[-CRC_BYTES:])
+    (stored,) = struct.unpack("<I", view[-CRC_BYTES:].tobytes())
     if google_crc32c.value(view[:-CRC_BYTES]) != stored:
         return "does not have the CRC-32C that it ends with"
     if expected is not None and stored != expected:
@@ -222,7 +246,7 @@ def damage(view: memoryview, expected: int | None = None) -> str | None:
 
 
 def decode_payload(
-    payload: memoryview,
+    payload: Bytes,
     dtype: np.dtype[Any],
     chunk_shape: Sequence[int],
     shape: Sequence[int],
@@ -231,7 +255,7 @@ def decode_payload(
 
     Parameters
     ----------
-    payload : memoryview
+    payload : ndarray of uint8
         The chunk's content without its CRC, which has been compared.
     dtype, chunk_shape, shape
         As in `decode_chunk`.
@@ -247,7 +271,7 @@ def decode_payload(
         If it is of another size.
     """
     chunk = np.empty(tuple(chunk_shape), dtype)
-    (size,) = struct.unpack("<I", payload[4:8])
+    (size,) = struct.unpack("<I", payload[4:8].tobytes())
     # The header is compared first: Blosc would fill a part of a larger array.
     if size != chunk.nbytes:
         message = f"holds {size} bytes of values, expected {chunk.nbytes}"

@@ -53,13 +53,13 @@ CODECS: tuple[BytesBytesCodec, ...] = (
 )
 """Of every array; `climorch.storage.chunks` writes the same bytes without Zarr."""
 
-_RESOLUTIONS: dict[str, Hint] = {
-    "s": "datetime64[s]",
-    "ms": "datetime64[ms]",
-    "us": "datetime64[us]",
-    "ns": "datetime64[ns]",
+_UNITS: dict[Hint, Literal["s", "ms", "us", "ns"]] = {
+    "datetime64[s]": "s",
+    "datetime64[ms]": "ms",
+    "datetime64[us]": "us",
+    "datetime64[ns]": "ns",
 }
-_TIME_ENCODING = ("units", "calendar")
+_TIME_ENCODING = ("units", "calendar", "dtype")
 # Filters of warnings belong to the whole process: one thread at a time.
 _WARNINGS = threading.Lock()
 
@@ -150,7 +150,8 @@ def hints_of(dataset: xr.Dataset) -> dict[str, Hint]:
     hints: dict[str, Hint] = {}
     for name, variable in dataset.variables.items():
         if variable.dtype.kind == "M":
-            hints[str(name)] = _RESOLUTIONS[np.datetime_data(variable.dtype)[0]]
+            # xarray has no other resolutions than these.
+            hints |= {str(name): h for h in _UNITS if h == variable.dtype.name}
         elif variable.dtype.kind == "O":
             hints[str(name)] = "cftime" if _is_cftime(variable) else "object"
     return hints
@@ -167,10 +168,8 @@ def encode(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        One that passed `check_dataset`.
-    specs : sequence of ArraySpec
-        Its fields.
+    dataset, specs
+        One that passed `fidelity.check_dataset`, and its fields.
     place : str
         What it is, for messages.
     keep_time_encoding : bool
@@ -311,8 +310,4 @@ def _quiet(dataset: xr.Dataset) -> Iterator[None]:
 def _coder(hint: Hint) -> xr.coders.CFDatetimeCoder:
     if hint == "cftime":
         return xr.coders.CFDatetimeCoder(use_cftime=True)
-    unit: Literal["s", "ms", "us", "ns"]
-    for unit in ("s", "ms", "us", "ns"):
-        if hint == _RESOLUTIONS[unit]:
-            break
-    return xr.coders.CFDatetimeCoder(time_unit=unit)
+    return xr.coders.CFDatetimeCoder(time_unit=_UNITS[hint])

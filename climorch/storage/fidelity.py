@@ -54,6 +54,8 @@ def check_round_trip(
     files: Mapping[str, bytes],
     hints: Mapping[str, Hint],
     place: str,
+    *,
+    exact_times: bool = True,
 ) -> None:
     """Refuse what does not come back exactly as it was.
 
@@ -70,6 +72,9 @@ def check_round_trip(
         From `hints_of`.
     place : str
         What it is, for messages.
+    exact_times : bool
+        False where dates are stored in units that the caller chose, in which
+        they may be rounded.
 
     Raises
     ------
@@ -81,7 +86,7 @@ def check_round_trip(
     faults = []
     for name, variable in dataset.variables.items():
         found = opened.variables.get(name)
-        problem = _difference(variable, found)
+        problem = _difference(variable, found, exact_times=exact_times)
         if problem is None and (name in dataset.coords) != (name in opened.coords):
             problem = "would no longer be the coordinate or data variable that it is"
         if problem is not None:
@@ -155,7 +160,9 @@ def _fits_ns(variable: xr.Variable) -> bool:
     return bool(np.all((in_ns == values) | np.isnat(values)))
 
 
-def _difference(before: xr.Variable, after: xr.Variable | None) -> str | None:
+def _difference(
+    before: xr.Variable, after: xr.Variable | None, *, exact_times: bool
+) -> str | None:
     if after is None:
         return "would be lost"
     dtype = before.dtype
@@ -167,7 +174,8 @@ def _difference(before: xr.Variable, after: xr.Variable | None) -> str | None:
         return f"would be {after.dims} {after.shape}, not {before.dims} {before.shape}"
     if not _bare(before).identical(_bare(after)):
         return f"would have attributes {after.attrs}, not {before.attrs},"
-    if before.chunks is None and not before.identical(after):
+    rounded = dtype.kind in "MmO" and not exact_times
+    if before.chunks is None and not rounded and not before.identical(after):
         return "would have other values"
     return None
 

@@ -16,7 +16,8 @@ import msgspec
 
 from climorch.storage import durable
 from climorch.storage.arrays import ArraySpec
-from climorch.storage.chunks import RECEIPTS, ChunkJob, LinkSource, ReceiptLine
+from climorch.storage.chunks import RECEIPTS
+from climorch.storage.jobs import ChunkJob, LinkSource, ReceiptLine
 from climorch.storage.layout import AttemptFolder
 from climorch.storage.manifest import EXPORTS, STATE, Entry, Manifest
 from climorch.storage.names import check_names, is_safe_key
@@ -137,8 +138,8 @@ class InFlight:
         What was asked for; without datasets.
     jobs : dict of (tree, stage, variable, index) to ChunkJob
         Every chunk to be written.
-    arrays, hints
-        As in `Manifest`.
+    rendered : mapping of tree to mapping of stage to Rendered
+        The groups.
     fixed : dict of str to str
         Key to hash of every file that `begin` wrote.
     outputs : dict of (stage, segment) to set of str
@@ -157,6 +158,53 @@ class InFlight:
     def expected(self) -> set[str]:
         """Keys of all chunks that need a receipt."""
         return {job.key for job in self.jobs.values()}.union(*self.outputs.values())
+
+    def manifest(
+        self, campaign: str, epoch: int, entries: dict[str, Entry]
+    ) -> Manifest:
+        """Describe the finished checkpoint.
+
+        Parameters
+        ----------
+        campaign : str
+            Name of the campaign.
+        epoch : int
+            Of the driver.
+        entries : dict of str to Entry
+            All files.
+
+        Returns
+        -------
+        Manifest
+            Ready to be written.
+        """
+        request = self.request
+        outputs: dict[str, tuple[int, ...]] = {}
+        for stage, segment in sorted(self.outputs):
+            outputs[stage] = (*outputs.get(stage, ()), segment)
+        return Manifest(
+            campaign=campaign,
+            simulation=request.simulation,
+            set=request.set,
+            boundary=request.boundary,
+            model_time=request.model_time.isoformat(),
+            calendar=request.model_time.calendar,
+            params_digest=request.params_digest,
+            epoch=epoch,
+            attempt=request.attempt,
+            entries=entries,
+            arrays={
+                tree: {stage: group.arrays for stage, group in stages.items()}
+                for tree, stages in self.rendered.items()
+            },
+            hints={
+                tree: {stage: group.hints for stage, group in stages.items()}
+                for tree, stages in self.rendered.items()
+            },
+            exports=tuple(self.rendered.get(EXPORTS, {})),
+            outputs=outputs,
+            segments=dict(request.segments),
+        )
 
 
 def plan_jobs(

@@ -16,7 +16,16 @@ import xxhash
 
 from climorch.core.ports import Row
 
-__all__ = ["Link", "RawRow", "chained", "genesis", "problem_with", "raw_rows", "snapshot_digest"]
+__all__ = [
+    "Link",
+    "RawRow",
+    "chained",
+    "genesis",
+    "problem_with",
+    "raw_rows",
+    "snapshot_digest",
+    "snapshot_fits",
+]
 
 _HEAD = Struct("<16sqqdI")
 
@@ -110,35 +119,39 @@ def raw_rows(last: Link, epoch: int, rows: Iterable[Row]) -> list[RawRow]:
     for row in rows:
         serial += 1
         kind = row.kind.encode()
-        chain = chained(chain, serial, epoch, kind, row.payload, row.now_s)
-        raw.append((serial, epoch, kind, row.payload, row.now_s, chain))
+        # SQLite keeps whole numbers as integers: a negative zero loses its sign.
+        now_s = row.now_s + 0.0
+        chain = chained(chain, serial, epoch, kind, row.payload, now_s)
+        raw.append((serial, epoch, kind, row.payload, now_s, chain))
     return raw
 
 
-def problem_with(last: Link, raw: RawRow) -> str | None:
+def problem_with(previous: bytes, epoch_before: int, raw: RawRow) -> str | None:
     """Say what is wrong with a row that should follow another.
 
     Parameters
     ----------
-    last : Link
-        The row before.
+    previous : bytes
+        Chain of the row before, 16 bytes.
+    epoch_before : int
+        Epoch of the row before.
     raw : RawRow
         With the next serial; its types are not to be trusted.
 
     Returns
     -------
     str or None
-        None if it is what was written behind `last`.
+        None if it is what was written behind that one.
     """
     serial, epoch, kind, payload, now_s, chain = raw
     try:
-        expected = chained(last.chain, serial, epoch, kind, payload, now_s)
+        expected = chained(previous, serial, epoch, kind, payload, now_s)
     except (struct_error, TypeError):
         return "has a column of the wrong type"
     if chain != expected:
         return "does not match its hash chain"
-    if epoch < last.epoch:
-        return f"has epoch {epoch} after a row of epoch {last.epoch}"
+    if epoch < epoch_before:
+        return f"has epoch {epoch} after a row of epoch {epoch_before}"
     return None
 
 
@@ -162,3 +175,23 @@ def snapshot_digest(serial: int, chain: bytes, blob: bytes) -> bytes:
     digest = xxhash.xxh3_128(serial.to_bytes(8, "little") + chain)
     digest.update(blob)
     return digest.digest()
+
+
+def snapshot_fits(serial: int, digest: object, chain: object, blob: object) -> bool:
+    """Tell whether a snapshot is what was written for a row.
+
+    Parameters
+    ----------
+    serial : int
+        The last row that the snapshot contains.
+    digest, chain, blob : object
+        As they are stored; their types are not to be trusted.
+
+    Returns
+    -------
+    bool
+        False also where the row is not there.
+    """
+    if not isinstance(chain, bytes) or not isinstance(blob, bytes):
+        return False
+    return digest == snapshot_digest(serial, chain, blob)

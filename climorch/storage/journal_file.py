@@ -1,7 +1,7 @@
-"""The SQLite file under the journal: its schema, its making, its failures.
+"""The SQLite file under the journal: its schema, its making, its opening.
 
-Decides what a journal file looks like, how it is made, when it is refused and
-what a SQLite error means to the caller. Ignores what the rows say.
+Decides what a journal file looks like, how it is made and when it is refused.
+Ignores what the rows say.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ import errno
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from climorch.errors import (
-    BackendError,
-    ClimorchError,
     ConflictError,
     CorruptDataError,
-    InternalError,
     InvalidInputError,
 )
+from climorch.storage.durable import fsync_directory
 from climorch.storage.journal_chain import Link, genesis
 
 __all__ = [
@@ -32,9 +29,9 @@ __all__ = [
     "check_schema",
     "connect",
     "create",
-    "failures",
     "file_id",
     "inspect",
+    "read_head",
     "read_origin",
 ]
 
@@ -91,75 +88,7 @@ INSERT INTO driver VALUES (1, 0, 0, 0.0, '', '', 0, 0, '');
 
 _OBJECTS = [("table", name) for name in ("driver", "fact", "journal", "snapshot")]
 
-_REMEDIES = {
-    sqlite3.SQLITE_FULL: "free space on that file system, then try again",
-    sqlite3.SQLITE_IOERR: "check the storage and quotas, then try again",
-    sqlite3.SQLITE_READONLY: "make the file and its folder writable, then try again",
-    sqlite3.SQLITE_CANTOPEN: "check that the folder exists and is writable",
-    sqlite3.SQLITE_BUSY: "another process is using it; try again",
-    sqlite3.SQLITE_LOCKED: "another connection is using it; try again",
-    sqlite3.SQLITE_PROTOCOL: "another process is using it; try again",
-    sqlite3.SQLITE_NOMEM: "free memory, then try again",
-    sqlite3.SQLITE_PERM: "check the permissions of the file and its folder",
-    sqlite3.SQLITE_AUTH: "check the permissions of the file and its folder",
-    sqlite3.SQLITE_TOOBIG: "split what is written; the file keeps at most 1 GB a row",
-}
-
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-@contextlib.contextmanager
-def failures(path: Path, doing: str) -> Iterator[None]:
-    """Raise what SQLite or the kernel reports as an error of this library.
-
-    Parameters
-    ----------
-    path : Path
-        The journal.
-    doing : str
-        What is tried, for the message.
-
-    Yields
-    ------
-    None
-        Around the calls.
-
-    Raises
-    ------
-    BackendError
-        If the disk is full, fails, is read-only or in use;
-        ``facts["reason"]`` is SQLite's name of it or the errno's.
-    CorruptDataError
-        If the file is damaged.
-    InternalError
-        If SQLite was used wrongly.
-    """
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _translated(error, path, doing) from error
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        msg = f"journal {path}: {doing}: {reason}; check the storage, then try again"
-        raise BackendError(msg, reason=reason, path=str(path)) from error
-
-
-def _translated(error: sqlite3.Error, path: Path, doing: str) -> ClimorchError:
-    """Find the class and the remedy of a SQLite error."""
-    code = getattr(error, "sqlite_errorcode", None)
-    reason = getattr(error, "sqlite_errorname", type(error).__name__)
-    # The low byte is the primary code, the rest tells which call failed.
-    primary = None if code is None else code & 0xFF
-    what = f"journal {path}: {doing}: {error} ({reason})"
-    facts = {"reason": reason, "path": str(path)}
-    if primary in _DAMAGED:
-        remedy = "keep the file as evidence and go back to a copy of it"
-        return CorruptDataError(f"{what}; {remedy}", **facts)
-    if primary in _REMEDIES:
-        return BackendError(f"{what}; {_REMEDIES[primary]}", **facts)
-    return InternalError(f"{what}; please report this", **facts)
 
 
 def file_id(path: Path) -> FileId:
@@ -179,8 +108,10 @@ def file_id(path: Path) -> FileId:
     return found.st_dev, found.st_ino
 
 
-def connect(path: Path, query: str = "mode=rw") -> sqlite3.Connection:
-    """Open an existing file, without looking into it.
+def connect(
+    path: Path, query: str = "mode=rw", *, readonly: bool = False
+) -> sqlite3.Connection:
+    """Open an existing file.
 
     Parameters
     ----------
@@ -188,22 +119,33 @@ def connect(path: Path, query: str = "mode=rw") -> sqlite3.Connection:
         The journal.
     query : str
         Of the SQLite URI.
+    readonly : bool
+        Whether to refuse statements that write.
 
     Returns
     -------
     sqlite3.Connection
         In autocommit mode; usable from any thread, one at a time.
     """
-    db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{query}",
-        uri=True,
-        isolation_level=None,
-        timeout=BUSY_TIMEOUT_S,
-        check_same_thread=False,
-    )
-    # The file is untrusted input: no functions run from its schema, pages checked.
-    db.execute("PRAGMA trusted_schema=OFF")
-    db.execute("PRAGMA cell_size_check=ON")
+    with contextlib.ExitStack() as on_failure:
+        db = on_failure.enter_context(
+            closing(
+                sqlite3.connect(
+                    f"{path.absolute().as_uri()}?{query}",
+                    uri=True,
+                    isolation_level=None,
+                    timeout=BUSY_TIMEOUT_S,
+                    check_same_thread=False,
+                )
+            )
+        )
+        # The file is untrusted: no functions run from its schema, pages are checked.
+        db.execute("PRAGMA trusted_schema=OFF")
+        db.execute("PRAGMA cell_size_check=ON")
+        db.execute(f"PRAGMA query_only={int(readonly)}")
+        # FULL, and in a rollback mode the folder synced too: the commit is an unlink.
+        db.execute("PRAGMA synchronous=EXTRA")
+        on_failure.pop_all()
     return db
 
 
@@ -225,8 +167,6 @@ def create(path: Path, campaign: str) -> None:
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
     try:
         with closing(connect(draft)) as db:
-            # EXTRA is FULL and the folder synced too, so that the name lasts.
-            db.execute("PRAGMA synchronous=EXTRA")
             db.executescript(_SCHEMA)
             identity = os.urandom(16)
             chain = genesis(campaign, identity).chain
@@ -238,7 +178,7 @@ def create(path: Path, campaign: str) -> None:
         _publish(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    fsync_directory(path.parent)
 
 
 def _publish(draft: Path, path: Path) -> None:
@@ -257,14 +197,6 @@ def _publish(draft: Path, path: Path) -> None:
             draft.rename(path)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def inspect(path: Path) -> None:
     """Refuse a file that is not a journal of this version, leaving it untouched.
 
@@ -280,39 +212,28 @@ def inspect(path: Path) -> None:
     ConflictError
         If it has another schema version.
     """
+    if not path.is_file():
+        raise _foreign(path)
     try:
-        # Immutable: no lock, no recovery, no side file; only page 1 is read.
+        # Immutable: no lock, no recovery, no side file. Not by reading the bytes:
+        # to close a file drops all locks that this process has on it.
         with closing(connect(path, "mode=ro&immutable=1")) as db:
-            found = _pragma(db, "application_id")
-            version = _pragma(db, "user_version")
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB:
+            _check_kind(db, path)
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_NOTADB:
+            raise _foreign(path) from error
+        # In the middle of another process's commit the file alone may look damaged:
+        # check_schema tells, which sees its side files too.
+        if code != sqlite3.SQLITE_CORRUPT:
             raise
-        found = version = 0
-    if found != APPLICATION_ID:
-        msg = (
-            f"journal {path}: not a climorch journal; give another path, or move "
-            "that file away"
-        )
-        raise InvalidInputError(msg, path=str(path))
-    check_version(path, version)
 
 
-def check_version(path: Path, version: int) -> None:
-    """Refuse a schema that this version of the library does not know.
-
-    Parameters
-    ----------
-    path : Path
-        The journal.
-    version : int
-        Of its schema.
-
-    Raises
-    ------
-    ConflictError
-        If it is not `SCHEMA_VERSION`.
-    """
+def _check_kind(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse another application's file, and another version of the schema."""
+    if _pragma(db, "application_id") != APPLICATION_ID:
+        raise _foreign(path)
+    version = _pragma(db, "user_version")
     if version != SCHEMA_VERSION:
         msg = (
             f"journal {path}: schema version {version}, this climorch knows "
@@ -321,8 +242,16 @@ def check_version(path: Path, version: int) -> None:
         raise ConflictError(msg, reason="schema", path=str(path), version=version)
 
 
+def _foreign(path: Path) -> InvalidInputError:
+    msg = (
+        f"journal {path}: not a climorch journal; give another path, or move "
+        "that file away"
+    )
+    return InvalidInputError(msg, path=str(path))
+
+
 def check_schema(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a journal with another version or other tables than its own.
+    """Refuse what is not a journal of this version with its own tables only.
 
     Parameters
     ----------
@@ -333,13 +262,14 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
 
     Raises
     ------
+    InvalidInputError
+        If it is something else.
     ConflictError
         If it has another schema version.
     CorruptDataError
         If tables are missing, or tables, views or triggers were added.
     """
-    # Again, after recovery: page 1 of the file may have been an older one.
-    check_version(path, _pragma(db, "user_version"))
+    _check_kind(db, path)
     objects = db.execute("SELECT type, name FROM sqlite_master ORDER BY name")
     if (found := objects.fetchall()) != _OBJECTS:
         names = ", ".join(f"{kind} {name}" for kind, name in found)
@@ -374,8 +304,39 @@ def read_origin(db: sqlite3.Connection, path: Path) -> tuple[str, Link]:
         case (str(campaign), bytes(identity)):
             return campaign, genesis(campaign, identity)
         case _:
-            msg = f"journal {path}: no readable head; go back to a copy of it"
-            raise CorruptDataError(msg, path=str(path))
+            raise _headless(path)
+
+
+def read_head(db: sqlite3.Connection, path: Path) -> Link:
+    """Read which row the journal says is its newest.
+
+    Parameters
+    ----------
+    db : sqlite3.Connection
+        Of the journal.
+    path : Path
+        The journal.
+
+    Returns
+    -------
+    Link
+        With epoch 0, which is not kept there.
+
+    Raises
+    ------
+    CorruptDataError
+        If that is missing or not readable.
+    """
+    match db.execute("SELECT serial, chain FROM journal").fetchone():
+        case (int(serial), bytes(chain)):
+            return Link(serial, 0, chain)
+        case _:
+            raise _headless(path)
+
+
+def _headless(path: Path) -> CorruptDataError:
+    msg = f"journal {path}: no readable head; go back to a copy of it"
+    return CorruptDataError(msg, path=str(path))
 
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:

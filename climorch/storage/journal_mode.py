@@ -41,6 +41,7 @@ _NETWORK_TYPES = frozenset(
     }
 )
 
+
 def set_journal_mode(db: sqlite3.Connection, path: Path, mounts: Path = MOUNTS) -> str:
     """Choose between WAL and a rollback journal by what the storage can do.
 
@@ -68,8 +69,7 @@ def set_journal_mode(db: sqlite3.Connection, path: Path, mounts: Path = MOUNTS) 
         mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
         mode = db.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
-    # A rollback journal's commit is its unlink, which only EXTRA makes durable.
-    db.execute(f"PRAGMA synchronous={'FULL' if mode == 'wal' else 'EXTRA'}")
+    # After a long reader held it back, the WAL shrinks to this again.
     db.execute("PRAGMA journal_size_limit=67108864")
     return str(mode)
 

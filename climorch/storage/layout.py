@@ -102,11 +102,7 @@ class Layout:
 
     def boundaries(self, simulation: str, set_name: str) -> dict[int, Path]:
         """Return the committed checkpoints of a set, newest first."""
-        with durable.translated("list", self.committed(simulation, set_name)):
-            try:
-                names = os.listdir(self.committed(simulation, set_name))
-            except FileNotFoundError:
-                return {}
+        names = _names(self.committed(simulation, set_name))
         found = {}
         for name in names:
             _, _, number = name.rpartition("-")
@@ -149,12 +145,28 @@ class Layout:
         AttemptFolder
             In the order of their paths.
         """
+        for path in self._salvaged(epoch):
+            found = _parse(path)
+            if found is not None:
+                yield found
+
+    def unusable(self, epoch: int) -> list[Path]:
+        """Return folders that others left and that no attempt can take from.
+
+        Diagnostics, for example, that were staged and never part of a checkpoint.
+        """
+        return [path for path in self._salvaged(epoch) if _parse(path) is None]
+
+    def thrown_away(self) -> list[tuple[str, int]]:
+        """Return names in the trash with the second at which they came there."""
+        stamps = [(name, name.partition("-")[0]) for name in sorted(_names(self.trash))]
+        return [(name, int(stamp)) for name, stamp in stamps if stamp.isdecimal()]
+
+    def _salvaged(self, epoch: int) -> Iterator[Path]:
         for salvage in self.salvages(epoch):
             for simulation in sorted(_names(salvage)):
                 for folder in sorted(_names(salvage / simulation)):
-                    found = _parse(salvage / simulation / folder)
-                    if found is not None:
-                        yield found
+                    yield salvage / simulation / folder
 
 
 def _parse(path: Path) -> AttemptFolder | None:

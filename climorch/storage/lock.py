@@ -10,14 +10,12 @@ the first guard was wrong about a clock or a process.
 from __future__ import annotations
 
 import math
-import os
-import socket
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from climorch.errors import ConflictError, InvalidInputError
+from climorch.errors import ConflictError, CorruptDataError, InvalidInputError
+from climorch.storage.owner import MAX_PID, Owner, is_alive, this_process
 
 __all__ = [
     "SILENCE_S",
@@ -39,43 +37,6 @@ SILENCE_S = 90.0
 
 Six missed heartbeats at the default of one in 15 s.
 """
-
-_MAX_PID = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """One process of one boot of one machine.
-
-    Attributes
-    ----------
-    host : str
-        Name of the machine, unique among those that share the file system.
-    boot_id : str
-        Changes with each boot of the machine.
-    pid : int
-        Process id, from 1 to 2**31 - 1.
-    start_ticks : int
-        When the process started, in clock ticks since the boot; tells it from
-        a later one with the same id. 0: not known.
-    namespace : str
-        The pid namespace: in two containers the same id means two processes.
-    """
-
-    host: str
-    boot_id: str
-    pid: int
-    start_ticks: int = 0
-    namespace: str = ""
-
-    def __post_init__(self) -> None:
-        """Check the fields, so that an owner that exists can be asked after."""
-        if not self.host or not 0 < self.pid <= _MAX_PID:
-            msg = (
-                f"owner: host {self.host!r}, pid {self.pid}: expected a name and a "
-                f"process id from 1 to {_MAX_PID}; use this_process()"
-            )
-            raise InvalidInputError(msg, host=self.host, pid=self.pid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,88 +101,6 @@ def _can_see(owner: Owner, other: Owner) -> bool:
     )
 
 
-def this_process(proc: Path = Path("/proc")) -> Owner:
-    """Describe the calling process.
-
-    Parameters
-    ----------
-    proc : Path
-        Where procfs is mounted. Where there is none, boots and reused process
-        ids cannot be told apart.
-
-    Returns
-    -------
-    Owner
-        A machine that calls itself ``localhost`` gets its boot id as part of
-        its name, since others may do so too.
-    """
-    boot_id = _text(proc / "sys/kernel/random/boot_id").strip()
-    host = socket.gethostname()
-    if host.startswith("localhost"):
-        host = f"{host}-{boot_id}"
-    try:
-        namespace = os.readlink(proc / "self/ns/pid")
-    except OSError:
-        namespace = ""
-    pid = os.getpid()
-    started = _process_state(proc, pid)
-    return Owner(
-        host=host,
-        boot_id=boot_id,
-        pid=pid,
-        start_ticks=started[1] if started else 0,
-        namespace=namespace,
-    )
-
-
-def is_alive(owner: Owner, proc: Path = Path("/proc")) -> bool:
-    """Ask the kernel whether a process of this machine still runs.
-
-    Parameters
-    ----------
-    owner : Owner
-        A process of the caller's pid namespace.
-    proc : Path
-        Where procfs is mounted.
-
-    Returns
-    -------
-    bool
-        False if there is none with that id, if it is a zombie, or if the id
-        belongs to a process that started at another time. True in doubt.
-    """
-    try:
-        os.kill(owner.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # It exists and belongs to somebody else.
-    # Under hidepid the kernel hides other users' processes: no news is "alive".
-    found = _process_state(proc, owner.pid)
-    if found is None:
-        return True
-    state, start_ticks = found
-    if state in "ZX":
-        return False
-    return 0 in (owner.start_ticks, start_ticks) or start_ticks == owner.start_ticks
-
-
-def _process_state(proc: Path, pid: int) -> tuple[str, int] | None:
-    """Return state letter and start in ticks of a process (proc(5), 3 and 22)."""
-    # The name in field 2 may hold blanks and brackets: count from the last one.
-    fields = _text(proc / str(pid) / "stat").rpartition(")")[2].split()
-    if len(fields) < 20:
-        return None
-    return fields[0], int(fields[19])
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
-
-
 def check_now(now_s: float) -> None:
     """Refuse a clock that would make a lock eternal or void.
 
@@ -240,29 +119,54 @@ def check_now(now_s: float) -> None:
         raise InvalidInputError(f"{msg}; pass the driver's clock", now_s=now_s)
 
 
-def read_lock(db: sqlite3.Connection) -> LockRow:
+def read_lock(db: sqlite3.Connection, place: str) -> LockRow:
     """Read the lock row.
 
     Parameters
     ----------
     db : sqlite3.Connection
         Of a journal.
+    place : str
+        The journal's name in messages.
 
     Returns
     -------
     LockRow
         As of the transaction that is open, else of now.
+
+    Raises
+    ------
+    CorruptDataError
+        If the row is missing or not readable.
     """
-    epoch, held, heartbeat_s, host, boot_id, pid, ticks, namespace = db.execute(
-        "SELECT epoch, held, heartbeat_s, host, boot_id, pid, start_ticks, namespace"
+    found = db.execute(
+        "SELECT epoch, heartbeat_s, held, host, boot_id, pid, start_ticks, namespace"
         " FROM driver"
     ).fetchone()
-    holder = None
-    if held:
-        holder = Owner(
-            host=host, boot_id=boot_id, pid=pid, start_ticks=ticks, namespace=namespace
-        )
-    return LockRow(epoch=epoch, holder=holder, heartbeat_s=heartbeat_s)
+    match found:
+        case (int(epoch), float(heartbeat_s), 0, *_):
+            return LockRow(epoch=epoch, holder=None, heartbeat_s=heartbeat_s)
+        case (
+            int(epoch),
+            float(heartbeat_s),
+            1,
+            str(host),
+            str(boot_id),
+            int(pid),
+            int(ticks),
+            str(namespace),
+        ) if host and 0 < pid <= MAX_PID:
+            holder = Owner(
+                host=host,
+                boot_id=boot_id,
+                pid=pid,
+                start_ticks=ticks,
+                namespace=namespace,
+            )
+            return LockRow(epoch=epoch, holder=holder, heartbeat_s=heartbeat_s)
+        case _:
+            msg = f"{place}: no readable lock row; go back to a copy of the file"
+            raise CorruptDataError(msg, place=place)
 
 
 def acquire(
@@ -298,7 +202,7 @@ def acquire(
     ConflictError
         If another driver holds it (``facts["reason"]`` is ``"held"``).
     """
-    row = read_lock(db)
+    row = read_lock(db, place)
     holder = row.holder
     seen = holder is not None and _can_see(owner, holder)
     lives = holder is not None and seen and alive(holder)
@@ -364,7 +268,7 @@ def check_epoch(db: sqlite3.Connection, epoch: int, place: str) -> None:
         If a newer driver has taken over (``facts["reason"]`` is
         ``"superseded"``).
     """
-    row = read_lock(db)
+    row = read_lock(db, place)
     if row.epoch != epoch:
         by = "nobody now" if row.holder is None else f"host {row.holder.host!r}"
         msg = (
@@ -381,6 +285,6 @@ def renew(db: sqlite3.Connection, now_s: float) -> None:
     db.execute("UPDATE driver SET heartbeat_s=max(heartbeat_s, ?)", (now_s,))
 
 
-def release(db: sqlite3.Connection) -> None:
-    """Give the lock up, inside the caller's transaction; the epoch stays."""
-    db.execute("UPDATE driver SET held=0")
+def release(db: sqlite3.Connection, epoch: int) -> None:
+    """Give the lock up if `epoch` still holds it; the epoch itself stays."""
+    db.execute("UPDATE driver SET held=0 WHERE epoch=?", (epoch,))

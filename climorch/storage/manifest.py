@@ -27,6 +27,7 @@ __all__ = [
     "EXPORTS",
     "FORMAT",
     "MANIFEST",
+    "OUTPUTS",
     "STATE",
     "Entry",
     "Manifest",
@@ -49,6 +50,9 @@ EXPORTS = "exports"
 
 Beside the states and not in them: a DataTree wants children to align with parents.
 """
+
+OUTPUTS = "outputs"
+"""Directory of staged diagnostics."""
 
 _MAX_BYTES = 512 * 2**20
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -227,8 +231,7 @@ def decode_manifest(data: bytes, place: str) -> Manifest:
         manifest = msgspec.json.decode(body, type=Manifest)
     except msgspec.MsgspecError as error:
         raise _corrupt(place, f"cannot be decoded ({error})") from error
-    problem = next(_problems(manifest), None)
-    if problem is not None:
+    for problem in _problems(manifest):
         raise _corrupt(place, problem)
     return manifest
 
@@ -313,7 +316,11 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     )
     if blocks > len(manifest.entries):
         yield f"holds {len(manifest.entries)} files for {blocks} chunks"
-        return
+    else:
+        yield from _without_entry(manifest)
+
+
+def _without_entry(manifest: Manifest) -> Iterator[str]:
     for key in manifest.chunks():
         entry = manifest.entries.get(key)
         if entry is None or entry.raw_xxh3 is None:

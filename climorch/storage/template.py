@@ -48,7 +48,7 @@ GROUP = "zarr.json"
 _STRUCTURES_KEPT = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """The files of one group, except the chunks of its fields.
 
@@ -103,7 +103,7 @@ class TemplateCache:
         place : str
             What the dataset is, for messages.
         keep_time_encoding : bool
-            Store dates in the units and calendar of their ``encoding``, as
+            Store dates in units, calendar and type of their ``encoding``, as
             growing results need; else in units in which they are exact.
 
         Returns
@@ -121,11 +121,8 @@ class TemplateCache:
         structure = structure_of(dataset, keep_time_encoding)
         specs = field_specs(dataset)
         names = {spec.name for spec in specs}
-        digests = {
-            str(name): digest_of(variable)
-            for name, variable in dataset.variables.items()
-            if name not in names
-        }
+        others = {n: v for n, v in dataset.variables.items() if n not in names}
+        digests = {str(name): digest_of(other) for name, other in others.items()}
         with self._lock:
             known = self._known.get(structure)
         changed = [
@@ -133,19 +130,18 @@ class TemplateCache:
         ]
         if known is not None and not changed:
             return known.rendered
+        part = dataset
         if known is not None and known.separable:
             part = dataset[changed]
             files = encode(part, (), place, keep_time_encoding=keep_time_encoding)
             rendered = _replaced(known.rendered, files, changed, dataset)
         else:
-            part = dataset
             files = encode(dataset, specs, place, keep_time_encoding=keep_time_encoding)
-            rendered = Rendered(
-                files=_consolidated(files, dataset),
-                arrays=specs,
-                hints=hints_of(dataset),
-            )
-        check_round_trip(part, files, rendered.hints, place)
+            consolidated = _consolidated(files, dataset)
+            rendered = Rendered(consolidated, specs, hints_of(dataset))
+        check_round_trip(
+            part, files, rendered.hints, place, exact_times=not keep_time_encoding
+        )
         self._remember(structure, _Known(rendered, digests, _separable(dataset, names)))
         return rendered
 
@@ -302,11 +298,7 @@ def _replaced(
     group = json.loads(files[GROUP])
     del group["consolidated_metadata"]
     files[GROUP] = json.dumps(group).encode()
-    return Rendered(
-        files=_consolidated(files, dataset),
-        arrays=old.arrays,
-        hints=hints_of(dataset),
-    )
+    return Rendered(_consolidated(files, dataset), old.arrays, hints_of(dataset))
 
 
 def _separable(dataset: xr.Dataset, fields: set[str]) -> bool:

@@ -44,7 +44,9 @@ class VerifyReport:
         return not self.bad
 
 
-def verify(path: str | os.PathLike[str], manifest: Manifest | None = None) -> VerifyReport:
+def verify(
+    path: str | os.PathLike[str], manifest: Manifest | None = None
+) -> VerifyReport:
     """Read every file of a checkpoint and compare it with the manifest.
 
     Parameters
@@ -126,8 +128,8 @@ def physically_independent(a: Checkpoint, b: Checkpoint) -> bool:
     BackendError
         If the file system fails.
     """
-    inodes_a, inodes_b = _inodes(a), _inodes(b)
-    return inodes_a is not None and inodes_b is not None and inodes_a.isdisjoint(inodes_b)
+    first, second = _inodes(a), _inodes(b)
+    return first is not None and second is not None and first.isdisjoint(second)
 
 
 def files_below(root: str | os.PathLike[str]) -> Iterator[str]:

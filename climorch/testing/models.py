@@ -149,7 +149,9 @@ def box_workflow(
             chunks=chunks,
         )
         after = ("spinup",)
-    span = Span("2000-01-01", f"{2000 + segments}-01-01", every="1YS", calendar="noleap")
+    span = Span(
+        "2000-01-01", f"{2000 + segments}-01-01", every="1YS", calendar="noleap"
+    )
     wf.stage(
         "air",
         functools.partial(_advance, other="sea", work_s=work_s),

@@ -1,0 +1,142 @@
+"""How each command and decision changes the state.
+
+The other half of `fold`: what the orchestrator itself decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from climorch.core.state import CampaignState, Phase, SetState, SimulationState
+from climorch.model import commands as c
+
+__all__ = ["COMMANDS", "charge", "current"]
+
+
+def current(state: CampaignState, record: Any) -> SetState | None:
+    """Return the set of a record, unless the record is about an old attempt."""
+    simulation = state.simulations.get(record.simulation)
+    if simulation is None:
+        return None
+    name = getattr(record, "set", None) or simulation.plan.set_of.get(record.stage)
+    found = simulation.sets.get(name or "")
+    if found is None or found.attempt != record.attempt or found.phase is Phase.IDLE:
+        return None
+    return found
+
+
+def charge(state: CampaignState, simulation: SimulationState) -> None:
+    """Count the node-seconds that a simulation held since this was last done."""
+    held_s = state.now_s - simulation.lease_since_s
+    simulation.node_s += len(simulation.lease) * held_s
+    simulation.lease_since_s = state.now_s
+
+
+def _lease_set(state: CampaignState, command: c.SetLease) -> None:
+    simulation = state.simulations[command.simulation]
+    charge(state, simulation)
+    simulation.lease = command.nodes
+    simulation.granted = len(command.nodes)
+    simulation.lease_why = command.why
+    simulation.shrink_to = None
+
+
+def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
+    s = state.simulations[command.simulation].sets[command.set]
+    s.phase = Phase.RESTORING
+    s.attempt = command.attempt
+    s.from_boundary = command.boundary
+    s.done = dict(s.plan.segments_at[command.boundary])
+    s.running.clear()
+    s.seconds.clear()
+    s.planned = s.checkpoint = None
+
+
+def _segment_started(state: CampaignState, command: c.StartSegment) -> None:
+    s = current(state, command)
+    if s is not None:
+        s.running[command.stage] = command.segment
+
+
+def _checkpoint_begun(state: CampaignState, command: c.BeginCheckpoint) -> None:
+    s = current(state, command)
+    if s is not None:
+        s.checkpoint = command.boundary
+        s.planned = None
+        s.since_s = state.now_s
+        s.from_boundary = command.boundary
+
+
+def _abandoned(state: CampaignState, command: c.AbandonAttempt) -> None:
+    s = current(state, command)
+    if s is not None:
+        s.phase = Phase.IDLE
+        s.retry_at_s = command.retry_at_s
+        s.broken = s.planned = s.checkpoint = None
+        s.running.clear()
+
+
+def _publishing(state: CampaignState, command: c.PublishResults) -> None:
+    s = state.simulations[command.simulation].sets[command.set]
+    s.commits[command.boundary].publishing = True
+
+
+def _deleting(state: CampaignState, command: c.DeleteCheckpoint) -> None:
+    s = state.simulations[command.simulation].sets[command.set]
+    s.commits[command.boundary].deleting = True
+
+
+def _rule_asked(state: CampaignState, command: c.EvaluateRule) -> None:
+    state.simulations[command.simulation].rules_asked.add(command.rule)
+
+
+def _planned(state: CampaignState, decision: c.CheckpointPlanned) -> None:
+    s = state.simulations[decision.simulation].sets[decision.set]
+    s.planned, s.planned_why = decision.boundary, decision.why
+
+
+def _shrink(state: CampaignState, decision: c.ShrinkPlanned) -> None:
+    state.simulations[decision.simulation].shrink_to = decision.nodes
+
+
+def _segment_committed(state: CampaignState, decision: c.SegmentCommitted) -> None:
+    simulation = state.simulations[decision.simulation]
+    s = simulation.sets[simulation.plan.set_of[decision.stage]]
+    s.committed_segments[decision.stage] = decision.segment + 1
+    s.seconds.pop((decision.stage, decision.segment), None)
+
+
+def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
+    simulation = state.simulations[decision.simulation]
+    s = simulation.sets[decision.set]
+    counts = s.plan.segments_at[decision.boundary]
+    s.done = dict(counts)
+    s.seconds.clear()
+    for stage, count in counts.items():
+        kept = min(s.committed_segments.get(stage, 0), count)
+        s.committed_segments[stage] = kept
+    simulation.lost_s += decision.lost_s
+    simulation.lost_segments += decision.segments
+
+
+def _simulation_failed(state: CampaignState, decision: c.SimulationFailed) -> None:
+    simulation = state.simulations[decision.simulation]
+    simulation.failed = (decision.cause, decision.message)
+
+
+COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
+    c.SetLease: _lease_set,
+    c.StartAttempt: _attempt_started,
+    c.StartSegment: _segment_started,
+    c.BeginCheckpoint: _checkpoint_begun,
+    c.AbandonAttempt: _abandoned,
+    c.PublishResults: _publishing,
+    c.DeleteCheckpoint: _deleting,
+    c.EvaluateRule: _rule_asked,
+    c.CheckpointPlanned: _planned,
+    c.ShrinkPlanned: _shrink,
+    c.SegmentCommitted: _segment_committed,
+    c.RolledBack: _rolled_back,
+    c.SimulationFailed: _simulation_failed,
+}

@@ -1,0 +1,338 @@
+"""The checkpoints of a campaign: begun, committed, found again and deleted.
+
+Decides the order of the protocol. A checkpoint exists from one rename on, fully
+or not at all, and a driver that was superseded cannot make that rename.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from climorch.errors import NotAllowedError
+from climorch.storage import durable
+from climorch.storage.begin import begin
+from climorch.storage.commit import (
+    collect_entries,
+    finish,
+    promote,
+    seal,
+    set_aside,
+    take_outputs,
+)
+from climorch.storage.fencing import give_up, left_of, refuse_if_fenced, take_over
+from climorch.storage.finding import committed, load, opened
+from climorch.storage.inflight import Checkpoint, CheckpointRequest, InFlight
+from climorch.storage.jobs import ChunkReceipt
+from climorch.storage.layout import Layout
+from climorch.storage.names import check_names
+from climorch.storage.template import TemplateCache
+from climorch.storage.verify import VerifyReport, physically_independent, verify
+
+if TYPE_CHECKING:
+    import cftime
+    import xarray as xr
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointRequest",
+    "CheckpointStore",
+    "InFlight",
+    "VerifyReport",
+    "physically_independent",
+]
+
+TRASH_KEPT_S = 24 * 3600
+
+
+class CheckpointStore:
+    """Checkpoints below ``<root>/<campaign>``.
+
+    Every method raises `BackendError` where the file system fails, which says
+    nothing about the checkpoints: what was committed stays. Every one that writes
+    raises `ConflictError` where there is a newer driver.
+
+    Parameters
+    ----------
+    root : path
+        Folder of all campaigns.
+    campaign : str
+        Which one.
+    epoch : int, optional
+        Number of this driver; without it the store only reads. A driver calls
+        `fence` before anything else.
+
+    Raises
+    ------
+    InvalidInputError
+        If the campaign's name is not safe in a path.
+    """
+
+    def __init__(
+        self, root: str | os.PathLike[str], campaign: str, epoch: int | None = None
+    ) -> None:
+        check_names("checkpoints cannot be opened", ("campaign", campaign))
+        self.campaign = campaign
+        self.layout = Layout(Path(root).absolute() / campaign)
+        self._epoch = epoch
+        self._templates = TemplateCache()
+
+    @property
+    def epoch(self) -> int:
+        """Number of this driver.
+
+        Raises
+        ------
+        NotAllowedError
+            If the store was opened for reading.
+        """
+        if self._epoch is None:
+            message = (
+                f"checkpoints of campaign '{self.campaign}' were opened for reading; "
+                "open them with the epoch that the journal gave to this driver"
+            )
+            raise NotAllowedError(message, campaign=self.campaign)
+        return self._epoch
+
+    # -- taking over --------------------------------------------------------------
+
+    def fence(self) -> list[Path]:
+        """Take the campaign over: no older driver can commit from here on.
+
+        Everything that they left in flight is renamed; their next write, or the
+        rename that would commit, finds its directory gone. Again: does nothing.
+        Returned are folders of broken attempts; `complete` finishes those it can.
+        """
+        return take_over(self.layout, self.epoch)
+
+    def complete(self, path: Path) -> Checkpoint | None:
+        """Finish an in-flight folder of a dead driver, if nothing is missing.
+
+        Parameters
+        ----------
+        path : Path
+            From `fence`.
+
+        Returns
+        -------
+        Checkpoint or None
+            None where it has no manifest or is not as that says: its chunks are
+            still taken by the next attempt.
+        """
+        refuse_if_fenced(self.layout, self.epoch)
+        return finish(self.layout, path)
+
+    # -- writing ------------------------------------------------------------------
+
+    def final_path(
+        self, simulation: str, set: str, boundary: int, model_time: cftime.datetime
+    ) -> Path:
+        """Return the path that a checkpoint has once it is committed."""
+        return self.layout.final(simulation, set, boundary, model_time.isoformat())
+
+    def begin(self, request: CheckpointRequest) -> InFlight:
+        """Make every directory and everything but the chunks of fields.
+
+        The workers then do each of its jobs with `chunks.write_chunks`.
+
+        Raises
+        ------
+        InvalidInputError
+            If a name is not safe or a dataset cannot be stored.
+        """
+        request.check()
+        refuse_if_fenced(self.layout, self.epoch)
+        return begin(self.layout, self.epoch, self._templates, request)
+
+    def add_outputs(
+        self,
+        in_flight: InFlight,
+        stage: str,
+        segment: int,
+        staged: str | os.PathLike[str],
+        receipts: Iterable[ChunkReceipt],
+    ) -> list[ChunkReceipt]:
+        """Take staged diagnostics of a segment into a checkpoint.
+
+        Parameters
+        ----------
+        in_flight : InFlight
+            The checkpoint.
+        stage, segment : str, int
+            Whose diagnostics.
+        staged : path
+            Their directory, on the same file system; it is moved.
+        receipts : iterable of ChunkReceipt
+            Of its chunks, relative to it.
+
+        Returns
+        -------
+        list of ChunkReceipt
+            The same, relative to the checkpoint; pass them to `commit`.
+
+        Raises
+        ------
+        InvalidInputError
+            If the stage's name is not safe.
+        ConflictError
+            If one of the directories is gone, or this segment is there already.
+        """
+        check_names("diagnostics cannot be taken over", ("stage", stage))
+        return take_outputs(in_flight, stage, segment, Path(staged), receipts)
+
+    def commit(
+        self, in_flight: InFlight, receipts: Iterable[ChunkReceipt]
+    ) -> Checkpoint:
+        """Make an in-flight checkpoint exist, by one rename.
+
+        Parameters
+        ----------
+        in_flight : InFlight
+            From `begin`.
+        receipts : iterable of ChunkReceipt
+            Exactly one for each expected chunk.
+
+        Returns
+        -------
+        Checkpoint
+            Found from now on after any crash.
+
+        Raises
+        ------
+        CorruptDataError
+            If anything is missing, too much or not what was written.
+        ConflictError
+            If another checkpoint of this boundary is there.
+        """
+        refuse_if_fenced(self.layout, self.epoch)
+        entries = collect_entries(in_flight, receipts)
+        manifest = in_flight.manifest(self.campaign, self.epoch, entries)
+        seal(in_flight.directory, manifest)
+        refuse_if_fenced(self.layout, self.epoch)
+        checkpoint = promote(self.layout, in_flight.directory, manifest)
+        request = in_flight.request
+        whose = (request.simulation, request.set)
+        for left in left_of(self.layout, self.epoch, *whose):
+            if left.boundary <= request.boundary:
+                # Only space: what is left is tried again at the next commit.
+                with suppress(OSError):
+                    durable.remove_tree(left.path)
+        return checkpoint
+
+    def abandon(self, in_flight: InFlight, *, keep: bool = True) -> None:
+        """Give an in-flight checkpoint up; nobody can write into it any more.
+
+        Parameters
+        ----------
+        in_flight : InFlight
+            From `begin`; one that is gone already is fine.
+        keep : bool
+            Whether its chunks are kept for the next attempt at this boundary, or
+            deleted to make space.
+        """
+        if keep:
+            simulation = in_flight.request.simulation
+            give_up(self.layout, self.epoch, in_flight.directory, simulation)
+            return
+        with durable.translated("delete", in_flight.directory):
+            durable.remove_tree(in_flight.directory)
+
+    # -- finding ------------------------------------------------------------------
+
+    def list(self, simulation: str, set: str) -> list[Checkpoint]:
+        """Find the committed checkpoints of a set, newest first.
+
+        One whose manifest is damaged is left out, and warned of.
+        """
+        return [*committed(self.layout, simulation, set)]
+
+    def newest(self, simulation: str, set: str) -> Checkpoint | None:
+        """Find the newest committed checkpoint of a set that has a good manifest."""
+        return next(committed(self.layout, simulation, set), None)
+
+    def load(self, simulation: str, set: str, boundary: int) -> Checkpoint:
+        """Return one checkpoint that should be there.
+
+        Its manifest is checked; its chunks are checked as they are read.
+
+        Raises
+        ------
+        CorruptDataError
+            If it is missing or its manifest is damaged: use an older one.
+        """
+        return load(self.layout, simulation, set, boundary)
+
+    def opened(self, checkpoint: Checkpoint) -> dict[str, dict[str, xr.Dataset]]:
+        """Open all of a checkpoint but the values of its fields.
+
+        Returns
+        -------
+        dict of tree to dict of stage to Dataset
+            With exact types. Everything that is no field is checked and loaded;
+            fields only describe themselves: read them with `chunks.read_chunk`.
+
+        Raises
+        ------
+        CorruptDataError
+            If a file is missing or not what was written.
+        """
+        return opened(checkpoint)
+
+    def verify(self, checkpoint: Checkpoint) -> VerifyReport:
+        """Read every file of a checkpoint; report all that is not as committed."""
+        return verify(checkpoint.path, checkpoint.manifest)
+
+    # -- removing -----------------------------------------------------------------
+
+    def delete(
+        self, simulation: str, set: str, boundary: int, *, now_s: float | None = None
+    ) -> bool:
+        """Move a checkpoint to the trash, where readers may go on reading it.
+
+        Parameters
+        ----------
+        simulation, set, boundary
+            Which one.
+        now_s : float, optional
+            Seconds since 1970 (UTC); the computer's clock where it is not given.
+
+        Returns
+        -------
+        bool
+            False where there is no such checkpoint (any more).
+        """
+        path = self.layout.boundaries(simulation, set).get(boundary)
+        if path is None:
+            return False
+        stamp_s = int(time.time() if now_s is None else now_s)
+        with durable.translated("delete checkpoint", path):
+            durable.move_to_trash(path, self.layout.trash, stamp_s=stamp_s)
+        return True
+
+    def purge_trash(self, now_s: float, *, older_than_s: float = TRASH_KEPT_S) -> int:
+        """Delete what has been in the trash for long enough; return how many.
+
+        Parameters
+        ----------
+        now_s : float
+            Seconds since 1970 (UTC).
+        older_than_s : float
+            How long it is kept, in seconds; 0 frees all space at once.
+        """
+        count = 0
+        for name, stamp_s in self.layout.thrown_away():
+            if stamp_s + older_than_s <= now_s:
+                with durable.translated("empty the trash", self.layout.trash / name):
+                    durable.remove_tree(self.layout.trash / name)
+                count += 1
+        return count
+
+    def set_aside(self, simulation: str, set: str, boundary: int) -> None:
+        """Keep a damaged checkpoint as evidence, out of use; a missing one is fine."""
+        path = self.layout.boundaries(simulation, set).get(boundary)
+        if path is not None:
+            set_aside(self.layout, path)

@@ -1,0 +1,220 @@
+"""Hypothesis strategies for what a campaign may consist of.
+
+Every plan that is drawn is one that `submit` would accept: boundaries of
+coupled stages are equal or nest, SAME reads form no cycle, a stage comes after
+stages of earlier sets only. Small on purpose: what can go wrong shows with few
+stages and few segments.
+"""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from climorch.core.progress import Policies
+from climorch.model.events import Cause, SimulationSubmitted
+from climorch.model.plan import Coupling, RulePlan, SimulationPlan, StagePlan
+from climorch.model.resources import Resources
+from climorch.model.scenario import Scenario
+from climorch.policy.checkpointing import (
+    CheckpointStrategy,
+    Daly,
+    EverySegments,
+    EveryWall,
+)
+from climorch.policy.recovery import Budget, RecoveryPolicy
+from climorch.policy.retention import KeepLast
+
+__all__ = [
+    "policies",
+    "resources",
+    "set_stages",
+    "simulation_plans",
+    "submissions",
+]
+
+# Seconds of model time of the longest segment; divisible by every fineness.
+COARSE_S = 4
+FINENESS = (1, 1, 2, 4)
+
+
+def resources(*, most_nodes: int = 3) -> st.SearchStrategy[Resources]:
+    """Draw what a stage needs.
+
+    Parameters
+    ----------
+    most_nodes : int
+        Largest gang, >= 1.
+    """
+    return st.builds(
+        lambda nodes, more, memory: Resources(
+            nodes=nodes,
+            max_nodes=None if more is None else nodes + more,
+            memory=memory,
+        ),
+        nodes=st.integers(1, most_nodes),
+        more=st.none() | st.integers(0, 3),
+        memory=st.sampled_from((0, 0, 0, 1000)),
+    )
+
+
+@st.composite
+def set_stages(
+    draw: st.DrawFn,
+    *,
+    prefix: str = "a",
+    most_stages: int = 3,
+    most_segments: int = 5,
+    most_nodes: int = 3,
+) -> tuple[StagePlan, ...]:
+    """Draw the stages of one coupled set.
+
+    Parameters
+    ----------
+    draw : callable
+        Given by hypothesis.
+    prefix : str
+        First letters of the names of its stages.
+    most_stages, most_segments, most_nodes : int
+        Limits, >= 1; segments are those of the coarsest stage.
+
+    Returns
+    -------
+    tuple of StagePlan
+        Coupled to one component; a stage reads SAME only from stages before
+        it, and never from a coarser one.
+    """
+    count = draw(st.integers(1, most_stages))
+    coarse = draw(st.integers(1, most_segments))
+    fine = [draw(st.sampled_from(FINENESS)) for _ in range(count)]
+    stages = []
+    for i in range(count):
+        reads: dict[str, Coupling] = {}
+        for j in range(count):
+            # Each is tied to the one before it, so that they are one set.
+            tied = j == i - 1
+            if i == j or not (tied or draw(st.booleans())):
+                continue
+            same = j < i and fine[j] >= fine[i] and draw(st.booleans())
+            reads[f"{prefix}{j}"] = Coupling.SAME if same else Coupling.PREVIOUS
+        stages.append(
+            StagePlan(
+                name=f"{prefix}{i}",
+                calendar="noleap",
+                boundaries=tuple(range(0, coarse * COARSE_S + 1, COARSE_S // fine[i])),
+                reads=reads,
+                resources=draw(resources(most_nodes=most_nodes)),
+            )
+        )
+    return tuple(stages)
+
+
+@st.composite
+def simulation_plans(
+    draw: st.DrawFn,
+    *,
+    most_sets: int = 3,
+    most_stages: int = 4,
+    most_segments: int = 5,
+    most_nodes: int = 2,
+    most_rules: int = 1,
+) -> SimulationPlan:
+    """Draw a plan of one to `most_sets` sets chained by ``after``.
+
+    Parameters
+    ----------
+    draw : callable
+        Given by hypothesis.
+    most_sets, most_stages, most_segments, most_nodes, most_rules : int
+        Limits; stages are those of all sets.
+
+    Returns
+    -------
+    SimulationPlan
+        With as many rules as were drawn, named ``rule0`` and so on.
+    """
+    stages: list[StagePlan] = []
+    for prefix in "abc"[: draw(st.integers(1, most_sets))]:
+        left = most_stages - len(stages)
+        if left == 0:
+            break
+        earlier = [stage.name for stage in stages]
+        for stage in draw(
+            set_stages(
+                prefix=prefix,
+                most_stages=min(left, 3),
+                most_segments=most_segments,
+                most_nodes=most_nodes,
+            )
+        ):
+            after = [name for name in earlier if draw(st.booleans())]
+            stages.append(
+                StagePlan(
+                    name=stage.name,
+                    calendar=stage.calendar,
+                    boundaries=stage.boundaries,
+                    reads=stage.reads,
+                    after=tuple(after),
+                    resources=stage.resources,
+                )
+            )
+    rules = tuple(
+        RulePlan(name=f"rule{i}", when=draw(st.sampled_from(stages)).name)
+        for i in range(draw(st.integers(0, most_rules)))
+    )
+    return SimulationPlan(workflow="drawn", stages=tuple(stages), rules=rules)
+
+
+@st.composite
+def submissions(
+    draw: st.DrawFn, *, most_simulations: int = 5, most_segments: int = 5
+) -> tuple[SimulationSubmitted, ...]:
+    """Draw simulations, named ``s0`` and so on, with their priorities.
+
+    Parameters
+    ----------
+    draw : callable
+        Given by hypothesis.
+    most_simulations, most_segments : int
+        Limits, >= 1.
+    """
+    plans = draw(
+        st.lists(
+            simulation_plans(most_segments=most_segments),
+            min_size=1,
+            max_size=most_simulations,
+        )
+    )
+    return tuple(
+        SimulationSubmitted(
+            simulation=f"s{i}",
+            scenario=Scenario(f"s{i}", priority=draw(st.integers(-1, 1))),
+            plan=plan,
+        )
+        for i, plan in enumerate(plans)
+    )
+
+
+def policies(*, patient: bool = False) -> st.SearchStrategy[Policies]:
+    """Draw the rules of a campaign.
+
+    Parameters
+    ----------
+    patient : bool
+        Whether no failure ever uses a budget up.
+    """
+    strategy: st.SearchStrategy[CheckpointStrategy] = st.one_of(
+        st.builds(EverySegments, count=st.integers(1, 3)),
+        st.builds(EveryWall, seconds=st.sampled_from((0.0, 20.0, 200.0))),
+        st.builds(Daly, longest_s=st.sampled_from((30.0, 1680.0))),
+    )
+    endless = {cause: Budget(retries=10**6, first_delay_s=1.0) for cause in Cause}
+    recovery = st.just(RecoveryPolicy(budgets=endless))
+    if not patient:
+        recovery = st.just(RecoveryPolicy()) | recovery
+    return st.builds(
+        Policies,
+        checkpointing=strategy,
+        retention=st.builds(KeepLast, count=st.integers(1, 4)),
+        recovery=recovery,
+        full_every=st.integers(1, 4),
+    )

@@ -1,0 +1,355 @@
+"""What must hold of every journal, computed anew and without the code under test.
+
+The auditor reads records in order and keeps its own books: brute force over
+model times, no counts, no frontier. Each invariant is a function with its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from climorch.model import commands as c
+from climorch.model import events as e
+from climorch.model.plan import Coupling, SimulationPlan, StagePlan
+from climorch.testing.fake_disk import FakeDisk
+
+__all__ = ["Auditor"]
+
+
+@dataclass(slots=True)
+class SetBook:
+    """The books of one set."""
+
+    stages: dict[str, StagePlan]
+    commons: list[int]
+    attempt: int = 0
+    alive: bool = False
+    restored: bool = False
+    done: dict[str, int] = field(default_factory=dict)
+    computing: dict[str, int] = field(default_factory=dict)
+    writing: int | None = None
+    good: dict[int, int] = field(default_factory=dict)
+    deleting: set[int] = field(default_factory=set)
+    committed: dict[str, int] = field(default_factory=dict)
+    seen: set[tuple[int, int]] = field(default_factory=set)
+
+    @property
+    def newest(self) -> int:
+        """Newest boundary to fall back to."""
+        return max((b for b in self.good if b not in self.deleting), default=0)
+
+    def ended(self, stage: str, boundary: int) -> int:
+        """Count the segments of a stage that have ended at a boundary."""
+        ends = self.stages[stage].boundaries[1:]
+        return sum(end <= self.commons[boundary] for end in ends)
+
+
+@dataclass(slots=True)
+class Book:
+    """The books of one simulation."""
+
+    plan: SimulationPlan
+    sets: dict[str, SetBook]
+    lease: tuple[str, ...] = ()
+    ended: bool = False
+
+    def of(self, stage: str) -> SetBook:
+        """Return the books of the set of a stage."""
+        return next(s for s in self.sets.values() if stage in s.stages)
+
+
+def components(plan: SimulationPlan) -> list[dict[str, StagePlan]]:
+    """Group stages that read each other, by growing from each."""
+    stages = {stage.name: stage for stage in plan.stages}
+    groups: list[dict[str, StagePlan]] = []
+    for name in stages:
+        if any(name in group for group in groups):
+            continue
+        members = {name}
+        while True:
+            more = {
+                other
+                for other in stages
+                if members & set(stages[other].reads)
+                or any(other in stages[m].reads for m in members)
+            }
+            if more <= members:
+                break
+            members |= more
+        groups.append({n: stages[n] for n in stages if n in members})
+    return groups
+
+
+def commons(stages: dict[str, StagePlan]) -> list[int]:
+    """Return the model times at which all stages have a boundary."""
+    return sorted(set.intersection(*(set(s.boundaries) for s in stages.values())))
+
+
+class Auditor:
+    """Reads what was journaled and raises where an invariant is broken.
+
+    Parameters
+    ----------
+    disk : FakeDisk
+        The truth about checkpoints and the files they share.
+    """
+
+    def __init__(self, disk: FakeDisk) -> None:
+        self.disk = disk
+        self.books: dict[str, Book] = {}
+        self.up: set[str] = set()
+
+    def read(self, records: Iterable[c.Record]) -> None:
+        """Take the records of one instant."""
+        for record in records:
+            self._take(record)
+        nodes_are_leased_once_and_up(self)
+
+    def _take(self, record: c.Record) -> None:
+        match record:
+            case e.SimulationSubmitted():
+                self._open(record)
+            case e.RuleEvaluated():
+                for added in record.added:
+                    self._open(added)
+            case e.DriverStarted() | e.DriverStopped():
+                self._driver_died(restarted=isinstance(record, e.DriverStarted))
+            case e.NodeJoined():
+                self._node_died(record.node)
+                self.up.add(record.node)
+            case e.NodeLost():
+                self._node_died(record.node)
+            case e.SimulationChanged():
+                self._change(record)
+            case e.ResumeRequested():
+                self.books[record.simulation].ended = False
+            case e.RestoreFailed(damaged=True):
+                s = self.books[record.simulation].sets[record.set]
+                s.good.pop(record.boundary, None)
+            case e.CheckpointCommitted():
+                self._checkpointed(record)
+            case e.CheckpointDeleted():
+                s = self.books[record.simulation].sets[record.set]
+                s.good.pop(record.boundary, None)
+                s.deleting.discard(record.boundary)
+            case e.SetRestored() | e.SegmentFinished() | e.CheckpointFailed():
+                self._answered(record)
+            case _:
+                self._decided(record)
+
+    def _answered(
+        self, fact: e.SetRestored | e.SegmentFinished | e.CheckpointFailed
+    ) -> None:
+        book = self.books[fact.simulation]
+        if isinstance(fact, e.SegmentFinished):
+            s = book.of(fact.stage)
+        else:
+            s = book.sets[fact.set]
+        if not s.alive or s.attempt != fact.attempt:
+            return
+        match fact:
+            case e.SetRestored():
+                s.restored = True
+            case e.SegmentFinished():
+                if s.computing.get(fact.stage) == fact.segment:
+                    del s.computing[fact.stage]
+                    s.done[fact.stage] = fact.segment + 1
+            case e.CheckpointFailed():
+                if s.writing == fact.boundary:
+                    s.writing = None
+
+    def _decided(self, record: c.Record) -> None:
+        match record:
+            case c.SetLease():
+                self.books[record.simulation].lease = record.nodes
+            case c.StartAttempt():
+                attempts_are_new_and_have_their_gang(self, record)
+                self._started(record)
+            case c.StartSegment():
+                a_segment_starts_once_and_in_turn(self, record)
+                inputs_are_computed_first(self, record)
+                stages_before_are_committed(self, record)
+                no_stage_runs_far_ahead(self, record)
+                s = self.books[record.simulation].of(record.stage)
+                s.computing[record.stage] = record.segment
+            case c.BeginCheckpoint():
+                checkpoints_are_cut_at_the_boundary_one_at_a_time(self, record)
+                self.books[record.simulation].sets[record.set].writing = record.boundary
+            case c.AbandonAttempt():
+                s = self.books[record.simulation].sets[record.set]
+                s.alive = False
+            case c.SegmentCommitted():
+                nothing_is_committed_twice(self, record)
+                s = self.books[record.simulation].of(record.stage)
+                s.committed[record.stage] = record.segment + 1
+            case c.RolledBack():
+                self._rolled_back(record)
+            case c.DeleteCheckpoint():
+                two_good_copies_stay(self, record)
+                s = self.books[record.simulation].sets[record.set]
+                s.deleting.add(record.boundary)
+            case e.CancelRequested() | c.SimulationFailed():
+                self.books[record.simulation].ended = True
+            case _:
+                pass
+
+    def _open(self, fact: e.SimulationSubmitted) -> None:
+        if fact.simulation not in self.books:
+            self.books[fact.simulation] = Book(
+                plan=fact.plan,
+                sets={
+                    next(iter(stages)): SetBook(stages=stages, commons=commons(stages))
+                    for stages in components(fact.plan)
+                },
+            )
+
+    def _change(self, fact: e.SimulationChanged) -> None:
+        book = self.books[fact.simulation]
+        book.plan = fact.plan
+        for stages in components(fact.plan):
+            s = book.sets[next(iter(stages))]
+            s.stages, s.commons = stages, commons(stages)
+
+    def _driver_died(self, *, restarted: bool) -> None:
+        self.up.clear()
+        for book in self.books.values():
+            book.lease = ()
+            if restarted:
+                book.ended = False
+            for s in book.sets.values():
+                s.alive = False
+                s.deleting.clear()
+                s.seen.clear()
+
+    def _node_died(self, node: str) -> None:
+        self.up.discard(node)
+        for book in self.books.values():
+            book.lease = tuple(n for n in book.lease if n != node)
+
+    def _checkpointed(self, fact: e.CheckpointCommitted) -> None:
+        s = self.books[fact.simulation].sets[fact.set]
+        if s.alive and s.attempt == fact.attempt and s.writing == fact.boundary:
+            s.writing = None
+        beyond = fact.boundary >= len(s.commons)
+        if not beyond and (fact.attempt, fact.boundary) not in s.seen:
+            s.seen.add((fact.attempt, fact.boundary))
+            s.good.setdefault(fact.boundary, fact.attempt)
+
+    def _started(self, command: c.StartAttempt) -> None:
+        s = self.books[command.simulation].sets[command.set]
+        s.attempt, s.alive, s.restored, s.writing = command.attempt, True, False, None
+        s.computing = {}
+        s.done = {stage: s.ended(stage, command.boundary) for stage in s.stages}
+
+    def _rolled_back(self, decision: c.RolledBack) -> None:
+        s = self.books[decision.simulation].sets[decision.set]
+        assert decision.boundary == s.newest, "falls back to the newest good one"
+        for stage, count in s.committed.items():
+            s.committed[stage] = min(count, s.ended(stage, decision.boundary))
+
+
+def nodes_are_leased_once_and_up(auditor: Auditor) -> None:
+    """No node is in two leases, and every leased node is up."""
+    leased = [node for book in auditor.books.values() for node in book.lease]
+    assert len(leased) == len(set(leased)), f"leased twice: {leased}"
+    assert set(leased) <= auditor.up, f"leased and not up: {set(leased) - auditor.up}"
+
+
+def nothing_is_committed_twice(auditor: Auditor, record: c.SegmentCommitted) -> None:
+    """A segment is committed once, in order, and a good checkpoint covers it."""
+    s = auditor.books[record.simulation].of(record.stage)
+    assert record.segment == s.committed.get(record.stage, 0), record
+    assert record.segment < s.ended(record.stage, s.newest), record
+
+
+def attempts_are_new_and_have_their_gang(
+    auditor: Auditor, record: c.StartAttempt
+) -> None:
+    """An attempt has a new number, the newest good boundary and enough nodes."""
+    book = auditor.books[record.simulation]
+    s = book.sets[record.set]
+    assert not book.ended, record
+    assert not s.alive, record
+    assert record.attempt == s.attempt + 1, record
+    assert record.boundary == s.newest, (record, s.good)
+    assert len(book.lease) >= book.plan.nodes, (record, book.lease)
+
+
+def a_segment_starts_once_and_in_turn(auditor: Auditor, record: c.StartSegment) -> None:
+    """A stage computes one segment at a time, the next one, on restored states."""
+    book = auditor.books[record.simulation]
+    s = book.of(record.stage)
+    assert not book.ended, record
+    assert s.alive, record
+    assert s.restored, record
+    assert record.attempt == s.attempt, record
+    assert record.stage not in s.computing, record
+    assert record.segment == s.done[record.stage], record
+    assert record.segment < s.stages[record.stage].segments, record
+
+
+def inputs_are_computed_first(auditor: Auditor, record: c.StartSegment) -> None:
+    """All exports that a segment reads are computed before it starts."""
+    s = auditor.books[record.simulation].of(record.stage)
+    stage = s.stages[record.stage]
+    start, end = stage.boundaries[record.segment : record.segment + 2]
+    for name, coupling in stage.reads.items():
+        ends = s.stages[name].boundaries[1:]
+        ended = [k for k, time in enumerate(ends) if time <= start]
+        if coupling is Coupling.SAME:
+            needed = [k for k, time in enumerate(ends) if start < time <= end]
+        else:
+            needed = ended[-1:]
+        assert all(k < s.done[name] for k in needed), (record, name, needed, s.done)
+
+
+def stages_before_are_committed(auditor: Auditor, record: c.StartSegment) -> None:
+    """What a stage comes after is committed to its end when it begins."""
+    book = auditor.books[record.simulation]
+    s = book.of(record.stage)
+    if record.segment > 0:
+        return
+    for name in {a for stage in s.stages.values() for a in stage.after}:
+        if name not in s.stages:
+            before = book.of(name)
+            assert before.committed.get(name, 0) == before.stages[name].segments, record
+
+
+def no_stage_runs_far_ahead(auditor: Auditor, record: c.StartSegment) -> None:
+    """No stage passes the boundary after the next one that all will reach."""
+    s = auditor.books[record.simulation].of(record.stage)
+    reached = max(
+        b
+        for b in range(len(s.commons))
+        if all(s.done[stage] >= s.ended(stage, b) for stage in s.stages)
+    )
+    limit = min(reached + 2, len(s.commons) - 1)
+    assert record.segment < s.ended(record.stage, limit), record
+
+
+def checkpoints_are_cut_at_the_boundary_one_at_a_time(
+    auditor: Auditor, record: c.BeginCheckpoint
+) -> None:
+    """A checkpoint begins where all stages stand, above all that is committed."""
+    s = auditor.books[record.simulation].sets[record.set]
+    assert s.alive, record
+    assert s.restored, record
+    assert s.writing is None, record
+    assert not s.computing, record
+    for stage in s.stages:
+        assert s.done[stage] == s.ended(stage, record.boundary), (record, s.done)
+    assert record.boundary > s.newest, (record, s.good)
+
+
+def two_good_copies_stay(auditor: Auditor, record: c.DeleteCheckpoint) -> None:
+    """Deleting leaves two good checkpoints, sharing no file where that was so."""
+    s = auditor.books[record.simulation].sets[record.set]
+    stored = auditor.disk.of(record.simulation, record.set)
+    good = {b for b in s.good if b not in s.deleting}
+    left = good - {record.boundary}
+    assert record.boundary in good, record
+    assert len(left) >= 2, (record, s.good)
+    before = {stored[b].chain for b in good}
+    after = {stored[b].chain for b in left}
+    assert len(after) >= min(len(before), 2), (record, stored)

@@ -1,0 +1,227 @@
+"""A campaign on a fake world, audited at every step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NoReturn
+
+import numpy as np
+
+from climorch.core.orchestrator import Orchestrator, Outcome
+from climorch.core.progress import Policies
+from climorch.core.state import Control, SimulationState
+from climorch.model import events as e
+from climorch.model.commands import Record
+from climorch.model.events import Cause, Fact
+from climorch.model.plan import Branch
+from climorch.model.scenario import Scenario
+from climorch.policy.checkpointing import EverySegments, Pace
+from climorch.policy.recovery import Budget, RecoveryPolicy
+from climorch.policy.retention import Kept
+from climorch.testing.fake_disk import FakeDisk
+from climorch.testing.fake_world import Chances, FakeWorld
+from tests.property.auditor import Auditor
+
+__all__ = ["Rig", "refusing"]
+
+# Enough for every campaign that is drawn, many times over.
+MOST_STEPS = 5000
+
+
+class _Refusing:
+    """A policy that must not be asked."""
+
+    def due(self, pace: Pace) -> NoReturn:
+        """Refuse."""
+        raise AssertionError(f"replay asked whether to checkpoint at {pace}")
+
+    def unwanted(self, kept: Sequence[Kept]) -> NoReturn:
+        """Refuse."""
+        raise AssertionError(f"replay asked what to delete of {kept}")
+
+
+class _NoBudgets(Mapping[Cause, Budget]):
+    def __getitem__(self, cause: Cause) -> Budget:
+        raise AssertionError(f"replay asked for the budget of {cause}")
+
+    def __iter__(self) -> Iterator[Cause]:
+        raise AssertionError("replay asked for all budgets")
+
+    def __len__(self) -> int:
+        return 0
+
+
+def refusing() -> Policies:
+    """Return policies that raise when they are asked anything."""
+    return Policies(
+        checkpointing=_Refusing(),
+        retention=_Refusing(),
+        recovery=RecoveryPolicy(budgets=_NoBudgets()),
+    )
+
+
+class Rig:
+    """Drives an orchestrator on a fake world and audits each step.
+
+    Parameters
+    ----------
+    policies : Policies
+        The rules of the campaign.
+    seed : int
+        Of the world's random numbers.
+    chances : Chances
+        How often what goes wrong.
+    disk : FakeDisk or None
+        What is on the disk.
+    """
+
+    def __init__(
+        self,
+        policies: Policies,
+        *,
+        seed: int,
+        chances: Chances,
+        disk: FakeDisk | None = None,
+    ) -> None:
+        self.policies = policies
+        self.orchestrator = Orchestrator(policies)
+        self.replica = Orchestrator(refusing())
+        self.world = FakeWorld(
+            np.random.default_rng(seed), chances=chances, rule=self._children, disk=disk
+        )
+        self.auditor = Auditor(self.world.disk)
+        self.journal: list[tuple[Record, float]] = []
+        # Length of the journal after each call of handle.
+        self.ends: list[int] = []
+        self.now_s = 0.0
+        self.epoch = 0
+        self.wake_at_s: float | None = None
+        self.children = 2
+
+    def resume(self, journal: Sequence[tuple[Record, float]]) -> None:
+        """Start from what a journal says, as a new driver would."""
+        records = [record for record, _ in journal]
+        self.world.disk.remember(records)
+        self.world.learn(records)
+        self.auditor.read(records)
+        self.orchestrator.replay(journal)
+        self.replica.replay(journal)
+        self.journal = list(journal)
+        self.now_s = max((now_s for _, now_s in journal), default=0.0)
+        self.epoch = self.orchestrator.state.epoch
+
+    def start(self, *facts: Fact) -> None:
+        """Start a driver: it finds what is on the disk."""
+        self.epoch += 1
+        self.handle(
+            (
+                e.DriverStarted(epoch=self.epoch, host="fake", pid=self.epoch),
+                *self.world.disk.found(self.orchestrator.state),
+                *facts,
+            )
+        )
+
+    def handle(self, facts: Sequence[Fact], *, executed: int | None = None) -> Outcome:
+        """Decide, audit, journal, then execute all or the first commands."""
+        outcome = self.orchestrator.handle(facts, self.now_s)
+        self.auditor.read(outcome.records)
+        stamp_s = self.orchestrator.state.now_s
+        self.journal += [(record, stamp_s) for record in outcome.records]
+        self.ends.append(len(self.journal))
+        self.wake_at_s = outcome.wake_at_s
+        self.replica.replay((record, stamp_s) for record in outcome.records)
+        replay_gives_an_equal_state(self)
+        deciding_again_gives_nothing(self)
+        self.world.learn(outcome.records)
+        for command in outcome.commands[:executed]:
+            self.world.execute(command, self.now_s)
+        return outcome
+
+    def step(self) -> bool:
+        """Go on to the next instant; tell whether there was one."""
+        times = [t for t in (self.world.next_at_s, self.wake_at_s) if t is not None]
+        if not times:
+            return False
+        self.now_s = max(self.now_s, min(times))
+        self.handle(self.world.due(self.now_s))
+        return True
+
+    def crash(self, facts: Sequence[Fact] = (), *, executed: int | None = None) -> None:
+        """Let the driver die after journaling and executing some commands."""
+        if facts:
+            self.handle(facts, executed=executed)
+        self.world.crash()
+        self.orchestrator = Orchestrator(self.policies)
+        self.orchestrator.replay(self.journal)
+        replay_gives_an_equal_state(self)
+        self.now_s += 100.0
+        self.start()
+
+    def finish(self) -> None:
+        """Let nothing go wrong any more and see that all that may ends, ends."""
+        self.world.calm()
+        if self.orchestrator.state.stopping:
+            self.run_dry()
+            self.handle([e.DriverStopped(reason="stop")])
+            self.crash()
+        plans = [s.plan for s in self.orchestrator.state.simulations.values()]
+        needed = max((plan.nodes for plan in plans), default=0)
+        for i in range(needed):
+            if f"big{i}" not in self.world.up:
+                self.world.join(f"big{i}", self.now_s)
+        self.run_dry()
+        everything_that_may_has_ended(self)
+
+    def run_dry(self) -> None:
+        """Go on until nothing is due any more."""
+        for _ in range(MOST_STEPS):
+            if not self.step():
+                return
+        raise AssertionError(f"not over after {MOST_STEPS} steps")
+
+    def _children(
+        self, simulation: str, rule: str
+    ) -> tuple[e.SimulationSubmitted, ...]:
+        """Answer of every rule: a copy of the plan, without its rules."""
+        parent = self.orchestrator.state.simulations[simulation]
+        name = f"{simulation}-{rule}"
+        if parent.branch is not None or self.children == 0:
+            return ()
+        self.children -= 1
+        return (
+            e.SimulationSubmitted(
+                simulation=name,
+                scenario=Scenario(name),
+                plan=parent.plan,
+                branch=Branch(simulation=simulation, rule=rule),
+            ),
+        )
+
+
+def replay_gives_an_equal_state(rig: Rig) -> None:
+    """Folding the journal, with policies that refuse, gives the state that is."""
+    assert rig.replica.state == rig.orchestrator.state
+
+
+def deciding_again_gives_nothing(rig: Rig) -> None:
+    """Without a new fact there is no new decision, whatever was kept in mind."""
+    assert rig.orchestrator.handle((), rig.now_s).records == ()
+    # A strategy that looks at the clock is asked when a fact about a set comes,
+    # not whenever anything happens anywhere.
+    calm = dataclasses.replace(rig.policies, checkpointing=EverySegments(count=10**6))
+    fresh = Orchestrator(calm, rig.orchestrator.state)
+    assert fresh.handle((), rig.now_s).records == ()
+
+
+def everything_that_may_has_ended(rig: Rig) -> None:
+    """What is not paused, cancelled or failed is finished and settled."""
+    waiting: list[SimulationState] = [
+        s
+        for s in rig.orchestrator.state.simulations.values()
+        if s.control is Control.RUN and s.failed is None and not s.settled
+    ]
+    assert waiting == [], [
+        (s.name, s.status, s.lease, dataclasses.asdict(s)) for s in waiting
+    ]
+    assert rig.orchestrator.over

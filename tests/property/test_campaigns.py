@@ -1,0 +1,199 @@
+"""Random campaigns with everything going wrong that can."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from climorch.core.progress import Policies
+from climorch.core.state import SimulationState
+from climorch.model import commands as c
+from climorch.model import events as e
+from climorch.model.events import Cause
+from climorch.model.plan import SimulationPlan
+from climorch.model.resources import Resources
+from climorch.testing.fake_disk import FakeDisk
+from climorch.testing.fake_world import Chances
+from climorch.testing.strategies import COARSE_S, policies, submissions
+from tests.property.rig import Rig
+
+ROUGH = Chances(
+    segment=0.05,
+    restore=0.1,
+    checkpoint=0.15,
+    rule=0.1,
+    damage=0.1,
+    repeat=0.2,
+    late=0.3,
+    lost=0.5,
+)
+NODES = tuple(f"n{i}" for i in range(6))
+NO_CHANCE = Chances()
+
+names = st.integers(0, 7)
+seeds = st.integers(0, 2**32 - 1)
+
+
+Wish = e.PauseRequested | e.ResumeRequested | e.CancelRequested
+WISHES: tuple[type[Wish], ...] = (
+    *3 * (e.PauseRequested,),
+    *4 * (e.ResumeRequested,),
+    e.CancelRequested,
+)
+
+
+def moved_end(
+    state: SimulationState, *, more: int, nodes: int
+) -> SimulationPlan | None:
+    """Plan the same with another end and gang, where that may be asked for."""
+    stages = []
+    for stage in state.plan.stages:
+        s = state.sets[state.plan.set_of[stage.name]]
+        end = stage.boundaries[-1] + more * COARSE_S
+        committed = s.plan.commons[max(s.commits, default=0)]
+        if stage.after or end < max(COARSE_S, committed):
+            return None
+        length = stage.boundaries[1] - stage.boundaries[0]
+        stages.append(
+            msgspec.structs.replace(
+                stage,
+                boundaries=tuple(range(0, end + 1, length)),
+                resources=Resources(nodes=nodes, max_nodes=nodes + 1),
+            )
+        )
+    return msgspec.structs.replace(state.plan, stages=tuple(stages))
+
+
+class Campaign(RuleBasedStateMachine):
+    """Everything a user and a machine room may do to a campaign."""
+
+    rig: Rig
+
+    @initialize(
+        submitted=submissions(),
+        rules=policies(),
+        seed=seeds,
+        nodes=st.integers(1, 6),
+        rough=st.sampled_from((True, True, True, False)),
+    )
+    def open(
+        self,
+        submitted: tuple[e.SimulationSubmitted, ...],
+        rules: Policies,
+        seed: int,
+        nodes: int,
+        rough: bool,
+    ) -> None:
+        self.rig = Rig(rules, seed=seed, chances=ROUGH if rough else NO_CHANCE)
+        self.rig.start(e.CampaignOpened(campaign="drawn", version="0"), *submitted)
+        for node in NODES[:nodes]:
+            self.rig.world.join(node, 0.0)
+
+    def pick(self, index: int) -> str:
+        known = list(self.rig.orchestrator.state.simulations)
+        return known[index % len(known)]
+
+    @rule(steps=st.integers(1, 30))
+    def go_on(self, steps: int) -> None:
+        for _ in range(steps):
+            self.rig.step()
+
+    @rule(index=st.integers(0, 5))
+    def lose_node(self, index: int) -> None:
+        self.rig.world.lose(NODES[index], self.rig.now_s)
+
+    @rule(index=st.integers(0, 5), memory=st.sampled_from((0, 10, 2000)))
+    def join_node(self, index: int, memory: int) -> None:
+        # Of a node that is up: it came back before its loss was noticed.
+        self.rig.world.join(NODES[index], self.rig.now_s, memory_bytes=memory)
+
+    @rule(steps=st.integers(20, 60))
+    def go_on_long(self, steps: int) -> None:
+        self.go_on(steps)
+
+    @rule(index=names, wish=st.sampled_from(WISHES))
+    def wish(self, index: int, wish: type[Wish]) -> None:
+        self.rig.handle([wish(simulation=self.pick(index))])
+
+    @rule(index=names, priority=st.integers(-2, 2))
+    def prioritize(self, index: int, priority: int) -> None:
+        self.rig.handle(
+            [e.PriorityRequested(simulation=self.pick(index), priority=priority)]
+        )
+
+    @rule(index=names, more=st.sampled_from((-1, 1, 2)), nodes=st.integers(1, 3))
+    def change(self, index: int, more: int, nodes: int) -> None:
+        state = self.rig.orchestrator.state.simulations[self.pick(index)]
+        plan = moved_end(state, more=more, nodes=nodes)
+        if plan is not None:
+            self.rig.handle(
+                [
+                    e.SimulationChanged(
+                        simulation=state.name, scenario=state.scenario, plan=plan
+                    )
+                ]
+            )
+
+    @rule(
+        kind=st.sampled_from((c.StartAttempt, c.StartSegment, c.BeginCheckpoint)),
+        cause=st.sampled_from(Cause),
+    )
+    def fail_next(self, kind: type[c.Command], cause: Cause) -> None:
+        self.rig.world.fail_next(kind, cause)
+
+    @precondition(lambda self: not self.rig.orchestrator.state.stopping)
+    @rule()
+    def stop(self) -> None:
+        self.rig.handle([e.StopRequested()])
+
+    @rule(executed=st.none() | st.integers(0, 5))
+    def crash(self, executed: int | None) -> None:
+        facts = self.rig.world.due(self.rig.world.next_at_s or 0.0)
+        self.rig.crash(facts, executed=executed)
+        for node in NODES[:4]:
+            self.rig.world.join(node, self.rig.now_s)
+
+    def teardown(self) -> None:
+        if hasattr(self, "rig"):
+            self.rig.finish()
+
+
+def test_whatever_happens_every_invariant_holds_and_what_may_finish_finishes() -> None:
+    """No interleaving of failures, wishes and crashes breaks an invariant."""
+    run_state_machine_as_test(Campaign)
+
+
+@given(
+    submitted=submissions(most_simulations=3, most_segments=3),
+    rules=policies(patient=True),
+    seed=seeds,
+    data=st.data(),
+)
+def test_a_new_driver_goes_on_from_every_prefix_of_the_journal(
+    submitted: tuple[e.SimulationSubmitted, ...],
+    rules: Policies,
+    seed: int,
+    data: st.DataObject,
+) -> None:
+    """A driver that dies after any transaction is followed by one that finishes."""
+    first = Rig(rules, seed=seed, chances=ROUGH)
+    first.start(*submitted)
+    for node in NODES[:4]:
+        first.world.join(node, 0.0)
+    for _ in range(40):
+        first.step()
+    for end in data.draw(
+        st.lists(st.sampled_from(first.ends), min_size=1, max_size=3, unique=True)
+    ):
+        second = Rig(rules, seed=seed, chances=NO_CHANCE, disk=FakeDisk())
+        second.resume(first.journal[:end])
+        second.start()
+        second.finish()
