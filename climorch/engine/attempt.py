@@ -124,7 +124,7 @@ class Attempt:
             self.outputs.chunk(self.stages[stage.name]),
         )
         held: Held = hold(self.services.client, built, tag)
-        await settle(self.services.client, held.futures)
+        await settle(held.futures)
         state = await load_others(self.services.client, held.state, tag)
         exports = state if held.exports is held.state else held.exports
         metrics = await scalars(self.services.client, held.metrics)
@@ -247,7 +247,7 @@ class Attempt:
             *self.states.values(),
             *(d for e in self.exports.values() for d in e.values()),
         ]
-        await settle(self.services.client, futures_of(parts))
+        await settle(futures_of(parts))
         return sum(state.nbytes for state in self.states.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import is_dask_collection
-from distributed import Client, Future, KilledWorker, futures_of, wait
+from distributed import Client, Future, KilledWorker, futures_of
 from distributed.client import FutureCancelledError, FuturesCancelledError
 
 from climorch.engine.keys import own_keys
@@ -215,24 +216,20 @@ async def load_others(
     return replaced(dataset, dict(zip(names, values, strict=True)))
 
 
-async def settle(client: Client, futures: Sequence[Future[Any]]) -> None:
+async def settle(futures: Sequence[Future[Any]]) -> None:
     """Wait for futures; raise the first error among them, in their order."""
-    if futures:
-        # `wait` finds its client by context; ours is nobody's default.
-        with client.as_current():
-            await wait(list(futures))
-    for future in futures:
-        if future.status == "error":
-            error = await future.exception()
+    # Not `wait`: it finds its client through Dask's one configuration for all
+    # threads. An exception is awaited without fetching the value.
+    for error in await asyncio.gather(*(future.exception() for future in futures)):
+        if error is not None:
             raise error
-        if future.status != "finished":
-            raise BackendError(f"task {future.key!r} was {future.status}")
 
 
 async def scalars(client: Client, metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return metrics as numbers."""
-    lazy = {n: m for n, m in metrics.items() if is_dask_collection(m)}
-    values = await client.gather(client.compute(list(lazy.values()))) if lazy else []
+    # A scalar has one block; computing it again would be a task without a lease.
+    lazy = {n: futures_of(m)[0] for n, m in metrics.items() if is_dask_collection(m)}
+    values = await client.gather(list(lazy.values())) if lazy else []
     known = dict(zip(lazy, values, strict=True))
     return {
         str(name): float(np.asarray(known.get(name, metric)).item())

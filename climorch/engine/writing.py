@@ -73,7 +73,7 @@ async def on_holders(
                     key=f"{function.__name__}-{uuid.uuid4().hex}",
                 )
             )
-    await settle(services.client, futures)
+    await settle(futures)
     results: list[Any] = await services.client.gather(futures)
     return results
 

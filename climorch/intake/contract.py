@@ -6,10 +6,13 @@ it returns is checked before anybody else sees it.
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import dask
+import dask.threaded
 import numpy as np
 import xarray as xr
 
@@ -54,7 +57,7 @@ def call_step(
     """
     place = f"stage {stage.name!r}, step"
     given = {"state": state.copy(), **{n: d.copy() for n, d in inputs.items()}}
-    with dask.config.set(scheduler=_refuse):
+    with _building():
         returned = stage.step(
             given["state"], {name: given[name] for name in inputs}, segment
         )
@@ -81,7 +84,7 @@ def call_init(
         returned = stage.init
     else:
         given = {name: dataset.copy() for name, dataset in inputs.items()}
-        with dask.config.set(scheduler=_refuse):
+        with _building():
             returned = stage.init(segment, dict(given))
         _raise(
             f"init of stage {stage.name!r} breaks the contract",
@@ -125,7 +128,29 @@ def in_memory_faults(place: str, state: xr.Dataset) -> Iterator[Fault]:
             )
 
 
-def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
+@contextlib.contextmanager
+def _building() -> Iterator[None]:
+    """Refuse to compute on this thread.
+
+    Dask's configuration is one for all threads: entering and leaving must not
+    interleave, and other threads must still be able to compute meanwhile.
+    """
+    with _LOCK:
+        _BUILDERS.add(threading.get_ident())
+        try:
+            with dask.config.set(scheduler=_refuse):
+                yield
+        finally:
+            _BUILDERS.discard(threading.get_ident())
+
+
+_LOCK = threading.RLock()
+_BUILDERS: set[int] = set()
+
+
+def _refuse(dsk: Any, keys: Any, **kwargs: Any) -> Any:
+    if threading.get_ident() not in _BUILDERS:
+        return dask.threaded.get(dsk, keys, **kwargs)
     raise InvalidInputError(
         "a step or init computed while it should only build a graph",
         faults=[

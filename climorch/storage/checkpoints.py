@@ -9,27 +9,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from climorch.errors import NotAllowedError
 from climorch.storage import durable
 from climorch.storage.begin import begin
-from climorch.storage.commit import (
-    collect_entries,
-    finish,
-    promote,
-    seal,
-    set_aside,
-    take_outputs,
-)
-from climorch.storage.fencing import give_up, left_of, refuse_if_fenced, take_over
+from climorch.storage.commit import commit, finish, take_outputs
+from climorch.storage.fencing import give_up, refuse_if_fenced, take_over
 from climorch.storage.finding import committed, load, opened
 from climorch.storage.inflight import Checkpoint, CheckpointRequest, InFlight
 from climorch.storage.jobs import ChunkReceipt
 from climorch.storage.layout import Layout
 from climorch.storage.names import check_names
+from climorch.storage.removal import empty_trash, set_aside, throw_away
 from climorch.storage.template import TemplateCache
 from climorch.storage.verify import VerifyReport, physically_independent, verify
 
@@ -83,17 +76,11 @@ class CheckpointStore:
 
     @property
     def epoch(self) -> int:
-        """Number of this driver.
-
-        Raises
-        ------
-        NotAllowedError
-            If the store was opened for reading.
-        """
+        """Number of this driver; a store for reading has none: `NotAllowedError`."""
         if self._epoch is None:
             message = (
-                f"checkpoints of campaign '{self.campaign}' were opened for reading; "
-                "open them with the epoch that the journal gave to this driver"
+                f"checkpoints of '{self.campaign}' were opened for reading; open them "
+                "with the epoch that the journal gave to this driver"
             )
             raise NotAllowedError(message, campaign=self.campaign)
         return self._epoch
@@ -110,18 +97,10 @@ class CheckpointStore:
         return take_over(self.layout, self.epoch)
 
     def complete(self, path: Path) -> Checkpoint | None:
-        """Finish an in-flight folder of a dead driver, if nothing is missing.
+        """Finish a folder that `fence` gave, if nothing is missing from it.
 
-        Parameters
-        ----------
-        path : Path
-            From `fence`.
-
-        Returns
-        -------
-        Checkpoint or None
-            None where it has no manifest or is not as that says: its chunks are
-            still taken by the next attempt.
+        None where it has no manifest or is not as that says: its chunks are still
+        taken by the next attempt.
         """
         refuse_if_fenced(self.layout, self.epoch)
         return finish(self.layout, path)
@@ -208,20 +187,7 @@ class CheckpointStore:
         ConflictError
             If another checkpoint of this boundary is there.
         """
-        refuse_if_fenced(self.layout, self.epoch)
-        entries = collect_entries(in_flight, receipts)
-        manifest = in_flight.manifest(self.campaign, self.epoch, entries)
-        seal(in_flight.directory, manifest)
-        refuse_if_fenced(self.layout, self.epoch)
-        checkpoint = promote(self.layout, in_flight.directory, manifest)
-        request = in_flight.request
-        whose = (request.simulation, request.set)
-        for left in left_of(self.layout, self.epoch, *whose):
-            if left.boundary <= request.boundary:
-                # Only space: what is left is tried again at the next commit.
-                with suppress(OSError):
-                    durable.remove_tree(left.path)
-        return checkpoint
+        return commit(self.layout, self.epoch, in_flight, receipts)
 
     def abandon(self, in_flight: InFlight, *, keep: bool = True) -> None:
         """Give an in-flight checkpoint up; nobody can write into it any more.
@@ -234,12 +200,12 @@ class CheckpointStore:
             Whether its chunks are kept for the next attempt at this boundary, or
             deleted to make space.
         """
+        directory, whose = in_flight.directory, in_flight.request.simulation
         if keep:
-            simulation = in_flight.request.simulation
-            give_up(self.layout, self.epoch, in_flight.directory, simulation)
-            return
-        with durable.translated("delete", in_flight.directory):
-            durable.remove_tree(in_flight.directory)
+            give_up(self.layout, self.epoch, directory, whose)
+        else:
+            with durable.translated("delete", directory):
+                durable.remove_tree(directory)
 
     # -- finding ------------------------------------------------------------------
 
@@ -293,25 +259,17 @@ class CheckpointStore:
     ) -> bool:
         """Move a checkpoint to the trash, where readers may go on reading it.
 
+        False is returned where there is no such checkpoint (any more).
+
         Parameters
         ----------
         simulation, set, boundary
             Which one.
         now_s : float, optional
             Seconds since 1970 (UTC); the computer's clock where it is not given.
-
-        Returns
-        -------
-        bool
-            False where there is no such checkpoint (any more).
         """
-        path = self.layout.boundaries(simulation, set).get(boundary)
-        if path is None:
-            return False
         stamp_s = int(time.time() if now_s is None else now_s)
-        with durable.translated("delete checkpoint", path):
-            durable.move_to_trash(path, self.layout.trash, stamp_s=stamp_s)
-        return True
+        return throw_away(self.layout, simulation, set, boundary, stamp_s)
 
     def purge_trash(self, now_s: float, *, older_than_s: float = TRASH_KEPT_S) -> int:
         """Delete what has been in the trash for long enough; return how many.
@@ -323,13 +281,7 @@ class CheckpointStore:
         older_than_s : float
             How long it is kept, in seconds; 0 frees all space at once.
         """
-        count = 0
-        for name, stamp_s in self.layout.thrown_away():
-            if stamp_s + older_than_s <= now_s:
-                with durable.translated("empty the trash", self.layout.trash / name):
-                    durable.remove_tree(self.layout.trash / name)
-                count += 1
-        return count
+        return empty_trash(self.layout, now_s, older_than_s)
 
     def set_aside(self, simulation: str, set: str, boundary: int) -> None:
         """Keep a damaged checkpoint as evidence, out of use; a missing one is fine."""

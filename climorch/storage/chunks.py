@@ -71,9 +71,8 @@ def write_chunks(
 ) -> list[ChunkReceipt]:
     """Write blocks, or link files that hold the same values already.
 
-    Each finished chunk is noted in ``receipts/<writer>.jsonl`` so that a later
-    attempt can link it if this one breaks. The notes are flushed once, at the
-    end: losing one costs writing its chunk again, nothing else.
+    Finished chunks are noted in ``receipts/<writer>.jsonl`` for the attempt after
+    this one. Flushed once, at the end: a lost note costs one more write, no more.
 
     Parameters
     ----------
@@ -107,8 +106,7 @@ def write_chunks(
     notes = os.path.join(directory, RECEIPTS, f"{writer}.jsonl")
     receipts = []
     with durable.translated("write chunks", directory):
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        descriptor = os.open(notes, flags, 0o644)
+        descriptor = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             for job, array in zip(jobs, arrays, strict=True):
                 receipt = _write(os.path.join(directory, job.key), job, array)

@@ -18,6 +18,7 @@ import xxhash
 from climorch.errors import ConflictError, CorruptDataError
 from climorch.storage import durable
 from climorch.storage.chunks import RECEIPTS, read_checked, read_file
+from climorch.storage.fencing import left_of, refuse_if_fenced
 from climorch.storage.inflight import Checkpoint, InFlight
 from climorch.storage.jobs import ChunkReceipt
 from climorch.storage.layout import Layout
@@ -29,19 +30,38 @@ from climorch.storage.manifest import (
     encode_manifest,
     read_manifest,
 )
+from climorch.storage.removal import set_aside
 from climorch.storage.verify import files_below, verify
 
 __all__ = [
     "collect_entries",
+    "commit",
     "finish",
     "promote",
     "seal",
-    "set_aside",
     "sweep",
     "take_outputs",
 ]
 
 _SHOWN = 5
+
+
+def commit(
+    layout: Layout, epoch: int, in_flight: InFlight, receipts: Iterable[ChunkReceipt]
+) -> Checkpoint:
+    """Commit an in-flight checkpoint; see `CheckpointStore.commit`."""
+    refuse_if_fenced(layout, epoch)
+    entries = collect_entries(in_flight, receipts)
+    manifest = in_flight.manifest(layout.campaign.name, epoch, entries)
+    seal(in_flight.directory, manifest)
+    refuse_if_fenced(layout, epoch)
+    checkpoint = promote(layout, in_flight.directory, manifest)
+    for left in left_of(layout, epoch, manifest.simulation, manifest.set):
+        if left.boundary <= manifest.boundary:
+            # Only space: what is left is tried again at the next commit.
+            with suppress(OSError):
+                durable.remove_tree(left.path)
+    return checkpoint
 
 
 def collect_entries(
@@ -149,29 +169,6 @@ def promote(layout: Layout, directory: Path, manifest: Manifest) -> Checkpoint:
         f"attempt {existing.attempt}); set it aside if it is the wrong one"
     )
     raise ConflictError(message, path=str(final))
-
-
-def set_aside(layout: Layout, path: Path) -> None:
-    """Move a damaged checkpoint out of the way and keep it as evidence.
-
-    Parameters
-    ----------
-    layout : Layout
-        Of the campaign.
-    path : Path
-        The checkpoint; a missing one is fine.
-
-    Raises
-    ------
-    BackendError
-        If the file system fails.
-    """
-    target = layout.damaged / path.parent.parent.name / path.parent.name
-    with durable.translated("set aside", path):
-        durable.make_directories(target)
-        number = len(os.listdir(target))
-        with suppress(FileNotFoundError):
-            durable.rename_durably(path, target / f"{path.name}~{number}")
 
 
 def finish(layout: Layout, path: Path) -> Checkpoint | None:
