@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
-import dask
 import dask.array as da
 from dask._task_spec import convert_legacy_graph
 from dask.base import clone_key, flatten
+from dask.highlevelgraph import HighLevelGraph
 
 __all__ = ["own_keys"]
 
@@ -40,13 +40,14 @@ def own_keys(
     Returns
     -------
     list of dask.array.Array
-        In the same order.
+        In the same order; optimised, so persist them with
+        ``optimize_graph=False``.
     """
-    # Optimised first: renamed tasks can no longer be fused as blocks.
-    optimised = dask.optimize(*arrays)
-    graph: dict[Any, Any] = {}
-    for array in optimised:
-        graph.update(array.__dask_graph__())
+    # Optimised first, since renamed tasks can no longer be fused as blocks; and
+    # all together: alone, each array would fuse, and so repeat, what they share.
+    outputs = [key for array in arrays for key in flatten(array.__dask_keys__())]
+    merged = HighLevelGraph.merge(*(array.dask for array in arrays))
+    graph = dict(da.optimize(merged, outputs))
     words = {_word(key) for key in graph} - set(given)
     new_words = {word: clone_key(word, seed) for word in words}
     names = {key: _renamed(key, new_words) for key in graph if _word(key) in words}
@@ -59,7 +60,7 @@ def own_keys(
     # Futures stay as they are.
     kept = {key: graph[key] for key in graph if key not in names}
     found = []
-    for array in optimised:
+    for array in arrays:
         wanted = [_renamed(key, new_words) for key in flatten(array.__dask_keys__())]
         found.append(
             da.Array(

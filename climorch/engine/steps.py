@@ -169,7 +169,9 @@ def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
     own = {n: metric for n, metric in metrics.items() if is_dask_collection(metric)}
     if fresh or own:
         with dask.annotate(**{ANNOTATION: dict(tag)}):
-            held = client.persist([*fresh.values(), *own.values()])
+            held = client.persist(
+                [*fresh.values(), *own.values()], optimize_graph=False
+            )
         fresh = dict(zip(fresh, held, strict=False))
         metrics |= dict(zip(own, held[len(fresh) :], strict=True))
     state, exports, output = (

@@ -100,6 +100,11 @@ class FakeWorld:
         with more is never answered.
     disk : FakeDisk or None
         What is on its disk; None: nothing.
+
+    Attributes
+    ----------
+    up : dict of str to int
+        Memory of each node that is up, in bytes; 0: unlimited.
     """
 
     def __init__(
@@ -118,7 +123,7 @@ class FakeWorld:
         self.delays_s = delays_s
         self.heals_below = heals_below
         self.disk = disk or FakeDisk()
-        self.up: set[str] = set()
+        self.up: dict[str, int] = {}
         self._sets: dict[str, dict[str, str]] = {}
         self._leases: dict[str, _Lease] = {}
         self._due: list[_Due] = []
@@ -139,7 +144,7 @@ class FakeWorld:
         self, node: str, now_s: float, *, cores: int = 4, memory_bytes: int = 0
     ) -> None:
         """Bring a node up, with its process new if it was up already."""
-        self.up.add(node)
+        self.up[node] = memory_bytes
         self._tell(
             e.NodeJoined(node=node, cores=cores, memory_bytes=memory_bytes), now_s
         )
@@ -147,7 +152,7 @@ class FakeWorld:
     def lose(self, node: str, now_s: float) -> None:
         """Let a node die; that is noticed after a delay."""
         if node in self.up:
-            self.up.remove(node)
+            del self.up[node]
             self._tell(e.NodeLost(node=node, reason="died"), now_s)
 
     def fail_next(self, kind: type[c.Command], cause: Cause) -> None:
@@ -177,7 +182,7 @@ class FakeWorld:
             if due.first:
                 self._happens(due.fact)
             if not isinstance(due.fact, ONCE) and self._chance(self.chances.repeat):
-                self._push(due.fact, now_s + self._delay(), first=False)
+                self._push(due.fact, now_s + 5 * self._delay(), first=False)
         return tuple(facts)
 
     def execute(self, command: c.Command, now_s: float) -> None:
@@ -200,7 +205,7 @@ class FakeWorld:
             case c.StartSegment():
                 self.post(self._computed(command), now_s + self._delay() + 1.0)
             case c.BeginCheckpoint():
-                self.post(self._written(command), now_s + self._delay())
+                self.post(self._written(command), now_s + 3 * self._delay())
             case c.AbandonAttempt():
                 self._drop_answers(command)
             case c.PublishResults():

@@ -105,6 +105,7 @@ class Auditor:
         for record in records:
             self._take(record)
         nodes_are_leased_once_and_up(self)
+        what_is_committed_is_covered(self)
 
     def _take(self, record: c.Record) -> None:
         match record:
@@ -254,6 +255,14 @@ def nodes_are_leased_once_and_up(auditor: Auditor) -> None:
     leased = [node for book in auditor.books.values() for node in book.lease]
     assert len(leased) == len(set(leased)), f"leased twice: {leased}"
     assert set(leased) <= auditor.up, f"leased and not up: {set(leased) - auditor.up}"
+
+
+def what_is_committed_is_covered(auditor: Auditor) -> None:
+    """Where nothing is computed, a good checkpoint covers all that is committed."""
+    for book in auditor.books.values():
+        for s in book.sets.values():
+            for stage, count in s.committed.items():
+                assert s.alive or count <= s.ended(stage, s.newest), (stage, count, s)
 
 
 def nothing_is_committed_twice(auditor: Auditor, record: c.SegmentCommitted) -> None:

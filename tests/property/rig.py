@@ -167,9 +167,11 @@ class Rig:
             self.crash()
         plans = [s.plan for s in self.orchestrator.state.simulations.values()]
         needed = max((plan.nodes for plan in plans), default=0)
-        for i in range(needed):
-            if f"big{i}" not in self.world.up:
-                self.world.join(f"big{i}", self.now_s)
+        memory = max((plan.memory_bytes for plan in plans), default=0)
+        able = sum(m == 0 or m >= memory for m in self.world.up.values())
+        # Just enough for the largest one, so that all must get out of its way.
+        for i in range(needed - able):
+            self.world.join(f"more{i}", self.now_s)
         self.run_dry()
         everything_that_may_has_ended(self)
 
@@ -225,3 +227,6 @@ def everything_that_may_has_ended(rig: Rig) -> None:
         (s.name, s.status, s.lease, dataclasses.asdict(s)) for s in waiting
     ]
     assert rig.orchestrator.over
+    assert [
+        s.name for s in rig.orchestrator.state.simulations.values() if s.lease
+    ] == []
