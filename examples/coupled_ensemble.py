@@ -33,8 +33,8 @@ def add_components(
     wf: co.Workflow, span: co.Span, *, after: tuple[str, ...], branched: bool
 ) -> None:
     """Declare atmosphere, ocean and land; they exchange once a segment."""
-    # Latitudes in three chunks, so that ocean and land use several nodes.
-    chunks = {"lat": 15}
+    # Latitudes in two chunks, so that ocean and land use both nodes of a lease.
+    chunks = {"lat": 23}
     wf.stage(
         "atmosphere",
         physics.atmosphere,

@@ -8,6 +8,8 @@ follow while the next segments compute.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import msgspec
 
 from climorch.engine.attempt import Attempt, persist_all
+from climorch.engine.outputs import Staged
 from climorch.engine.rooting import (
     EXPORTS,
     STATE,
@@ -25,6 +28,7 @@ from climorch.engine.rooting import (
     root_dataset,
     root_tag,
 )
+from climorch.engine.services import Services
 from climorch.engine.worker import (
     RootSpec,
     Written,
@@ -32,13 +36,16 @@ from climorch.engine.worker import (
     stash_blocks,
 )
 from climorch.engine.writing import holders_of, on_holders, write_grouped
+from climorch.errors import BackendError, CorruptDataError
 from climorch.intake.calendar import model_time
 from climorch.intake.fields import field_names
 from climorch.intake.planning import params_digest
 from climorch.model.commands import BeginCheckpoint
 from climorch.model.events import CheckpointCommitted
-from climorch.storage.checkpoints import CheckpointRequest
+from climorch.storage import durable
+from climorch.storage.checkpoints import CheckpointRequest, InFlight
 from climorch.storage.chunks import ChunkReceipt
+from climorch.storage.manifest import OUTPUTS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -194,58 +201,114 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
         full=command.full,
     )
     in_flight = await _to_its_end(services.checkpoints.begin, request)
+    staged: dict[tuple[str, int], Staged] = {}
     try:
-        blocks = _blocks(cut.datasets)
-        written: list[Written] = await write_grouped(
-            services,
-            command.simulation,
-            str(in_flight.directory),
-            [(in_flight.jobs[b.tree, b.stage, b.variable, b.index], b) for b in blocks],
-            params_digest=digest,
-        )
-        _check_finite(attempt, written)
-        receipts = [receipt for w in written for receipt in w.receipts]
-        cpu_s = sum(w.cpu_s for w in written)
-        staged = await attempt.outputs.take(segments)
-        for (stage, segment), output in staged.items():
-            receipts += await asyncio.to_thread(
-                services.checkpoints.add_outputs,
-                in_flight,
-                stage,
-                segment,
-                output.output.directory,
-                output.receipts,
-            )
-            cpu_s += output.cpu_s
+        receipts, cpu_s = await _fill(attempt, cut, in_flight, staged)
         await services.may_commit()
-    except BaseException:
-        await _to_its_end(services.checkpoints.abandon, in_flight)
+        fact = _fact(attempt, command, cut, receipts, cpu_s)
+        loop = asyncio.get_running_loop()
+
+        def commit() -> None:
+            _commit(services, in_flight, receipts)
+            done = msgspec.structs.replace(fact, seconds=services.clock() - begin)
+            # From the thread: it has happened even if this task is cancelled.
+            loop.call_soon_threadsafe(services.post, done)
+
+        await _to_its_end(commit)
+    except BaseException as error:
+        kept = await _to_its_end(_give_up, services, in_flight, staged, error)
+        attempt.outputs.put_back(kept)
         raise
-
-    def commit() -> None:
-        services.checkpoints.commit(in_flight, receipts)
-
-    fact = _fact(attempt, command, cut, receipts, cpu_s)
-    commit_s = await _to_its_end(_timed, commit)
-    services.post(msgspec.structs.replace(fact, seconds=services.clock() - begin))
     logger.info(
         "checkpoint simulation=%s set=%s boundary=%d attempt=%d seconds=%.3f "
-        "commit_s=%.3f bytes_written=%d bytes_linked=%d",
+        "bytes_written=%d bytes_linked=%d",
         command.simulation,
         command.set,
         command.boundary,
         command.attempt,
         services.clock() - begin,
-        commit_s,
         fact.bytes_written,
         fact.bytes_linked,
     )
 
 
-def _timed(work: Callable[[], None]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
+async def _fill(
+    attempt: Attempt,
+    cut: Cut,
+    in_flight: InFlight,
+    staged: dict[tuple[str, int], Staged],
+) -> tuple[list[ChunkReceipt], float]:
+    """Write all chunks and take the outputs; return receipts and CPU seconds."""
+    services = attempt.services
+    blocks = _blocks(cut.datasets)
+    written: list[Written] = await write_grouped(
+        services,
+        attempt.simulation,
+        str(in_flight.directory),
+        [(in_flight.jobs[b.tree, b.stage, b.variable, b.index], b) for b in blocks],
+        params_digest=in_flight.request.params_digest,
+    )
+    _check_finite(attempt, written)
+    receipts = [receipt for w in written for receipt in w.receipts]
+    cpu_s = sum(w.cpu_s for w in written)
+    staged |= await attempt.outputs.take(dict(in_flight.request.segments))
+    for (stage, segment), output in staged.items():
+        receipts += await _to_its_end(
+            services.checkpoints.add_outputs,
+            in_flight,
+            stage,
+            segment,
+            output.output.directory,
+            output.receipts,
+        )
+        cpu_s += output.cpu_s
+    return receipts, cpu_s
+
+
+def _commit(
+    services: Services, in_flight: InFlight, receipts: Sequence[ChunkReceipt]
+) -> None:
+    try:
+        services.checkpoints.commit(in_flight, receipts)
+    except BackendError:
+        # What failed may have come after the rename, which alone counts.
+        request = in_flight.request
+        try:
+            found = services.checkpoints.load(
+                request.simulation, request.set, request.boundary
+            ).manifest
+        except (BackendError, CorruptDataError):
+            found = None
+        if found is None or (found.epoch, found.attempt) != (
+            services.epoch,
+            request.attempt,
+        ):
+            raise
+
+
+def _give_up(
+    services: Services,
+    in_flight: InFlight,
+    staged: Mapping[tuple[str, int], Staged],
+    error: BaseException,
+) -> dict[tuple[str, int], Staged]:
+    """Leave a checkpoint for the next try; return the outputs that it needs."""
+    kept = {}
+    for (stage, segment), output in staged.items():
+        moved = in_flight.directory / OUTPUTS / stage / str(segment)
+        with contextlib.suppress(OSError):
+            if moved.exists():
+                durable.rename_durably(moved, output.output.directory)
+        if output.output.directory.exists():
+            kept[stage, segment] = output
+    full = isinstance(error, BackendError) and error.facts.get("errno") == errno.ENOSPC
+    try:
+        services.checkpoints.abandon(in_flight, keep=not full)
+        if full:
+            services.checkpoints.purge_trash(time.time(), older_than_s=0)
+    except BackendError as second:
+        logger.warning("in-flight checkpoint=%s stays: %s", in_flight.directory, second)
+    return kept
 
 
 async def _to_its_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

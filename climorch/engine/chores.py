@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from climorch.engine.rules import evaluate_rule
@@ -90,6 +91,8 @@ class Chores:
                 services.checkpoints.delete(
                     command.simulation, command.set, command.boundary
                 )
+                # A day: a lazy reader would see missing chunks as fill values.
+                services.checkpoints.purge_trash(time.time())
                 return CheckpointDeleted(
                     simulation=command.simulation,
                     set=command.set,

@@ -121,6 +121,12 @@ class Driver:
         """
         spec, keeper = self.spec, self.keeper
         keeper.on_recovery = lambda: self._inbox.put_nowait(None)
+        loop = asyncio.get_running_loop()
+
+        def superseded(error: BaseException) -> None:
+            loop.call_soon_threadsafe(self.fail, error)
+
+        keeper.on_takeover = superseded
         self.orchestrator.replay(keeper.replayed())
         checkpoints = CheckpointStore(spec.root, spec.campaign, keeper.epoch)
         results = ResultStore(spec.root, spec.campaign, keeper.epoch)

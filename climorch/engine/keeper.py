@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 
 from climorch.core.ports import JournalPort, Row
-from climorch.errors import BackendError
+from climorch.errors import BackendError, ClimorchError, ConflictError
 from climorch.model.commands import Record, decode_record, encode_record
 from climorch.model.events import CampaignOpened, DriverStarted, Fact
 from climorch.storage.journal_thread import JournalThread
@@ -41,8 +41,9 @@ class RecordKeeper:
         self.epoch = journal.epoch
         self.trouble = ""
         self.on_recovery: Callable[[], None] = lambda: None
+        self.on_takeover: Callable[[BaseException], None] = lambda error: None
         self._journal = journal
-        self._thread = JournalThread(journal)
+        self._thread = JournalThread(journal, on_heartbeat_error=self._heartbeat_failed)
         self._waiting: list[Row] = []
         self._writable = asyncio.Event()
         self._writable.set()
@@ -101,6 +102,11 @@ class RecordKeeper:
     def append_now(self, records: Sequence[Record], *, now_s: float) -> None:
         """Journal records at once, without a driver."""
         self._journal.append(_rows(records, now_s))
+
+    def _heartbeat_failed(self, error: ClimorchError) -> None:
+        # In the journal's thread. A disk that fails shows at the next append.
+        if isinstance(error, ConflictError):
+            self.on_takeover(error)
 
     async def _land(self) -> None:
         rows = list(self._waiting)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ class Outputs:
         self.simulation = simulation
         self.set_name = set_name
         self.attempt = attempt
-        self._writing: dict[tuple[str, int], asyncio.Task[Staged]] = {}
+        self._writing: dict[tuple[str, int], asyncio.Future[Staged]] = {}
         self._chunks: dict[str, int] = {}
 
     def chunk(self, stage: Stage) -> int | None:
@@ -98,6 +99,13 @@ class Outputs:
         for where in due:
             del self._writing[where]
         return staged
+
+    def put_back(self, staged: Mapping[tuple[str, int], Staged]) -> None:
+        """Take outputs again whose checkpoint failed."""
+        for where, output in staged.items():
+            done: asyncio.Future[Staged] = asyncio.get_running_loop().create_future()
+            done.set_result(output)
+            self._writing[where] = done
 
     async def drop(self) -> None:
         """Stop writing; what is staged is swept with the attempt's folder."""

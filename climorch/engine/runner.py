@@ -17,7 +17,7 @@ from climorch.engine.attempt import Attempt
 from climorch.engine.services import Services
 from climorch.engine.steps import cause_of
 from climorch.engine.worker import clear_stash
-from climorch.errors import ConflictError, CorruptDataError
+from climorch.errors import CorruptDataError
 from climorch.model.commands import (
     BeginCheckpoint,
     StartAttempt,
@@ -237,9 +237,8 @@ class SetRunner:
             await work()
         except asyncio.CancelledError:
             raise
-        except ConflictError as error:
-            # A newer driver took over: this one must not do anything any more.
-            self.services.lost(error)
+        # A ConflictError among them: if a newer driver took over, the journal
+        # refuses the very fact that tells of it, and this driver stops.
         except Exception as error:
             fact = failed(error)
             logger.warning("%s", fact)

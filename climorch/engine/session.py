@@ -152,7 +152,13 @@ class Run:
         return True
 
     def stop(self, *, wait: bool = True) -> None:
-        """Checkpoint everything at its next boundary and end."""
+        """Checkpoint everything at its next boundary and end.
+
+        Parameters
+        ----------
+        wait : bool
+            Whether to return only once it has ended.
+        """
         self.post(StopRequested())
         if wait:
             self.wait()
@@ -164,7 +170,18 @@ class Run:
             loop.call_soon_threadsafe(task.cancel)
 
     def post(self, *facts: Fact) -> None:
-        """Hand facts to the driver."""
+        """Hand facts to the driver.
+
+        Parameters
+        ----------
+        *facts : Fact
+            In order.
+
+        Raises
+        ------
+        BackendError
+            If the driver has ended.
+        """
         loop, driver = self._loop, self._driver
         if loop is None or driver is None or not self.alive:
             raise BackendError("the driver has ended; start the campaign again")
@@ -172,7 +189,13 @@ class Run:
             loop.call_soon_threadsafe(driver.post, fact)
 
     def bind(self, workflows: Mapping[str, Any]) -> None:
-        """Let the driver find the functions of more workflows."""
+        """Let the driver find the functions of more workflows.
+
+        Parameters
+        ----------
+        workflows : mapping of str to Workflow
+            By name.
+        """
         if self._driver is not None:
             self._driver.workflows.update(workflows)
 

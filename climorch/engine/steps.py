@@ -21,6 +21,7 @@ from climorch.engine.worker import StateNotDurableError, freeze
 from climorch.errors import (
     BackendError,
     ClimorchError,
+    ConflictError,
     CorruptDataError,
     InternalError,
 )
@@ -190,7 +191,7 @@ def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
 
 def _is_held(array: Any) -> bool:
     """Whether an array is nothing but futures; persisting it again loses them."""
-    return len(futures_of(array)) == array.npartitions == len(array.dask)
+    return bool(len(futures_of(array)) == array.npartitions == len(array.dask))
 
 
 def _with_arrays(dataset: xr.Dataset, arrays: Mapping[str, Any]) -> xr.Dataset:
@@ -250,7 +251,7 @@ def cause_of(error: BaseException) -> Cause:
             return Cause.MEMORY
         case ArithmeticError():
             return Cause.NUMERICAL
-        case BackendError() | OSError():
+        case BackendError() | ConflictError() | OSError():
             return Cause.STORAGE
         case ClimorchError():
             return Cause.MODEL

@@ -117,7 +117,30 @@ class Workflow:
         check_finite: bool = True,
         output_chunk: int | None = None,
     ) -> Stage:
-        """Add a stage; see `Stage` for the parameters.
+        """Add a stage; `Stage` says more about each parameter.
+
+        Parameters
+        ----------
+        name : str
+            Its name, part of paths.
+        step : callable
+            ``step(state, inputs, segment) -> Dataset | Advance``.
+        span : Span
+            Model time and segments.
+        init : callable, xarray.Dataset or None
+            First state, or ``init(segment, inputs)`` that makes it.
+        reads : mapping of str to Coupling, optional
+            Stages whose exports it reads: `SAME` or `PREVIOUS`.
+        after : iterable of str
+            Stages that must be complete before it starts.
+        chunks : mapping of str to int, optional
+            Chunk length per dimension of its state; others are whole.
+        resources : Resources or None
+            Nodes and memory; None: one node.
+        check_finite : bool
+            Whether NaN or infinity that a state gains fails it.
+        output_chunk : int or None
+            Length of the results' chunks along ``time``; None: one segment's.
 
         Returns
         -------

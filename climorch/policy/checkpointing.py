@@ -55,7 +55,18 @@ class CheckpointStrategy(Protocol):
     """Says whether a set is checkpointed at the boundary it has reached."""
 
     def due(self, pace: Pace) -> str | None:
-        """Return the reason in words, or None to go on without."""
+        """Decide at a common boundary.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
 
 
 def daly_interval(*, cost_s: float, mtbf_s: float) -> float:
@@ -120,7 +131,18 @@ class Daly:
     first_cost_s: float = 5.0
 
     def interval_s(self, pace: Pace) -> float:
-        """Return the interval that holds for this pace, in seconds."""
+        """Compute the interval that holds for a pace.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        float
+            Seconds of compute between two checkpoints.
+        """
         cost_s = self.first_cost_s if pace.cost_s is None else max(pace.cost_s, 1e-3)
         interval_s = daly_interval(cost_s=cost_s, mtbf_s=pace.mtbf_s)
         return min(max(interval_s, cost_s / self.most_overhead), self.longest_s)

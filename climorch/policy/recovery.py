@@ -31,7 +31,18 @@ class Budget:
     longest_delay_s: float = 300.0
 
     def delay_s(self, failures: int) -> float:
-        """Return the wait before the retry after the ``failures``-th failure."""
+        """Compute the wait before a retry.
+
+        Parameters
+        ----------
+        failures : int
+            Failures since the last progress, >= 1.
+
+        Returns
+        -------
+        float
+            Seconds.
+        """
         doubled = self.first_delay_s * 2.0 ** min(failures - 1, 60)
         return min(doubled, self.longest_delay_s)
 
@@ -66,15 +77,52 @@ class RecoveryPolicy:
     abandon_at: float = 0.25
 
     def gives_up(self, cause: Cause, failures: int) -> bool:
-        """Whether the budget of a cause is used up after so many failures."""
+        """Tell whether the budget of a cause is used up.
+
+        Parameters
+        ----------
+        cause : Cause
+            What failed.
+        failures : int
+            How often since the last progress.
+
+        Returns
+        -------
+        bool
+            True: the simulation fails.
+        """
         return failures > self.budgets[cause].retries
 
     def delay_s(self, cause: Cause, failures: int) -> float:
-        """Return the wait before the next try, in seconds."""
+        """Compute the wait before the next try.
+
+        Parameters
+        ----------
+        cause : Cause
+            What failed.
+        failures : int
+            How often since the last progress, >= 1.
+
+        Returns
+        -------
+        float
+            Seconds.
+        """
         return self.budgets[cause].delay_s(failures)
 
     def abandons(self, *, lost: int, lease: int) -> bool:
-        """Whether an attempt starts anew after losing ``lost`` of ``lease`` nodes."""
+        """Tell whether an attempt starts anew after a loss of nodes.
+
+        Parameters
+        ----------
+        lost, lease : int
+            Nodes lost, of how many that were held.
+
+        Returns
+        -------
+        bool
+            False: Dask computes again what the lost ones held.
+        """
         return lost >= self.abandon_at * lease
 
 

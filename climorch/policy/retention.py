@@ -41,12 +41,29 @@ class RetentionPolicy(Protocol):
     """Says which checkpoints it does not want any longer."""
 
     def unwanted(self, kept: Sequence[Kept]) -> frozenset[int]:
-        """Return boundaries out of ``kept``, which ascends by boundary."""
+        """Choose what may go.
+
+        Parameters
+        ----------
+        kept : sequence of Kept
+            Checkpoints of one set that exist, ascending by boundary.
+
+        Returns
+        -------
+        frozenset of int
+            Boundaries; the guard spares what must stay all the same.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepLast:
-    """Keep the newest ``count`` good checkpoints."""
+    """Keep the newest good checkpoints.
+
+    Attributes
+    ----------
+    count : int
+        How many, >= 1; two independent ones always stay.
+    """
 
     count: int = 3
 

@@ -126,11 +126,21 @@ class LocalSite:
         await asyncio.gather(*made.values())
 
     def pid(self, node: str) -> int | None:
-        """Process id of a node; None within this process or while it restarts."""
+        """Return the process id of a node.
+
+        Parameters
+        ----------
+        node : str
+            Its name.
+
+        Returns
+        -------
+        int or None
+            None within this process, or while it starts again.
+        """
         worker = self._workers[node]
-        if isinstance(worker, Nanny):
-            return worker.pid
-        return None
+        found: int | None = worker.pid if isinstance(worker, Nanny) else None
+        return found
 
     async def close(self) -> None:
         """Stop all nodes and the Dask scheduler; nothing is left behind."""

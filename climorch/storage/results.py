@@ -95,7 +95,10 @@ class ResultStore:
                 f"simulation {simulation!r}, stage {stage!r} has published no results; "
                 "they follow its first checkpoint, if its step returns output"
             )
-        return xr.open_zarr(self.path(simulation, stage), consolidated=True)
+        found: xr.Dataset = xr.open_zarr(
+            self.path(simulation, stage), consolidated=True
+        )
+        return found
 
     def chunk_length(self, simulation: str, stage: str) -> int | None:
         """Return the length of the chunks along time; None: nothing published."""
@@ -147,8 +150,8 @@ class ResultStore:
             keep_time_encoding=True,
             cache=self._cache,
         )
+        # The commit flushes the directories, once for all segments.
         durable.make_directory(directory / "receipts")
-        durable.fsync_tree(directory)
         return StagedOutput(directory=directory, jobs=dict(_jobs(specs)))
 
     def staging(self, simulation: str, set: str, attempt: int) -> Path:

@@ -1,0 +1,215 @@
+"""What a script submits: checked, bound to its functions, compared with the journal.
+
+Decides which facts a script adds. Ignores where they go: the facade hands them
+to the driver or to the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from climorch.core.ports import Site
+from climorch.core.state import CampaignState
+from climorch.errors import ConflictError, Fault, InvalidInputError
+from climorch.intake.check import workflow_faults
+from climorch.intake.planning import change_faults, make_plan, provenance
+from climorch.intake.trace import trace_faults
+from climorch.model.events import (
+    Fact,
+    ProjectDeclared,
+    SimulationChanged,
+    SimulationSubmitted,
+)
+from climorch.model.plan import SimulationPlan
+from climorch.model.scenario import DEFAULT_PROJECT, Project, Scenario
+from climorch.model.workflow import Workflow
+
+__all__ = ["Submissions"]
+
+
+class Submissions:
+    """Projects, workflows and simulations of one script.
+
+    Parameters
+    ----------
+    projects : iterable of Project
+        Who may be named by scenarios; ``"default"`` always may.
+
+    Attributes
+    ----------
+    workflows : dict of str to Workflow
+        Where functions bind, templates included.
+    """
+
+    def __init__(self, projects: Iterable[Project]) -> None:
+        self.workflows: dict[str, Workflow] = {}
+        self._projects = {project.name: project for project in projects}
+        self._submitted: dict[str, SimulationSubmitted] = {}
+        self._traced: set[int] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._submitted
+
+    def add(
+        self, workflow: Workflow, *, scenario: Scenario, state: CampaignState
+    ) -> None:
+        """Take a simulation, or say what is wrong with it.
+
+        Parameters
+        ----------
+        workflow : Workflow
+            Its stages.
+        scenario : Scenario
+            Its name, parameters, project and priority.
+        state : CampaignState
+            What the campaign knows.
+
+        Raises
+        ------
+        InvalidInputError
+            With every fault of the workflow.
+        ConflictError
+            If a simulation of this name is another one.
+        """
+        faults = [
+            *workflow_faults(workflow),
+            *self._binding_faults(workflow),
+            *self._project_faults(scenario),
+        ]
+        new = scenario.name not in state.simulations
+        if not faults and new and id(workflow) not in self._traced:
+            faults += trace_faults(workflow, scenario)
+            self._traced.add(id(workflow))
+        if faults:
+            raise InvalidInputError(
+                f"workflow {workflow.name!r} cannot run", faults=faults
+            )
+        plan = make_plan(workflow, scenario)
+        _refuse_another(scenario, plan, state)
+        for bound in (workflow, *workflow.templates):
+            self.workflows[bound.name] = bound
+        self._submitted[scenario.name] = SimulationSubmitted(
+            simulation=scenario.name,
+            scenario=scenario,
+            plan=plan,
+            provenance=provenance(workflow),
+        )
+
+    def news(self, state: CampaignState) -> list[Fact]:
+        """Return what was submitted and the journal does not have."""
+        facts: list[Fact] = [
+            ProjectDeclared(project=project)
+            for project in self._projects.values()
+            if state.projects.get(project.name) != project
+        ]
+        for name, submitted in self._submitted.items():
+            known = state.simulations.get(name)
+            if known is None:
+                facts.append(submitted)
+            elif (known.plan, known.scenario) != (submitted.plan, submitted.scenario):
+                facts.append(
+                    SimulationChanged(
+                        simulation=name,
+                        scenario=submitted.scenario,
+                        plan=submitted.plan,
+                    )
+                )
+        return facts
+
+    def require_runnable(self, state: CampaignState, site: Site) -> None:
+        """Refuse what can never run, before a driver starts.
+
+        Parameters
+        ----------
+        state : CampaignState
+            As journaled.
+        site : Site
+            Where it is to run.
+
+        Raises
+        ------
+        InvalidInputError
+            If a function is missing or the site is too small.
+        """
+        unbound = [
+            Fault(
+                place=f"simulation {simulation.name!r}",
+                problem=f"no workflow {simulation.plan.workflow!r} was submitted by "
+                "this script",
+                remedy="submit it again, or cancel the simulation",
+            )
+            for simulation in state.simulations.values()
+            if simulation.wants_nodes and simulation.plan.workflow not in self.workflows
+        ]
+        if unbound:
+            raise InvalidInputError("the campaign cannot run", faults=unbound)
+        plans = {name: s.plan for name, s in state.simulations.items() if s.wants_nodes}
+        plans |= {name: s.plan for name, s in self._submitted.items()}
+        small = [f for name, plan in plans.items() for f in _size_faults(name, plan, site)]
+        if small:
+            raise InvalidInputError("this site is too small", faults=small)
+
+    def _binding_faults(self, workflow: Workflow) -> list[Fault]:
+        return [
+            Fault(
+                place=f"workflow {bound.name!r}",
+                problem="another workflow of this name was submitted",
+                remedy="give each workflow its own name, or submit the same object",
+            )
+            for bound in (workflow, *workflow.templates)
+            if self.workflows.get(bound.name, bound) is not bound
+        ]
+
+    def _project_faults(self, scenario: Scenario) -> list[Fault]:
+        if scenario.project in self._projects or scenario.project == DEFAULT_PROJECT:
+            return []
+        return [
+            Fault(
+                place=f"scenario {scenario.name!r}, project",
+                problem=f"{scenario.project!r} is not among {sorted(self._projects)}",
+                remedy="declare it: Campaign(..., projects=[Project(...)])",
+            )
+        ]
+
+
+def _refuse_another(
+    scenario: Scenario, plan: SimulationPlan, state: CampaignState
+) -> None:
+    known = state.simulations.get(scenario.name)
+    if known is None:
+        return
+    committed = {
+        stage: count
+        for s in known.sets.values()
+        for stage, count in s.committed_segments.items()
+    }
+    faults = list(change_faults(known.plan, plan, committed))
+    if faults:
+        raise ConflictError(
+            f"simulation {scenario.name!r} exists and is another one:\n"
+            + "\n".join(f"  - {fault}" for fault in faults),
+            simulation=scenario.name,
+        )
+
+
+def _size_faults(name: str, plan: SimulationPlan, site: Site) -> list[Fault]:
+    faults = []
+    if plan.nodes > site.most_nodes:
+        faults.append(
+            Fault(
+                place=f"simulation {name!r}",
+                problem=f"needs {plan.nodes} nodes, the site has at most "
+                f"{site.most_nodes}",
+                remedy="ask for fewer in Resources, or take a larger site",
+            )
+        )
+    if 0 < site.node_memory_bytes < plan.memory_bytes:
+        faults.append(
+            Fault(
+                place=f"simulation {name!r}",
+                problem=f"needs {plan.memory_bytes} bytes of memory per node, "
+                f"the site's nodes have {site.node_memory_bytes}",
+                remedy="spread it over more nodes, or take larger ones",
+            )
+        )
+    return faults
