@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 
 import xarray as xr
 
-from climorch.core.explain import Explanation, explain, summarise
-from climorch.core.orchestrator import Orchestrator
+from climorch.core.explain import Explanation, explain, known, summarise
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
-from climorch.core.state import CampaignState, SimulationState
-from climorch.engine.driver import DriverSpec
-from climorch.engine.keeper import RecordKeeper
-from climorch.engine.session import JOURNAL, Run, open_journal
+from climorch.core.state import CampaignState
+from climorch.engine.launch import journal_now, launch
+from climorch.engine.session import JOURNAL, Run
 from climorch.engine.view import JournalView
-from climorch.errors import ConflictError, InvalidInputError, NotFoundError
+from climorch.errors import ConflictError, InvalidInputError
 from climorch.intake.submissions import Submissions
 from climorch.model import events as e
 from climorch.model.names import name_fault
@@ -33,6 +30,8 @@ from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
 
 __all__ = ["Campaign"]
+
+Control = e.PauseRequested | e.ResumeRequested | e.CancelRequested | e.PriorityRequested
 
 
 class Campaign:
@@ -68,8 +67,6 @@ class Campaign:
         self._submissions = Submissions(projects)
         self._view = JournalView(self.root / name / JOURNAL)
         self._run: Run | None = None
-
-    # -- submitting and running ---------------------------------------------
 
     def submit(self, workflow: Workflow, *, scenario: Scenario) -> None:
         """Add a simulation, or say again what it is.
@@ -114,10 +111,8 @@ class Campaign:
 
         Raises
         ------
-        InvalidInputError
-            If a simulation can never run on this site.
-        ConflictError
-            If another driver runs this campaign.
+        ClimorchError
+            As for `start`, and what ended the run if it did not by itself.
         """
         run = self.start(site)
         run.wait(handle_signals=True)
@@ -147,26 +142,8 @@ class Campaign:
             raise ConflictError(
                 f"campaign {self.name!r} runs already; stop it first or wait for it"
             )
-        keeper = RecordKeeper(open_journal(self.root, self.name))
-        try:
-            orchestrator = Orchestrator(self.policies)
-            orchestrator.replay(keeper.replayed())
-            facts = self._submissions.news(orchestrator.state)
-            self._submissions.require_runnable(orchestrator.state, site)
-        except BaseException:
-            keeper.release()
-            raise
-        spec = DriverSpec(
-            root=self.root,
-            campaign=self.name,
-            workflows=dict(self._submissions.workflows),
-            facts=tuple(facts),
-            policies=self.policies,
-        )
-        self._run = Run(spec, site, keeper)
+        self._run = launch(self.root, self.name, self._submissions, self.policies, site)
         return self._run
-
-    # -- control ------------------------------------------------------------
 
     def pause(self, name: str) -> None:
         """Checkpoint a simulation at its next boundary and free its nodes.
@@ -210,33 +187,14 @@ class Campaign:
         """
         self._control(e.PriorityRequested(simulation=name, priority=priority))
 
-    def _control(
-        self,
-        fact: e.PauseRequested
-        | e.ResumeRequested
-        | e.CancelRequested
-        | e.PriorityRequested,
-    ) -> None:
+    def _control(self, fact: Control) -> None:
         if fact.simulation not in self._submissions:
-            self._require(fact.simulation)
+            known(self._state(), fact.simulation)
         run = self._live()
         if run is not None:
             run.post(fact)
-            return
-        keeper = RecordKeeper(open_journal(self.root, self.name))
-        try:
-            state = self._view.state()
-            facts = [*self._submissions.news(state), fact]
-            if not state.campaign:
-                opened = e.CampaignOpened(
-                    campaign=self.name, version=version("climorch")
-                )
-                facts.insert(0, opened)
-            keeper.append_now(facts, now_s=time.time())
-        finally:
-            keeper.release()
-
-    # -- looking ------------------------------------------------------------
+        else:
+            journal_now(self.root, self.name, self._submissions, fact)
 
     def status(self) -> CampaignStatus:
         """Return how far every simulation is."""
@@ -293,13 +251,8 @@ class Campaign:
             One child per simulation, named as it.
         """
         store = ResultStore(self.root, self.name)
-        return xr.DataTree.from_dict(
-            {
-                name: store.open(name, stage)
-                for name in self._state().simulations
-                if store.exists(name, stage)
-            }
-        )
+        names = [n for n in self._state().simulations if store.exists(n, stage)]
+        return xr.DataTree.from_dict({name: store.open(name, stage) for name in names})
 
     def checkpoints(self, simulation: str) -> list[Path]:
         """Return the checkpoints of a simulation, newest first.
@@ -314,20 +267,11 @@ class Campaign:
         list of Path
             Each opens with ``xr.open_zarr(path / "state.zarr" / stage)``.
         """
-        known = self._require(simulation)
         store = CheckpointStore(self.root, self.name)
-        found = [c for s in known.sets for c in store.list(simulation, s)]
+        sets = known(self._state(), simulation).sets
+        found = [c for s in sets for c in store.list(simulation, s)]
         found.sort(key=lambda c: (c.manifest.model_time, c.boundary), reverse=True)
         return [c.path for c in found]
-
-    def _require(self, name: str) -> SimulationState:
-        state = self._state()
-        if name not in state.simulations:
-            raise NotFoundError(
-                f"simulation {name!r} is not in campaign {self.name!r}; it has "
-                f"{sorted(state.simulations) or 'none'}"
-            )
-        return state.simulations[name]
 
     def _live(self) -> Run | None:
         run = self._run

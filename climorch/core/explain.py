@@ -17,7 +17,7 @@ from climorch.core.state import CampaignState, Phase, SimulationState
 from climorch.errors import NotFoundError
 from climorch.policy.allocation import allocate
 
-__all__ = ["Explanation", "SimulationStatus", "explain", "summarise"]
+__all__ = ["Explanation", "SimulationStatus", "explain", "known", "summarise"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +159,22 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
     return wait or "no driver runs"
 
 
+def known(state: CampaignState, name: str) -> SimulationState:
+    """Return a simulation by name.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of that name; says which there are.
+    """
+    if name not in state.simulations:
+        raise NotFoundError(
+            f"simulation {name!r} is not in campaign {state.campaign!r}; "
+            f"it has {sorted(state.simulations) or 'none'}"
+        )
+    return state.simulations[name]
+
+
 def explain(state: CampaignState, name: str, now_s: float) -> Explanation:
     """Say why a simulation is where it is.
 
@@ -176,12 +192,7 @@ def explain(state: CampaignState, name: str, now_s: float) -> Explanation:
     NotFoundError
         If there is no such simulation.
     """
-    if name not in state.simulations:
-        raise NotFoundError(
-            f"simulation {name!r} is not in campaign {state.campaign!r}; "
-            f"it has {sorted(state.simulations) or 'none'}"
-        )
-    simulation = state.simulations[name]
+    simulation = known(state, name)
     status = next(s for s in summarise(state, now_s) if s.simulation == name)
     factors: dict[str, Any] = {
         "priority": simulation.priority,

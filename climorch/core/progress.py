@@ -185,6 +185,8 @@ def _hold(
         yield _plan(simulation, s, boundary, why)
     if s.planned is not None:
         yield from _begin_at(simulation, s, full=False)
+    # Asked again: once the checkpoint has begun, nothing goes on beyond it.
+    if s.planned is not None:
         yield from _start_segments(simulation, s)
 
 

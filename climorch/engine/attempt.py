@@ -139,12 +139,16 @@ class Attempt:
         """Go on with rooted states; exports that nobody will read are dropped."""
         for (tree, stage), dataset in rooted.items():
             if tree == STATE:
-                newest = max(self.exports[stage])
-                same = self.exports[stage][newest] is self.states[stage]
+                exports = self.exports[stage]
+                newest = max(exports, default=INITIAL)
+                same = exports.get(newest) is self.states[stage]
                 self.states[stage] = dataset
-                self.exports[stage] = {
-                    newest: dataset if same else self.exports[stage][newest]
-                }
+                # What only SAME readers needed would keep the old lineage.
+                self.exports[stage] = (
+                    {newest: dataset if same else exports[newest]}
+                    if stage in self.set.previous_read
+                    else {}
+                )
         for (tree, stage), dataset in rooted.items():
             if tree == EXPORTS:
                 self.exports[stage] = {max(self.exports[stage]): dataset}

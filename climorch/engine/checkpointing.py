@@ -221,7 +221,7 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
         raise
     logger.info(
         "checkpoint simulation=%s set=%s boundary=%d attempt=%d seconds=%.3f "
-        "bytes_written=%d bytes_linked=%d",
+        "bytes_written=%d bytes_linked=%d stall_s=%.3f cpu_s=%.3f",
         command.simulation,
         command.set,
         command.boundary,
@@ -229,6 +229,8 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
         services.clock() - begin,
         fact.bytes_written,
         fact.bytes_linked,
+        cut.stall_s,
+        cpu_s,
     )
 
 

@@ -139,7 +139,10 @@ class Driver:
         if not self.orchestrator.over:
             await self._work(first, checkpoints, results)
         stopping = self.orchestrator.state.stopping
-        await self._decide([e.DriverStopped(reason="stop" if stopping else "done")])
+        # What came while everything was ending: a user's wish, a late outcome.
+        late = self._taken()
+        reason = "stop" if stopping else "done"
+        await self._decide([*late, e.DriverStopped(reason=reason)])
         await keeper.close()
 
     async def _work(
@@ -229,23 +232,28 @@ class Driver:
             commands = await self._decide(facts)
             await self._execute(commands, services, chores)
 
-    async def _next_facts(self) -> list[e.Fact]:
-        """Wait for something, then take all that is there."""
-        timeout = None
-        if self._wake_at_s is not None:
-            timeout = max(self._wake_at_s - time.time(), 0.01)
-        items: list[e.Fact | BaseException | None] = []
-        with contextlib.suppress(TimeoutError):
-            items.append(await asyncio.wait_for(self._inbox.get(), timeout))
-        while not self._inbox.empty():
-            items.append(self._inbox.get_nowait())
+    def _taken(self) -> list[e.Fact]:
+        """Take the facts that are there."""
         facts: list[e.Fact] = []
-        for item in items:
+        while not self._inbox.empty():
+            item = self._inbox.get_nowait()
             if isinstance(item, BaseException):
                 raise item
             if item is not None:
                 facts.append(item)
         return facts
+
+    async def _next_facts(self) -> list[e.Fact]:
+        """Wait for something, then take all that is there."""
+        timeout = None
+        if self._wake_at_s is not None:
+            timeout = max(self._wake_at_s - time.time(), 0.01)
+        first: e.Fact | BaseException | None = None
+        with contextlib.suppress(TimeoutError):
+            first = await asyncio.wait_for(self._inbox.get(), timeout)
+        if isinstance(first, BaseException):
+            raise first
+        return [*([] if first is None else [first]), *self._taken()]
 
     async def _decide(self, facts: list[e.Fact]) -> tuple[c.Command, ...]:
         """Decide and journal; return what may be carried out."""

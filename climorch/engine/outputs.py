@@ -49,6 +49,7 @@ class Outputs:
         self.set_name = set_name
         self.attempt = attempt
         self._writing: dict[tuple[str, int], asyncio.Future[Staged]] = {}
+        self._failed: dict[tuple[str, int], tuple[StagePlan, xr.Dataset]] = {}
         self._chunks: dict[str, int] = {}
 
     def chunk(self, stage: Stage) -> int | None:
@@ -89,7 +90,13 @@ class Outputs:
         )
 
     async def take(self, segments: dict[str, int]) -> dict[tuple[str, int], Staged]:
-        """Return the outputs of all segments before these counts, once written."""
+        """Return the outputs of all segments before these counts, once written.
+
+        What could not be written is tried again, as the checkpoint is.
+        """
+        for where in [w for w in self._failed if w[1] < segments[w[0]]]:
+            again = self._write(*self._retried(where))
+            self._writing[where] = asyncio.create_task(again)
         due = {
             (stage, segment): task
             for (stage, segment), task in self._writing.items()
@@ -99,6 +106,10 @@ class Outputs:
         for where in due:
             del self._writing[where]
         return staged
+
+    def _retried(self, where: tuple[str, int]) -> tuple[StagePlan, int, xr.Dataset]:
+        stage, output = self._failed.pop(where)
+        return stage, where[1], output
 
     def put_back(self, staged: Mapping[tuple[str, int], Staged]) -> None:
         """Take outputs again whose checkpoint failed."""
@@ -114,11 +125,21 @@ class Outputs:
         if self._writing:
             await asyncio.wait(self._writing.values())
         self._writing.clear()
+        self._failed.clear()
         await asyncio.to_thread(
             self.services.results.drop, self.simulation, self.set_name, self.attempt
         )
 
     async def _write(
+        self, stage: StagePlan, segment: int, output: xr.Dataset
+    ) -> Staged:
+        try:
+            return await self._written(stage, segment, output)
+        except Exception:
+            self._failed[stage.name, segment] = stage, output
+            raise
+
+    async def _written(
         self, stage: StagePlan, segment: int, output: xr.Dataset
     ) -> Staged:
         staged = await asyncio.to_thread(

@@ -98,7 +98,9 @@ class SetRunner:
         await attempt.release()
         with contextlib.suppress(Exception):
             # Nodes that are gone have no stash to clear.
-            await self.services.client.run(clear_stash, attempt.tag, on_error="ignore")
+            await self.services.client.run(
+                clear_stash, f"{attempt.tag}/", on_error="ignore"
+            )
 
     def _spawn(
         self, work: Coroutine[None, None, None], *, serial: bool = False

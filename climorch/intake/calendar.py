@@ -75,7 +75,17 @@ def boundaries(span: Span) -> tuple[int, ...]:
     tuple of int
         Start, every date of the frequency in between, end; seconds as in
         `TIME_UNITS`, ascending without repeats.
+
+    Raises
+    ------
+    ValueError
+        If a date or the frequency cannot be read; see `span_faults`.
     """
+    # Users without a type checker may pass anything; xarray takes None for a day
+    # and cuts nothing where a frequency goes backwards.
+    every: object = span.every
+    if not isinstance(every, str) or every.startswith("-"):
+        raise ValueError("the frequency must be a text that goes forward")
     start, end = (_parse(text, span.calendar) for text in (span.start, span.end))
     if start >= end:
         return (_number(start), _number(end))

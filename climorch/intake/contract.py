@@ -1,6 +1,6 @@
 """The contract of steps and inits, enforced at every call.
 
-A call gets shallow copies under a scheduler that refuses to compute, and what
+A call gets copies under a scheduler that refuses to compute, and what
 it returns is checked before anybody else sees it.
 """
 
@@ -56,7 +56,7 @@ def call_step(
         Whatever the step itself raises.
     """
     place = f"stage {stage.name!r}, step"
-    given = {"state": state.copy(), **{n: d.copy() for n, d in inputs.items()}}
+    given = {"state": _own(state), **{n: _own(d) for n, d in inputs.items()}}
     with _building():
         returned = stage.step(
             given["state"], {name: given[name] for name in inputs}, segment
@@ -83,7 +83,7 @@ def call_init(
     elif isinstance(stage.init, xr.Dataset):
         returned = stage.init
     else:
-        given = {name: dataset.copy() for name, dataset in inputs.items()}
+        given = {name: _own(dataset) for name, dataset in inputs.items()}
         with _building():
             returned = stage.init(segment, dict(given))
         _raise(
@@ -225,11 +225,35 @@ def _mutations(
             )
 
 
+def _own(dataset: xr.Dataset) -> xr.Dataset:
+    """Return a copy that a step may do with as it likes.
+
+    Lazy variables are shared, since nobody can write into a graph; arrays in
+    memory are copied, since NumPy writes in place.
+    """
+    return dataset.copy(
+        data={
+            name: variable.to_numpy().copy() if _in_memory(variable) else variable.data
+            for name, variable in dataset.data_vars.items()
+        }
+    ).assign_coords(
+        {
+            name: coord.variable.copy()
+            for name, coord in dataset.coords.items()
+            if name not in dataset.xindexes and _in_memory(coord)
+        }
+    )
+
+
 def _differs(before: xr.Variable, after: xr.Variable) -> bool:
-    if isinstance(before, xr.IndexVariable):
-        # A copy of a dataset copies its indexes, which nobody can write into.
+    if _in_memory(before) and _in_memory(after):
         return not before.equals(after)
     return before._data is not after._data
+
+
+def _in_memory(variable: xr.Variable | xr.DataArray) -> bool:
+    # A lazy scalar has the chunks ().
+    return variable.chunks is None
 
 
 def _name_faults(place: str, state: xr.Dataset) -> Iterator[Fault]:

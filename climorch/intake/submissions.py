@@ -145,7 +145,9 @@ class Submissions:
             raise InvalidInputError("the campaign cannot run", faults=unbound)
         plans = {name: s.plan for name, s in state.simulations.items() if s.wants_nodes}
         plans |= {name: s.plan for name, s in self._submitted.items()}
-        small = [f for name, plan in plans.items() for f in _size_faults(name, plan, site)]
+        small = [
+            f for name, plan in plans.items() for f in _size_faults(name, plan, site)
+        ]
         if small:
             raise InvalidInputError("this site is too small", faults=small)
 

@@ -157,7 +157,13 @@ class Daly:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EverySegments:
-    """Checkpoint at every ``count``-th common boundary."""
+    """Checkpoint at every so many common boundaries.
+
+    Attributes
+    ----------
+    count : int
+        Common boundaries from one checkpoint to the next, >= 1.
+    """
 
     count: int = 1
 
@@ -173,7 +179,13 @@ class EverySegments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EveryWall:
-    """Checkpoint at the first boundary after ``seconds``."""
+    """Checkpoint at the first common boundary after a time.
+
+    Attributes
+    ----------
+    seconds : float
+        Seconds since the last checkpoint began.
+    """
 
     seconds: float
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import multiprocessing
 from typing import Any
 
 import dask
 from distributed import Nanny, Scheduler, Worker
+from distributed.utils import get_mp_context
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.resources import parse_bytes
 from climorch.sites.settings import DASK_SETTINGS, WORKER_ENVIRONMENT
 
 __all__ = ["LocalSite"]
+
+logger = logging.getLogger(__name__)
 
 
 class LocalSite:
@@ -64,6 +68,7 @@ class LocalSite:
         self.dashboard = dashboard
         self._scheduler: Scheduler | None = None
         self._workers: dict[str, Worker | Nanny] = {}
+        self._starting: list[asyncio.Future[Any]] = []
         self._settings = contextlib.ExitStack()
 
     @property
@@ -89,6 +94,8 @@ class LocalSite:
         settings["distributed.nanny.pre-spawn-environ"] = WORKER_ENVIRONMENT
         self._settings.enter_context(dask.config.set(settings))
         self._settings.enter_context(_quiet())
+        if not self.in_process:
+            _preload()
         self._scheduler = Scheduler(
             protocol="inproc://" if self.in_process else "tcp://",
             host=None if self.in_process else "127.0.0.1",
@@ -123,7 +130,10 @@ class LocalSite:
             for name in names
         }
         self._workers = made
-        await asyncio.gather(*made.values())
+        # Nobody waits for the slowest: each node joins when it is up.
+        self._starting = [asyncio.ensure_future(node) for node in made.values()]
+        for task in self._starting:
+            task.add_done_callback(_report)
 
     def pid(self, node: str) -> int | None:
         """Return the process id of a node.
@@ -145,6 +155,8 @@ class LocalSite:
     async def close(self) -> None:
         """Stop all nodes and the Dask scheduler; nothing is left behind."""
         try:
+            # A node that is closed while it starts would stay behind.
+            await asyncio.gather(*self._starting, return_exceptions=True)
             await asyncio.gather(
                 *(worker.close() for worker in self._workers.values()),
                 return_exceptions=True,
@@ -153,8 +165,27 @@ class LocalSite:
                 await self._scheduler.close()
         finally:
             self._workers = {}
+            self._starting = []
             self._scheduler = None
             self._settings.close()
+
+
+def _report(task: asyncio.Future[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        logger.error("a node did not start: %s", error)
+
+
+def _preload() -> None:
+    """Let node processes be forked from one that has imported everything.
+
+    Importing this library takes seconds of a core: once, not for each node, nor
+    for each that replaces a lost one.
+    """
+    # Dask sets its own list, once, which would else replace ours.
+    get_mp_context()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["distributed", "climorch.engine.worker"])
 
 
 @contextlib.contextmanager

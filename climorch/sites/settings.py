@@ -37,6 +37,8 @@ DASK_SETTINGS: dict[str, Any] = {
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.admin.system-monitor.disk": False,
     "distributed.admin.low-level-log-length": 100,
+    # Nodes on this machine are forked from one process that has all imports.
+    "distributed.worker.multiprocessing-method": "forkserver",
     # States are admitted by memory; spilling would write them beside the
     # checkpoints.
     "distributed.worker.memory.target": False,
@@ -61,13 +63,8 @@ WORKER_ENVIRONMENT: dict[str, str] = {
 def setting_faults(dask_scheduler: Scheduler) -> list[Fault]:
     """Return what a Dask scheduler has set otherwise; runs on the scheduler."""
     found = {
-        "work-stealing": (
-            "stealing" in dask_scheduler.extensions
-            and dask_scheduler.extensions["stealing"].enabled
-            if "stealing" in dask_scheduler.extensions
-            else False,
-            False,
-        ),
+        # Dask drops the extension where stealing is off.
+        "work-stealing": ("stealing" in dask_scheduler.extensions, False),
         "worker-saturation": (dask_scheduler.WORKER_SATURATION, 1.0),
         "idle-timeout": (dask_scheduler.idle_timeout, None),
     }

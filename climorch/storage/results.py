@@ -8,7 +8,6 @@ consolidated metadata, makes them seen. Plain xarray reads it at any time.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -17,23 +16,29 @@ from pathlib import Path
 from typing import Any
 
 import cftime
-import numpy as np
-import numpy.typing as npt
 import xarray as xr
-import zarr
 
 from climorch.errors import CorruptDataError, Fault, InvalidInputError, NotFoundError
 from climorch.storage import durable
 from climorch.storage.arrays import ArraySpec
 from climorch.storage.checkpoints import Checkpoint
 from climorch.storage.chunks import ChunkJob
-from climorch.storage.codec import encode_chunk
+from climorch.storage.growth import (
+    TIME,
+    Structure,
+    bring,
+    copy_constants,
+    grid,
+    members_of,
+    structure_faults,
+    structure_of,
+    time_axis,
+)
 from climorch.storage.lengths import Lengths
 from climorch.storage.template import GROUP, TemplateCache, write_template
 
 __all__ = ["TIME_UNITS", "ResultStore", "StagedOutput"]
 
-TIME = "time"
 TIME_UNITS = "days since 1850-01-01 00:00:00"
 ATTRIBUTE = "climorch"
 OUTPUTS = "outputs"
@@ -72,6 +77,8 @@ class ResultStore:
         self.folder = Path(root) / campaign
         self.epoch = epoch
         self._cache = TemplateCache()
+        # Of each stage, what the first output that this driver saw looked like.
+        self._first: dict[tuple[str, str], Structure] = {}
         self._lock = threading.Lock()
 
     def path(self, simulation: str, stage: str) -> Path:
@@ -150,9 +157,27 @@ class ResultStore:
             keep_time_encoding=True,
             cache=self._cache,
         )
+        self._refuse_other(simulation, stage, directory, place)
         # The commit flushes the directories, once for all segments.
         durable.make_directory(directory / "receipts")
         return StagedOutput(directory=directory, jobs=dict(_jobs(specs)))
+
+    def _refuse_other(
+        self, simulation: str, stage: str, directory: Path, place: str
+    ) -> None:
+        """Refuse an output that could not be published later on.
+
+        Said while it is staged, so that its segment fails, not the campaign.
+        """
+        own = structure_of(directory)
+        first = self._first.get((simulation, stage))
+        if first is None:
+            seen = self.exists(simulation, stage)
+            first = structure_of(self.path(simulation, stage)) if seen else own
+            self._first[simulation, stage] = first
+        faults = [*structure_faults(first, own, place=place)]
+        if faults:
+            raise InvalidInputError("results cannot grow by this", faults=faults)
 
     def staging(self, simulation: str, set: str, attempt: int) -> Path:
         """Return the folder of the outputs of an attempt."""
@@ -198,6 +223,7 @@ class ResultStore:
         else:
             durable.make_directories(target)
             lengths, chunk = Lengths(runs=[]), _chunk_of(source / str(segments[0]))
+        model = target if exists else source / str(segments[0])
         for segment in range(lengths.segments, done):
             there = segment in segments
             lengths = lengths.with_next(_length(source / str(segment)) if there else 0)
@@ -210,9 +236,11 @@ class ResultStore:
                     f"does not continue {target} in chunks of {chunk}",
                     path=str(group),
                 )
-            _bring(group, target, offset // chunk, chunk)
+            _refuse_other(model, group)
+            bring(group, target, members_of(model), offset // chunk, chunk)
+        if not exists:
+            copy_constants(model, target)
         durable.fsync_tree(target)
-        model = target if exists else source / str(segments[0])
         _commit(model, target, lengths, chunk)
 
 
@@ -256,106 +284,49 @@ def _jobs(
             )
 
 
-def _members(group: Path) -> dict[str, Any]:
-    about = json.loads((group / GROUP).read_bytes())
-    members: dict[str, Any] = about["consolidated_metadata"]["metadata"]
-    return members
-
-
 def _attribute(group: Path) -> dict[str, Any]:
     about: dict[str, Any] = json.loads((group / GROUP).read_bytes())["attributes"]
     found: dict[str, Any] = about[ATTRIBUTE]
     return found
 
 
-def _axis(member: dict[str, Any]) -> int | None:
-    names = member.get("dimension_names") or []
-    return names.index(TIME) if TIME in names else None
-
-
-def _grid(member: dict[str, Any]) -> list[int]:
-    shape: list[int] = member["chunk_grid"]["configuration"]["chunk_shape"]
-    return shape
-
-
 def _length(group: Path) -> int:
-    length: int = _members(group)[TIME]["shape"][0]
+    length: int = members_of(group)[TIME]["shape"][0]
     return length
 
 
 def _chunk_of(group: Path) -> int:
     """Return the chunk length along time that an output was written with."""
-    members = _members(group)
+    members = members_of(group)
     lengths = {
-        _grid(member)[axis]
+        grid(member)[axis]
         for name, member in members.items()
-        if name != TIME and (axis := _axis(member)) is not None
+        if name != TIME and (axis := time_axis(member)) is not None
     }
     # Variables that were in memory have one chunk, as long as the segment.
     return min(lengths, default=members[TIME]["shape"][0])
 
 
-def _bring(source: Path, target: Path, first: int, chunk: int) -> None:
-    """Link the chunks of one output into the results, from chunk ``first`` on."""
-    for name, member in _members(source).items():
-        axis = _axis(member)
-        if axis is None:
-            if not (target / name).exists():
-                _copy(source / name, target / name)
-            continue
-        if _grid(member)[axis] != chunk:
-            _rewrite(source, target, name, axis, first, chunk)
-            continue
-        for path in sorted((source / name / "c").rglob("*")):
-            if path.is_file():
-                parts = list(path.relative_to(source / name / "c").parts)
-                parts[axis] = str(int(parts[axis]) + first)
-                _link(path, target.joinpath(name, "c", *parts))
-
-
-def _rewrite(
-    source: Path, target: Path, name: str, axis: int, first: int, chunk: int
-) -> None:
-    """Write a variable that was in memory in chunks of the results' length."""
-    values: npt.NDArray[Any] = np.moveaxis(
-        np.asarray(zarr.open_array(source / name, mode="r")[...]), axis, 0
-    )
-    for i in range(0, len(values), chunk):
-        block = np.moveaxis(values[i : i + chunk], 0, axis)
-        shape = [chunk if j == axis else size for j, size in enumerate(block.shape)]
-        parts = ["0"] * block.ndim
-        parts[axis] = str(first + i // chunk)
-        path = target.joinpath(name, "c", *parts)
-        durable.make_directories(path.parent)
-        durable.write_durably(path, encode_chunk(block, shape))
-
-
-def _link(source: Path, target: Path) -> None:
-    durable.make_directories(target.parent)
-    if target.exists():
-        if os.path.samefile(source, target):
-            return
-    elif durable.link_or_none(source, target):
+def _refuse_other(model: Path, group: Path) -> None:
+    """Refuse an output that is not like what it would continue."""
+    if model == group:
         return
-    durable.write_durably(target, source.read_bytes())
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Link a whole array that does not vary in time."""
-    for path in sorted(source.rglob("*")):
-        if path.is_file():
-            _link(path, target / path.relative_to(source))
+    place = f"output {group}"
+    faults = [*structure_faults(structure_of(model), structure_of(group), place=place)]
+    if faults:
+        lines = [f"{place} does not continue {model}:"]
+        lines += [f"  - {fault}" for fault in faults]
+        raise CorruptDataError("\n".join(lines), path=str(group))
 
 
 def _commit(model: Path, target: Path, lengths: Lengths, chunk: int) -> None:
     """Write the metadata for the new length, the root's last."""
     group = json.loads((model / GROUP).read_bytes())
     for name, member in group["consolidated_metadata"]["metadata"].items():
-        axis = _axis(member)
+        axis = time_axis(member)
         if axis is not None:
             member["shape"][axis] = lengths.total
-            grid = _grid(member)
-            grid[axis] = chunk
+            grid(member)[axis] = chunk
         durable.make_directories(target / name)
         durable.write_durably(target / name / GROUP, json.dumps(member).encode())
     group["attributes"][ATTRIBUTE] = {

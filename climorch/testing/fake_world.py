@@ -9,49 +9,26 @@ and out of order; one is lost only where reality would make up for it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause, Fact
+from climorch.testing.fake_answers import (
+    DELAYS_S,
+    Answers,
+    Chances,
+    Rule,
+    no_children,
+)
 from climorch.testing.fake_disk import FakeDisk
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["Chances", "FakeWorld"]
-
-Rule = Callable[[str, str], tuple[e.SimulationSubmitted, ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chances:
-    """How often what goes wrong.
-
-    Attributes
-    ----------
-    segment, restore, checkpoint, rule : float
-        Share of commands that fail, in [0, 1].
-    damage : float
-        Share of restores that find their checkpoint damaged.
-    repeat : float
-        Share of facts that arrive twice.
-    late : float
-        Share of answers to an abandoned attempt that arrive all the same.
-    lost : float
-        Share of answers that die with a node.
-    """
-
-    segment: float = 0.0
-    restore: float = 0.0
-    checkpoint: float = 0.0
-    rule: float = 0.0
-    damage: float = 0.0
-    repeat: float = 0.0
-    late: float = 0.0
-    lost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,18 +45,8 @@ class _Lease:
     granted: int
 
 
-# Causes by which what answers a command may fail.
-SEGMENT_CAUSES = tuple(Cause)
-RESTORE_CAUSES = (Cause.NODE_LOST, Cause.STORAGE, Cause.MEMORY)
-CHECKPOINT_CAUSES = (Cause.STORAGE, Cause.STORAGE, Cause.NOT_DURABLE, Cause.NUMERICAL)
 # Told by the real world in order and once.
 ONCE = e.NodeJoined | e.NodeLost | e.ResultsPublished | e.CheckpointDeleted
-DELAYS_S = (0.0, 1.0, 1.0, 5.0, 30.0)
-
-
-def no_children(simulation: str, rule: str) -> tuple[e.SimulationSubmitted, ...]:
-    """Answer of a rule that adds nothing."""
-    return ()
 
 
 class FakeWorld:
@@ -118,18 +85,30 @@ class FakeWorld:
         disk: FakeDisk | None = None,
     ) -> None:
         self.rng = rng
-        self.chances = chances or Chances()
-        self.rule = rule
-        self.delays_s = delays_s
         self.heals_below = heals_below
         self.disk = disk or FakeDisk()
+        self.answers = Answers(
+            rng,
+            chances=chances or Chances(),
+            rule=rule,
+            delays_s=delays_s,
+            disk=self.disk,
+        )
         self.up: dict[str, int] = {}
         self._sets: dict[str, dict[str, str]] = {}
         self._leases: dict[str, _Lease] = {}
         self._due: list[_Due] = []
         self._heard_s: dict[str, float] = {}
-        self._fail_next: dict[type[c.Command], list[Cause]] = {}
         self._serial = 0
+
+    @property
+    def chances(self) -> Chances:
+        """How often what goes wrong; may be replaced at any time."""
+        return self.answers.chances
+
+    @chances.setter
+    def chances(self, chances: Chances) -> None:
+        self.answers.chances = chances
 
     @property
     def next_at_s(self) -> float | None:
@@ -166,12 +145,11 @@ class FakeWorld:
         cause : Cause
             Why.
         """
-        self._fail_next.setdefault(kind, []).append(cause)
+        self.answers.fail_next(kind, cause)
 
     def calm(self) -> None:
         """Let nothing go wrong from now on that has not gone wrong yet."""
-        self.chances = Chances()
-        self._fail_next.clear()
+        self.answers.calm()
 
     def due(self, now_s: float) -> tuple[Fact, ...]:
         """Take the facts that have arrived by a time, seconds, in order."""
@@ -181,8 +159,10 @@ class FakeWorld:
             facts.append(due.fact)
             if due.first:
                 self._happens(due.fact)
-            if not isinstance(due.fact, ONCE) and self._chance(self.chances.repeat):
-                self._push(due.fact, now_s + 5 * self._delay(), first=False)
+            if not isinstance(due.fact, ONCE) and self.answers.chance(
+                self.answers.chances.repeat
+            ):
+                self._push(due.fact, now_s + 5 * self.answers.delay(), first=False)
         return tuple(facts)
 
     def execute(self, command: c.Command, now_s: float) -> None:
@@ -201,11 +181,15 @@ class FakeWorld:
                     command.nodes, len(command.nodes)
                 )
             case c.StartAttempt():
-                self.post(self._restored(command), now_s + self._delay())
+                self.post(self.answers.restored(command), now_s + self.answers.delay())
             case c.StartSegment():
-                self.post(self._computed(command), now_s + self._delay() + 1.0)
+                self.post(
+                    self.answers.computed(command), now_s + self.answers.delay() + 1.0
+                )
             case c.BeginCheckpoint():
-                self.post(self._written(command), now_s + 3 * self._delay())
+                self.post(
+                    self.answers.written(command), now_s + 3 * self.answers.delay()
+                )
             case c.AbandonAttempt():
                 self._drop_answers(command)
             case c.PublishResults():
@@ -215,7 +199,7 @@ class FakeWorld:
                         set=command.set,
                         boundary=command.boundary,
                     ),
-                    now_s + self._delay(),
+                    now_s + self.answers.delay(),
                 )
             case c.DeleteCheckpoint():
                 self.post(
@@ -224,16 +208,16 @@ class FakeWorld:
                         set=command.set,
                         boundary=command.boundary,
                     ),
-                    now_s + self._delay(),
+                    now_s + self.answers.delay(),
                 )
             case c.EvaluateRule():
-                self.post(self._evaluated(command), now_s + self._delay())
+                self.post(self.answers.evaluated(command), now_s + self.answers.delay())
 
     def crash(self) -> None:
         """Let the driver die: what was on its way is done or was never begun."""
         pending, self._due = self._due, []
         for due in sorted(pending):
-            if due.first and self._chance(0.5):
+            if due.first and self.answers.chance(0.5):
                 self._happens(due.fact)
         self.up.clear()
         self._leases.clear()
@@ -255,111 +239,9 @@ class FakeWorld:
         heapq.heappush(self._due, _Due(at_s, self._serial, fact, first))
 
     def _tell(self, fact: e.NodeJoined | e.NodeLost, now_s: float) -> None:
-        at_s = max(now_s + self._delay(), self._heard_s.get(fact.node, 0.0))
+        at_s = max(now_s + self.answers.delay(), self._heard_s.get(fact.node, 0.0))
         self._heard_s[fact.node] = at_s
         self.post(fact, at_s)
-
-    def _chance(self, share: float) -> bool:
-        return share > 0 and bool(self.rng.random() < share)
-
-    def _delay(self) -> float:
-        return self.delays_s[int(self.rng.integers(len(self.delays_s)))]
-
-    def _pick(self, causes: tuple[Cause, ...]) -> Cause:
-        return causes[int(self.rng.integers(len(causes)))]
-
-    def _trouble(
-        self, kind: type[c.Command], share: float, causes: tuple[Cause, ...]
-    ) -> Cause | None:
-        wanted = self._fail_next.get(kind)
-        if wanted:
-            return wanted.pop(0)
-        return self._pick(causes) if self._chance(share) else None
-
-    def _restored(self, command: c.StartAttempt) -> Fact:
-        boundary = command.boundary
-        stored = self.disk.of(command.simulation, command.set).get(boundary)
-        cause = self._trouble(c.StartAttempt, self.chances.restore, RESTORE_CAUSES)
-        if stored is not None and (
-            cause is Cause.CORRUPT or self._chance(self.chances.damage)
-        ):
-            stored.damaged = True
-        missing = stored is None and boundary > 0
-        damaged = missing or (stored is not None and stored.damaged)
-        if damaged or cause is not None:
-            return e.RestoreFailed(
-                simulation=command.simulation,
-                set=command.set,
-                attempt=command.attempt,
-                boundary=boundary,
-                cause=Cause.CORRUPT if damaged else cause or Cause.STORAGE,
-                message="could not be read",
-                damaged=damaged,
-            )
-        return e.SetRestored(
-            simulation=command.simulation,
-            set=command.set,
-            attempt=command.attempt,
-            boundary=boundary,
-            rung="checkpoint" if boundary else "init",
-        )
-
-    def _computed(self, command: c.StartSegment) -> Fact:
-        cause = self._trouble(c.StartSegment, self.chances.segment, SEGMENT_CAUSES)
-        if cause is not None:
-            return e.SegmentFailed(
-                simulation=command.simulation,
-                stage=command.stage,
-                segment=command.segment,
-                attempt=command.attempt,
-                cause=cause,
-                message="made to fail",
-            )
-        return e.SegmentFinished(
-            simulation=command.simulation,
-            stage=command.stage,
-            segment=command.segment,
-            attempt=command.attempt,
-            seconds=1.0 + self._delay(),
-            metrics={"segment": float(command.segment)},
-        )
-
-    def _written(self, command: c.BeginCheckpoint) -> Fact:
-        cause = self._trouble(
-            c.BeginCheckpoint, self.chances.checkpoint, CHECKPOINT_CAUSES
-        )
-        if cause is not None:
-            return e.CheckpointFailed(
-                simulation=command.simulation,
-                set=command.set,
-                boundary=command.boundary,
-                attempt=command.attempt,
-                cause=cause,
-                message="made to fail",
-            )
-        others = self.disk.of(command.simulation, command.set).values()
-        return e.CheckpointCommitted(
-            simulation=command.simulation,
-            set=command.set,
-            boundary=command.boundary,
-            attempt=command.attempt,
-            seconds=self._delay(),
-            cost_s=self._delay(),
-            independent=command.full or all(x.damaged for x in others),
-        )
-
-    def _evaluated(self, command: c.EvaluateRule) -> Fact:
-        if self._chance(self.chances.rule):
-            return e.RuleFailed(
-                simulation=command.simulation,
-                rule=command.rule,
-                message="made to fail",
-            )
-        return e.RuleEvaluated(
-            simulation=command.simulation,
-            rule=command.rule,
-            added=self.rule(command.simulation, command.rule),
-        )
 
     def _drop_answers(self, command: c.AbandonAttempt) -> None:
         """Forget what an attempt would have answered, but for what is late."""
@@ -367,7 +249,8 @@ class FakeWorld:
         self._due = [
             due
             for due in sorted(self._due)
-            if self._attempt_of(due.fact) != over or self._chance(self.chances.late)
+            if self._attempt_of(due.fact) != over
+            or self.answers.chance(self.answers.chances.late)
         ]
 
     def _attempt_of(self, fact: Fact) -> tuple[str, str, int] | None:
@@ -409,5 +292,5 @@ class FakeWorld:
                     due
                     for due in sorted(self._due)
                     if (self._attempt_of(due.fact) or ("",))[0] != name
-                    or not self._chance(self.chances.lost)
+                    or not self.answers.chance(self.answers.chances.lost)
                 ]

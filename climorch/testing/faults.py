@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -289,12 +290,13 @@ class Script:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        # A file, since what the script leaves behind would keep a pipe open.
+        self._printed = tempfile.TemporaryFile(mode="w+")
         self._process = subprocess.Popen(
             [sys.executable, str(path), *arguments],
             env={**os.environ, **(environment or {})},
-            stdout=subprocess.PIPE,
+            stdout=self._printed,
             stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
         )
 
@@ -310,7 +312,8 @@ class Script:
         for pid in [self._process.pid, *self.orphans()]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self._process.communicate()
+        self._process.wait()
+        self._printed.close()
 
     @property
     def pid(self) -> int:
@@ -335,11 +338,12 @@ class Script:
             If it does not end in time.
         """
         try:
-            printed, _ = self._process.communicate(timeout=timeout_s)
+            status = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
             message = f"the script runs after {timeout_s:g} s"
             raise TimeoutError(message) from error
-        return self._process.returncode, printed
+        self._printed.seek(0)
+        return status, self._printed.read()
 
     def orphans(self) -> list[int]:
         """Return the ids of processes that it started and that still run."""

@@ -135,43 +135,37 @@ def box_workflow(
     templates : tuple of Workflow
         For rules.
     """
-    wf = Workflow(name, templates=templates)
-    chunks = {"lat": chunk}
-    after: tuple[str, ...] = ()
+    wf, chunks = Workflow(name, templates=templates), {"lat": chunk}
+    after = ("spinup",) if spinup else ()
     if spinup:
         wf.stage(
             "spinup",
             functools.partial(_advance, other="", work_s=work_s),
             init=functools.partial(_initial, offset=0.5, shape=shape),
-            span=Span(
-                f"{2000 - spinup}-01-01", "2000-01-01", every="1YS", calendar="noleap"
-            ),
+            span=_years(2000 - spinup, 2000),
             chunks=chunks,
         )
-        after = ("spinup",)
-    span = Span(
-        "2000-01-01", f"{2000 + segments}-01-01", every="1YS", calendar="noleap"
-    )
-    wf.stage(
-        "air",
-        functools.partial(_advance, other="sea", work_s=work_s),
-        init=functools.partial(_initial, offset=1.0, shape=shape),
-        span=span,
-        reads={"sea": Coupling.PREVIOUS},
-        after=after,
-        chunks=chunks,
-    )
-    wf.stage(
-        "sea",
-        functools.partial(_advance, other="air", work_s=work_s),
-        init=functools.partial(_initial, offset=-1.0, shape=shape),
-        span=span,
-        reads={"air": Coupling.SAME},
-        after=after,
-        chunks=chunks,
-        resources=Resources(nodes=nodes, max_nodes=max_nodes),
-    )
+    span = _years(2000, 2000 + segments)
+    gang = Resources(nodes=nodes, max_nodes=max_nodes)
+    for stage, other, coupling, offset, resources in (
+        ("air", "sea", Coupling.PREVIOUS, 1.0, Resources()),
+        ("sea", "air", Coupling.SAME, -1.0, gang),
+    ):
+        wf.stage(
+            stage,
+            functools.partial(_advance, other=other, work_s=work_s),
+            init=functools.partial(_initial, offset=offset, shape=shape),
+            span=span,
+            reads={other: coupling},
+            after=after,
+            chunks=chunks,
+            resources=resources,
+        )
     return wf
+
+
+def _years(start: int, end: int) -> Span:
+    return Span(f"{start}-01-01", f"{end}-01-01", every="1YS", calendar="noleap")
 
 
 def reference_run(

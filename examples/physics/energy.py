@@ -208,10 +208,7 @@ def run_year(
     forcing: float,
     restoring: Array | float = 0.0,
 ) -> Year:
-    """Advance air and surface by one year.
-
-    Every flux is counted at the value that the step used, so the heat budget
-    closes to rounding.
+    """Advance air and surface by one year; the heat budget closes to rounding.
 
     Parameters
     ----------
@@ -227,15 +224,11 @@ def run_year(
         W m-2 K-1 and W m-2.
     restoring : ndarray or float, W m-2 K-1
         Pull of the surface to ``place.target``.
-
-    Returns
-    -------
-    Year
     """
     transport = Transport(place, C_AIR)
     exchange = Exchange(ground, feedback, restoring)
     source = correction + ground.deep_coupling * deep + restoring * place.target
-    air_source = forcing - OUTGOING + feedback * T_REF
+    gain = forcing - OUTGOING + feedback * T_REF
     air, surface = air.copy(), surface.copy()
     absorbed, sunlight, air_sum, warmth = (np.zeros_like(air) for _ in range(4))
     months = np.zeros_like(correction)
@@ -244,11 +237,7 @@ def run_year(
         ground.absorbed(surface, place.insolation[step], out=absorbed)
         sunlight += absorbed
         exchange.advance(
-            air,
-            surface,
-            sunlight=absorbed,
-            source=source[month],
-            air_source=air_source,
+            air, surface, sunlight=absorbed, source=source[month], air_source=gain
         )
         air_sum += air
         months[month] += surface
@@ -257,12 +246,17 @@ def run_year(
         transport.advance(air)
     months /= STEPS_PER_MONTH
     outgoing = OUTGOING + feedback * (air_sum / STEPS_PER_YEAR - T_REF)
-    down = DEEP_EXCHANGE * (months.mean(axis=0) - deep)
     return Year(
         air=air,
         surface=surface,
         surface_by_month=months,
-        deep_flux=np.where(place.sea > 0.0, down, 0.0),
+        deep_flux=_deep_flux(place, months, deep),
         degree_days=warmth * (365.0 / STEPS_PER_YEAR),
         net_radiation=sunlight / STEPS_PER_YEAR - outgoing + forcing,
     )
+
+
+def _deep_flux(place: Planet, months: Array, deep: Array) -> Array:
+    """Return the flux into the deep layers of the sea, W m-2."""
+    down = DEEP_EXCHANGE * (months.mean(axis=0) - deep)
+    return np.where(place.sea > 0.0, down, 0.0)

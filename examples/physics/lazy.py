@@ -8,6 +8,7 @@ xarray's ``apply_ufunc`` and Dask's ``apply_gufunc`` would need.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,23 +101,32 @@ def map_latitudes(
     graph = HighLevelGraph.from_collections(
         calls, tasks, dependencies=cast("Sequence[DaskCollection]", arrays)
     )
-    results = {}
-    for index, output in enumerate(outputs):
-        key = f"{name}-{output.name}-{token}"
-        at = output.dims.index("lat") if "lat" in output.dims else len(output.dims)
-        picks: dict[Any, Any] = {}
-        for number in range(len(lat_chunks)):
-            place = tuple(number if i == at else 0 for i in range(len(output.dims)))
-            picks[key, *place] = (operator.getitem, (calls, number), index)
-        layers = {**graph.layers, key: MaterializedLayer(picks)}
-        depends = {**graph.dependencies, key: {calls}}
-        chunks = tuple(
-            lat_chunks if dim == "lat" else (sizes[dim],) for dim in output.dims
+    return {
+        output.name: _picked(
+            graph,
+            calls,
+            index,
+            f"{name}-{output.name}-{token}",
+            tuple(lat_chunks if dim == "lat" else (sizes[dim],) for dim in output.dims),
         )
-        results[output.name] = da.Array(
-            HighLevelGraph(layers, depends), key, chunks, dtype=np.float64
-        )
-    return results
+        for index, output in enumerate(outputs)
+    }
+
+
+def _picked(
+    graph: HighLevelGraph,
+    calls: str,
+    index: int,
+    key: str,
+    chunks: tuple[tuple[int, ...], ...],
+) -> da.Array:
+    """Take one output out of the calls; call ``i`` returned block ``i`` of it."""
+    picks: dict[Any, Any] = {}
+    for place in itertools.product(*(range(len(lengths)) for lengths in chunks)):
+        picks[key, *place] = (operator.getitem, (calls, sum(place)), index)
+    layers = {**graph.layers, key: MaterializedLayer(picks)}
+    depends = {**graph.dependencies, key: {calls}}
+    return da.Array(HighLevelGraph(layers, depends), key, chunks, dtype=np.float64)
 
 
 def _whole_but_latitude(argument: xr.DataArray) -> da.Array:

@@ -98,6 +98,7 @@ class Rig:
         self.epoch = 0
         self.wake_at_s: float | None = None
         self.children = 2
+        self.storm = 0.0
 
     def resume(self, journal: Sequence[tuple[Record, float]]) -> None:
         """Start from what a journal says, as a new driver would."""
@@ -140,6 +141,8 @@ class Rig:
 
     def step(self) -> bool:
         """Go on to the next instant; tell whether there was one."""
+        if self.world.rng.random() < self.storm:
+            self._strike()
         times = [t for t in (self.world.next_at_s, self.wake_at_s) if t is not None]
         if not times:
             return False
@@ -161,6 +164,7 @@ class Rig:
     def finish(self) -> None:
         """Let nothing go wrong any more and see that all that may ends, ends."""
         self.world.calm()
+        self.storm = 0.0
         if self.orchestrator.state.stopping:
             self.run_dry()
             self.handle([e.DriverStopped(reason="stop")])
@@ -181,6 +185,20 @@ class Rig:
             if not self.step():
                 return
         raise AssertionError(f"not over after {MOST_STEPS} steps")
+
+    def _strike(self) -> None:
+        """Let something happen to a node or to a simulation, as chance has it."""
+        rng, known = self.world.rng, list(self.orchestrator.state.simulations)
+        node, name = f"n{rng.integers(6)}", known[rng.integers(len(known))]
+        match rng.integers(6):
+            case 0 | 1:
+                self.world.lose(node, self.now_s)
+            case 2 | 3:
+                self.world.join(node, self.now_s)
+            case 4:
+                self.handle([e.PauseRequested(simulation=name)])
+            case _:
+                self.handle([e.ResumeRequested(simulation=name)])
 
     def _children(
         self, simulation: str, rule: str
@@ -227,6 +245,5 @@ def everything_that_may_has_ended(rig: Rig) -> None:
         (s.name, s.status, s.lease, dataclasses.asdict(s)) for s in waiting
     ]
     assert rig.orchestrator.over
-    assert [
-        s.name for s in rig.orchestrator.state.simulations.values() if s.lease
-    ] == []
+    simulations = rig.orchestrator.state.simulations.values()
+    assert [s.name for s in simulations if s.lease] == []

@@ -83,6 +83,7 @@ class Campaign(RuleBasedStateMachine):
         seed=seeds,
         nodes=st.integers(1, 6),
         rough=st.sampled_from((True, True, True, False)),
+        storm=st.sampled_from((0.0, 0.05, 0.2)),
     )
     def open(
         self,
@@ -91,9 +92,11 @@ class Campaign(RuleBasedStateMachine):
         seed: int,
         nodes: int,
         rough: bool,
+        storm: float,
     ) -> None:
         self.rig = Rig(rules, seed=seed, chances=ROUGH if rough else NO_CHANCE)
         self.rig.start(e.CampaignOpened(campaign="drawn", version="0"), *submitted)
+        self.rig.storm = storm
         for node in NODES[:nodes]:
             self.rig.world.join(node, 0.0)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +199,7 @@ def test_time_and_attributes_follow_the_conventions(rig: Rig) -> None:
     raw = xr.open_zarr(rig.path, decode_times=False)
     assert raw["time"].attrs == {
         "axis": "T",
-        "units": "days since 1850-01-01 00:00:00",
+        "units": "days since 1850-01-01",
         "calendar": "noleap",
     }
     assert raw["time"].dtype == np.dtype("f8")
@@ -353,7 +353,7 @@ def test_the_root_is_what_switches(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
     assert rig.read()["tas"].values.tolist() == tas(0, 1, 2, 3)
 
 
-@pytest.mark.parametrize("broken_after", [0, 1, 2, 3, 5, 8])
+@pytest.mark.parametrize("broken_after", [0, 2, 5])
 def test_a_first_publish_that_broke_is_completed(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, broken_after: int
 ) -> None:
@@ -409,14 +409,17 @@ def test_results_outlive_their_checkpoints(rig: Rig) -> None:
     assert rig.read()["tas"].values.tolist() == tas(0, 1, 2, 3)
 
 
-CHANGED = {
-    "a variable less": (lambda d: d.drop_vars("tas"), "'tas' is missing"),
-    "a variable more": (lambda d: d.assign(pr=d["tas"]), "'pr' was not there before"),
+CHANGED: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
+    "a variable less": (lambda d: d.drop_vars("tas"), "'tas': is missing"),
+    "a variable more": (lambda d: d.assign(pr=d["tas"]), "'pr': was not there before"),
     "another type": (
         lambda d: d.assign(tas=d["tas"].astype("f8")),
-        "'tas': data_type is 'float64', was 'float32'",
+        "'tas': type is 'float64', was 'float32'",
     ),
-    "another shape": (lambda d: d.isel(lat=slice(2)), "'tas': shape is"),
+    "another shape": (
+        lambda d: d.isel(lat=slice(2)),
+        "'tas': shape without time is [2], was [3]",
+    ),
     "other units": (
         lambda d: d.assign(tas=d["tas"].assign_attrs(units="degC")),
         "'tas': units is 'degC', was 'K'",
@@ -424,6 +427,10 @@ CHANGED = {
     "another calendar": (
         lambda d: d.convert_calendar("360_day", align_on="date"),
         "'time': calendar is '360_day', was 'noleap'",
+    ),
+    "other constants": (
+        lambda d: d.assign_coords(lat=[-61.0, 0.0, 61.0]),
+        "'lat': units is None, was 'degrees_north'; digest of values is",
     ),
 }
 
@@ -435,11 +442,26 @@ def test_an_output_of_another_structure_does_not_continue(
     """An output that lacks, adds or changes a variable is refused, not mixed in."""
     make, problem = CHANGED[change]
     rig.publish(1, {0: output(0)}, done=1)
-    other = rig.commit(2, {1: make(output(2))}, done=2)
+    with pytest.raises(InvalidInputError) as refused:
+        rig.stage(1, make(output(2)))
+    assert problem in str(refused.value)
+    # A driver that has not seen the first output learns it from the results.
+    anew = Rig(rig.results.folder.parent)
+    with pytest.raises(InvalidInputError, match="results cannot grow by this"):
+        anew.stage(1, make(output(2)))
+
+
+@pytest.mark.parametrize("change", ["a variable less", "other units"])
+def test_nothing_of_another_structure_is_published(rig: Rig, change: str) -> None:
+    """What was committed all the same is refused when it is to be published."""
+    make, problem = CHANGED[change]
+    late = rig.commit(1, {1: make(output(2))}, done=2)
+    anew = Rig(rig.results.folder.parent)
+    anew.publish(2, {0: output(0)}, done=1)
     with pytest.raises(CorruptDataError) as caught:
-        rig.results.publish(other)
+        anew.results.publish(late)
     assert problem in str(caught.value)
-    assert rig.read()["tas"].values.tolist() == tas(0, 1)
+    assert anew.read()["tas"].values.tolist() == tas(0, 1)
 
 
 def test_a_variable_may_be_chunked_in_one_segment_only(rig: Rig) -> None:

@@ -1,0 +1,28 @@
+"""Every promise about time holds on the machine at hand; `pytest -m benchmark`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = ("journal_throughput", "checkpoint_overhead", "restore")
+
+
+@pytest.mark.benchmark
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_its_bar_holds(project_root: Path, name: str) -> None:
+    """A benchmark ends with 0 because its bar holds, quickly measured."""
+    ran = subprocess.run(
+        [sys.executable, f"benchmarks/{name}.py", "--quick"],
+        cwd=project_root,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -1,0 +1,73 @@
+"""What a stage may ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from climorch.errors import InvalidInputError
+from climorch.model.resources import Resources, parse_bytes
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (0, 0),
+        (4096, 4096),
+        ("0", 0),
+        ("17", 17),
+        ("17 B", 17),
+        ("2 kB", 2000),
+        ("2MB", 2_000_000),
+        ("2 GB", 2_000_000_000),
+        ("1 TB", 1_000_000_000_000),
+        ("2 KiB", 2048),
+        (" 1.5 MiB ", 1_572_864),
+        ("8 GiB", 8_589_934_592),
+        ("1TiB", 1_099_511_627_776),
+    ],
+)
+def test_a_size_is_bytes_or_a_number_with_a_unit(
+    size: int | str, expected: int
+) -> None:
+    """Decimal and binary units are told apart as SI and IEC do."""
+    assert parse_bytes(size) == expected
+
+
+@pytest.mark.parametrize("size", [-1, "", "G", "8 G", "8 gib", "-1 MB", "1e3 B", "1 2"])
+def test_a_size_that_is_ambiguous_or_negative_is_refused(size: int | str) -> None:
+    """A unit that batch systems disagree about is no unit."""
+    with pytest.raises(InvalidInputError, match="memory: got") as caught:
+        parse_bytes(size)
+
+    assert [fault.place for fault in caught.value.faults] == ["memory"]
+
+
+def test_a_stage_needs_one_node_of_any_memory_unless_it_says_more() -> None:
+    """The defaults ask for one node, no more and no less."""
+    resources = Resources()
+
+    assert (resources.nodes, resources.most_nodes, resources.memory_bytes) == (1, 1, 0)
+
+
+def test_most_nodes_and_memory_are_derived() -> None:
+    """A range of nodes and a text for memory are understood."""
+    resources = Resources(nodes=2, max_nodes=4, memory="8 GiB")
+
+    assert (resources.most_nodes, resources.memory_bytes) == (4, 8_589_934_592)
+
+
+def test_all_faults_of_resources_are_told_at_once() -> None:
+    """No nodes and a smaller maximum are two faults of one call."""
+    with pytest.raises(InvalidInputError) as caught:
+        Resources(nodes=0, max_nodes=-1)
+
+    assert [fault.place for fault in caught.value.faults] == [
+        "Resources.nodes",
+        "Resources.max_nodes",
+    ]
+
+
+def test_memory_is_checked_when_resources_are_made() -> None:
+    """Resources that exist have a memory that is understood."""
+    with pytest.raises(InvalidInputError, match="size 'lots' is not understood"):
+        Resources(memory="lots")
