@@ -1,0 +1,65 @@
+"""What every site must do: the conformance suite of the `Site` port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from distributed import Client
+
+from climorch.core.ports import Site
+from climorch.sites.settings import setting_faults
+
+__all__ = ["SiteSuite"]
+
+PATIENCE_S = 60.0
+
+
+class SiteSuite:
+    """Derive from it and give a fixture ``make_site(nodes) -> Site``."""
+
+    @pytest.fixture
+    def make_site(self) -> Callable[[int], Site]:
+        """Return what makes a site of the kind that is tested."""
+        raise LookupError("a suite needs a fixture 'make_site' that returns a site")
+
+    async def test_opens_without_nodes_and_with_our_settings(
+        self, make_site: Callable[[int], Site]
+    ) -> None:
+        """An open site has a Dask scheduler as campaigns need it, and no node."""
+        site = make_site(1)
+        async with Client(await site.open(), asynchronous=True) as client:
+            assert await client.run_on_scheduler(setting_faults) == []
+            assert client.scheduler_info()["workers"] == {}
+        await site.close()
+
+    async def test_nodes_join_with_their_resources(
+        self, make_site: Callable[[int], Site]
+    ) -> None:
+        """Each node joins under its own name, with cores for compute and one I/O."""
+        site = make_site(2)
+        assert site.most_nodes == 2
+        async with Client(await site.open(), asynchronous=True) as client:
+            await site.start_nodes()
+            await asyncio.wait_for(client.wait_for_workers(2), PATIENCE_S)
+            workers = client.scheduler_info()["workers"].values()
+            assert len({str(worker["name"]) for worker in workers}) == 2
+            for worker in workers:
+                cores = worker["resources"]["cpu"]
+                assert worker["resources"]["io"] == 1
+                assert worker["nthreads"] == cores + 1
+        await site.close()
+
+    async def test_can_be_opened_again_after_it_was_closed(
+        self, make_site: Callable[[int], Site]
+    ) -> None:
+        """A site that was closed, also right after its nodes were asked for, opens."""
+        site = make_site(1)
+        await site.open()
+        await site.start_nodes()
+        await site.close()
+        async with Client(await site.open(), asynchronous=True) as client:
+            await site.start_nodes()
+            await asyncio.wait_for(client.wait_for_workers(1), PATIENCE_S)
+        await site.close()

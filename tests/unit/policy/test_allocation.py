@@ -1,0 +1,241 @@
+"""Who gets which nodes, case by case."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
+
+
+def want(
+    name: str,
+    nodes: int = 1,
+    most: int | None = None,
+    *,
+    priority: int = 0,
+    serial: int = 0,
+    memory: int = 0,
+    held: str = "",
+) -> Claim:
+    """Make a claim; nodes have names of one letter."""
+    return Claim(
+        simulation=name,
+        priority=priority,
+        serial=serial,
+        nodes=nodes,
+        most_nodes=most or nodes,
+        memory_bytes=memory,
+        held=tuple(held),
+    )
+
+
+def up(names: str, *, leaving: str = "", **memory: int) -> list[NodeOffer]:
+    """Offer nodes; memory by name, 0 is unlimited."""
+    return [
+        NodeOffer(name=n, memory_bytes=memory.get(n, 0), leaving=n in leaving)
+        for n in names
+    ]
+
+
+class Case(NamedTuple):
+    """Claims and nodes, and what comes of them."""
+
+    claims: list[Claim]
+    offers: list[NodeOffer]
+    leases: dict[str, str] = {}
+    shrink: dict[str, int] = {}
+    waits: dict[str, str] = {}
+
+
+CASES = {
+    "nothing": Case([], []),
+    "nobody wants": Case([], up("ab")),
+    "nothing there": Case(
+        [want("x")],
+        [],
+        waits={"x": "needs 1 nodes with 0 bytes of memory; 0 such nodes are up"},
+    ),
+    "a gang": Case([want("x", 2)], up("abc"), leases={"x": "ab"}),
+    "all or nothing": Case(
+        [want("x", 3, serial=1), want("y", 2)],
+        up("abcd"),
+        leases={"y": "ab"},
+        waits={"x": "needs 3 more nodes; 2 are free"},
+    ),
+    "higher priority first": Case(
+        [want("x", 2), want("y", 2, priority=1, serial=1)],
+        up("abc"),
+        leases={"y": "ab"},
+        waits={"x": "needs 2 more nodes; 1 are free"},
+    ),
+    "then order of submission": Case(
+        [want("x", 2, serial=2), want("y", 2, serial=1)],
+        up("abc"),
+        leases={"y": "ab"},
+        waits={"x": "needs 2 more nodes; 1 are free"},
+    ),
+    "nobody overtakes who would fit": Case(
+        [want("x", 3, serial=0), want("y", 1, serial=1), want("z", 2, held="ab")],
+        up("abc"),
+        waits={"x": "needs 3 more nodes; 1 are free", "y": "goes after x"},
+    ),
+    "who can never fit blocks nobody": Case(
+        [want("x", 4), want("y", 1, serial=1)],
+        up("abc"),
+        leases={"y": "a"},
+        waits={"x": "needs 4 nodes with 0 bytes of memory; 3 such nodes are up"},
+    ),
+    "a held lease stays": Case([want("x", 2, held="bc")], up("abc")),
+    "memory decides which nodes": Case(
+        [want("x", 1, memory=100), want("y", 1, serial=1)],
+        up("abc", a=50, b=200),
+        leases={"x": "b", "y": "a"},
+    ),
+    "too little memory anywhere": Case(
+        [want("x", 2, memory=100), want("y", 1, serial=1)],
+        up("abc", a=50, b=99),
+        leases={"y": "a"},
+        waits={"x": "needs 2 nodes with 100 bytes of memory; 1 such nodes are up"},
+    ),
+    "topped up after a loss": Case([want("x", 3, held="ab")], up("abc"), {"x": "abc"}),
+    "topped up though another waits": Case(
+        [want("y", 4, priority=1), want("x", 3, held="ab", serial=1)],
+        up("abcd"),
+        leases={"x": "abc"},
+        waits={"y": "needs 4 more nodes; 2 are free"},
+    ),
+    "not topped up where nothing is free": Case(
+        [want("x", 3, held="ab"), want("y", 2, held="cd", serial=1)],
+        up("abcd"),
+        waits={"x": "needs 1 more nodes; 0 are free"},
+    ),
+    "free nodes are lent": Case([want("x", 1, 3)], up("abcd"), leases={"x": "abc"}),
+    "lent in turn": Case(
+        [want("x", 1, 9), want("y", 1, 2, serial=1), want("z", 1, 9, serial=2)],
+        up("abcdefg"),
+        leases={"x": "adg", "y": "be", "z": "cf"},
+    ),
+    "lent to who runs": Case([want("x", 1, 2, held="a")], up("ab"), leases={"x": "ab"}),
+    "lent where the memory is enough": Case(
+        [want("x", 1, 3, memory=100, held="a")], up("abc", b=50), leases={"x": "ac"}
+    ),
+    "not lent for want of memory": Case(
+        [want("x", 1, 3, memory=100, held="a")], up("ab", b=50)
+    ),
+    "not lent to who does not run": Case(
+        [want("x", 9, 12), want("y", 1, 2, serial=1, held="a")],
+        up("abc"),
+        leases={"y": "ab"},
+        waits={"x": "needs 9 nodes with 0 bytes of memory; 3 such nodes are up"},
+    ),
+    "lent nodes are asked back": Case(
+        [want("x", 1, 4, held="abcd"), want("y", 2, serial=1)],
+        up("abcd"),
+        shrink={"x": 2},
+        waits={"y": "needs 2 more nodes; 0 are free"},
+    ),
+    "only as many as are missing": Case(
+        [want("x", 1, 4, held="abcd"), want("y", 2, serial=1)],
+        up("abcde"),
+        shrink={"x": 3},
+        waits={"y": "needs 2 more nodes; 1 are free"},
+    ),
+    "from the last first": Case(
+        [
+            want("x", 1, 3, held="abc"),
+            want("y", 1, 3, serial=1, held="def"),
+            want("z", 3, serial=2),
+        ],
+        up("abcdef"),
+        shrink={"y": 1, "x": 2},
+        waits={"z": "needs 3 more nodes; 0 are free"},
+    ),
+    "from those of higher priority too": Case(
+        [want("x", 1, 3, priority=9, held="abc"), want("y", 2)],
+        up("abc"),
+        shrink={"x": 1},
+        waits={"y": "needs 2 more nodes; 0 are free"},
+    ),
+    "no gang is broken for it": Case(
+        [want("x", 3, held="abc"), want("y", 2, serial=1)],
+        up("abc"),
+        waits={"y": "needs 2 more nodes; 0 are free"},
+    ),
+    "nothing is lent while somebody waits": Case(
+        [want("x", 2, 3, held="ab"), want("y", 2, serial=1)],
+        up("abc"),
+        waits={"y": "needs 2 more nodes; 1 are free"},
+    ),
+    "what comes back need not be asked for": Case(
+        [want("x", 1, 3, held="ab"), want("y", 2, serial=1)],
+        up("abcd", leaving="cd"),
+        waits={"y": "needs 2 more nodes; 0 are free"},
+    ),
+    "what comes back cannot be leased yet": Case(
+        [want("x", 2), want("y", 1, serial=1)],
+        up("ab", leaving="b"),
+        waits={"x": "needs 2 more nodes; 1 are free", "y": "goes after x"},
+    ),
+    "what comes back must have the memory": Case(
+        [want("x", 1, 2, held="ab"), want("y", 1, memory=100, serial=1)],
+        up("abc", leaving="c", c=50),
+        shrink={"x": 1},
+        waits={"y": "needs 1 more nodes; 0 are free"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_allocation(case: Case) -> None:
+    """Gangs by priority, all or nothing; free nodes are lent and asked back."""
+    assert allocate(case.claims, case.offers) == Allocation(
+        leases={name: tuple(nodes) for name, nodes in case.leases.items()},
+        shrink=case.shrink,
+        waits=case.waits,
+    )
+
+
+@given(data=st.data(), up_count=st.integers(0, 8))
+def test_nothing_is_leased_twice_or_taken_away(
+    data: st.DataObject, up_count: int
+) -> None:
+    """Every lease holds what was held and free nodes only, gang by gang."""
+    names = [f"n{i}" for i in range(up_count)]
+    offers = [
+        NodeOffer(name=n, memory_bytes=data.draw(st.sampled_from((0, 50, 200))))
+        for n in names
+    ]
+    left = list(names)
+    claims = []
+    for serial in range(data.draw(st.integers(0, 5))):
+        held = [left.pop() for _ in range(data.draw(st.integers(0, min(3, len(left)))))]
+        nodes = data.draw(st.integers(1, 4))
+        claims.append(
+            Claim(
+                simulation=f"s{serial}",
+                priority=data.draw(st.integers(-1, 1)),
+                serial=serial,
+                nodes=nodes,
+                most_nodes=nodes + data.draw(st.integers(0, 3)),
+                memory_bytes=data.draw(st.sampled_from((0, 100))),
+                held=tuple(held),
+            )
+        )
+
+    given_ = allocate(claims, offers)
+
+    leases = {c.simulation: given_.leases.get(c.simulation, c.held) for c in claims}
+    all_leased = [node for lease in leases.values() for node in lease]
+    assert len(all_leased) == len(set(all_leased))
+    assert set(all_leased) <= set(names)
+    for c in claims:
+        lease = leases[c.simulation]
+        assert lease[: len(c.held)] == c.held
+        if c.simulation in given_.leases:
+            assert c.nodes <= len(lease) <= max(c.most_nodes, len(c.held))
+        if c.simulation in given_.shrink:
+            assert c.nodes <= given_.shrink[c.simulation] < len(c.held)
