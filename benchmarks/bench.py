@@ -6,6 +6,7 @@ work. Each block notes when it ran, so that idle time of a core can be seen.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -187,9 +188,10 @@ def evolve(block: Array, iterations: int, times: str, segment: int) -> Array:
     Raises
     ------
     RuntimeError
-        While there is a file ``fail`` beside the notes.
+        Once for each file ``fail`` that is put beside the notes.
     """
-    if os.path.exists(os.path.join(times, FAIL)):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(times, FAIL))
         raise RuntimeError("told to fail")
     begin, thread_s, process_s = time.time(), time.thread_time(), time.process_time()
     out = kernel(block, iterations)

@@ -107,7 +107,7 @@ def measure(folder: Path, repeats: int) -> Figures:
         policies=co.Policies(
             checkpointing=Chosen([1]),
             recovery=co.RecoveryPolicy(
-                budgets=DEFAULT_BUDGETS | {Cause.MODEL: again_after_the_load}
+                budgets={**DEFAULT_BUDGETS, Cause.MODEL: again_after_the_load}
             ),
         ),
     )
@@ -143,7 +143,6 @@ def turns(run: co.Run, folder: Path, repeats: int) -> dict[str, list[float]]:
         way, prepare = ("cold", drop_from_cache) if turn % 2 else ("warm", read_all)
         fail.touch()
         wait_for(run, AbandonAttempt, turn + 1)
-        fail.unlink()
         prepare(state)
         plain_s = plain_load_s(state)
         prepare(state)

@@ -19,9 +19,8 @@ import signal
 import time
 from pathlib import Path
 
-import physics
-
 import climorch as co
+import physics
 
 FUTURES = ("ssp126", "ssp245", "ssp585")
 FEEDBACKS = (1.2, 1.6, 2.0)

@@ -182,24 +182,7 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
         If it cannot be written or committed; the one before stays.
     """
     services, begin = attempt.services, attempt.services.clock()
-    segments = attempt.set.segments_at[command.boundary]
-    newest = await asyncio.to_thread(
-        services.checkpoints.newest, command.simulation, command.set
-    )
-    digest = params_digest(attempt.plan, command.set)
-    request = CheckpointRequest(
-        simulation=command.simulation,
-        set=command.set,
-        boundary=command.boundary,
-        model_time=_model_time(attempt, command.boundary),
-        attempt=command.attempt,
-        params_digest=digest,
-        states={s: d for (tree, s), d in cut.datasets.items() if tree == STATE},
-        exports={s: d for (tree, s), d in cut.datasets.items() if tree == EXPORTS},
-        segments=segments,
-        previous=newest,
-        full=command.full,
-    )
+    request = await asyncio.to_thread(_request, attempt, command, cut)
     in_flight = await _to_its_end(services.checkpoints.begin, request)
     staged: dict[tuple[str, int], Staged] = {}
     try:
@@ -231,6 +214,23 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
         fact.bytes_linked,
         cut.stall_s,
         cpu_s,
+    )
+
+
+def _request(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> CheckpointRequest:
+    """Say what is to be written; looks for the checkpoint to link from."""
+    return CheckpointRequest(
+        simulation=command.simulation,
+        set=command.set,
+        boundary=command.boundary,
+        model_time=_model_time(attempt, command.boundary),
+        attempt=command.attempt,
+        params_digest=params_digest(attempt.plan, command.set),
+        states={s: d for (tree, s), d in cut.datasets.items() if tree == STATE},
+        exports={s: d for (tree, s), d in cut.datasets.items() if tree == EXPORTS},
+        segments=attempt.set.segments_at[command.boundary],
+        previous=attempt.services.checkpoints.newest(command.simulation, command.set),
+        full=command.full,
     )
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import time
 from contextlib import closing
 from pathlib import Path
 
 from climorch.core.fold import apply
 from climorch.core.state import CampaignState
 from climorch.model.commands import decode_record
+from climorch.model.events import DriverStopped
 from climorch.storage.journal import SqliteJournal
+from climorch.storage.lock import LockRow, may_take_over
+from climorch.storage.owner import is_alive, this_process
 
 __all__ = ["JournalView"]
 
@@ -39,4 +44,18 @@ class JournalView:
             for row in journal.read(self._serial):
                 apply(self._state, decode_record(row.payload), row.now_s)
                 self._serial = row.serial
-        return self._state
+            alone = _is_free(journal.lock)
+        held = self._state.nodes or any(
+            s.lease for s in self._state.simulations.values()
+        )
+        if not (alone and held):
+            return self._state
+        # Its driver died without a word: nothing runs, though no row says so.
+        ended = copy.deepcopy(self._state)
+        apply(ended, DriverStopped(reason="died"), ended.now_s)
+        return ended
+
+
+def _is_free(row: LockRow) -> bool:
+    alive = row.holder is not None and is_alive(row.holder)
+    return may_take_over(row, this_process(), time.time(), alive)

@@ -138,7 +138,9 @@ def _trace_set(
             advance = call_step(
                 stages[stage.name], first[stage.name].state, given, segment
             )
-            cloudpickle.dumps(dict(advance.state.__dask_graph__() or {}))
+            for part in (advance.state, advance.exports, advance.output):
+                if part is not None:
+                    cloudpickle.dumps(dict(part.__dask_graph__() or {}))
         except Exception as error:
             yield from _told(error, f"workflow {workflow.name!r}, {stage.name!r}, step")
             return

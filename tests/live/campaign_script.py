@@ -1,11 +1,13 @@
 """A campaign as a user's script, with a place to die in.
 
-``campaign_script.py ROOT [--in-process] [--segments N] [--die TARGET:CALL[:after]]``
+Its only argument is JSON: ``root``, and optionally ``nodes_here``, ``segments``,
+``work_s``, ``every``, ``die`` (function to die in), ``call``, ``after``.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
+import sys
 
 from climorch import Campaign, EverySegments, KeepLast, LocalSite, Policies, Scenario
 from climorch.testing.faults import die_in
@@ -14,25 +16,20 @@ from climorch.testing.models import box_workflow
 
 def main() -> None:
     """Run it, or go on."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("root")
-    parser.add_argument("--in-process", action="store_true")
-    parser.add_argument("--segments", type=int, default=6)
-    parser.add_argument("--work", type=float, default=0.02)
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--die", default="")
-    given = parser.parse_args()
-    if given.die:
-        target, call, *after = given.die.split(":")
-        die_in(target, call=int(call), after=bool(after))
+    given = json.loads(sys.argv[1])
+    if "die" in given:
+        die_in(given["die"], call=given["call"], after=given.get("after", False))
     policies = Policies(
-        checkpointing=EverySegments(count=given.every), retention=KeepLast(count=10)
+        checkpointing=EverySegments(count=given.get("every", 1)),
+        retention=KeepLast(count=10),
     )
-    campaign = Campaign("c", root=given.root, policies=policies)
-    wf = box_workflow(segments=given.segments, work_s=given.work)
+    campaign = Campaign("c", root=given["root"], policies=policies)
+    wf = box_workflow(
+        segments=given.get("segments", 6), work_s=given.get("work_s", 0.02)
+    )
     campaign.submit(wf, scenario=Scenario("s"))
     campaign.submit(wf, scenario=Scenario("t"))
-    site = LocalSite(nodes=2, in_process=given.in_process)
+    site = LocalSite(nodes=2, in_process=given.get("nodes_here", False))
     status = campaign.run(site)
     raise SystemExit(0 if status.finished else 3)
 

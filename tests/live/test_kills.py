@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from climorch import Campaign, LocalSite, Scenario
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.storage.manifest import read_manifest
 from climorch.testing.faults import (
     Script,
     committed_twice,
@@ -26,12 +30,11 @@ SCRIPT = Path(__file__).with_name("campaign_script.py")
 SEGMENTS = 6
 
 
-def script(root: Path, *arguments: str) -> Script:
+def script(root: Path, **given: Any) -> Script:
     """Run the campaign's script with the library that is being tested."""
     return Script(
         SCRIPT,
-        str(root),
-        *arguments,
+        json.dumps({"root": str(root), **given}),
         environment={"PYTHONPATH": str(SCRIPT.parents[2])},
     )
 
@@ -56,13 +59,13 @@ def check(campaign: Campaign, *, segments: int = SEGMENTS) -> None:
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("when", ["", ":after"], ids=["before", "after"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_driver_killed_in_a_commit_is_followed_by_one_that_ends_the_same(
-    tmp_path: Path, when: str
+    tmp_path: Path, after: bool
 ) -> None:
     """Killed before or after the rename, run again: bitwise equal."""
-    die = f"climorch.storage.commit.promote:3{when}"
-    with script(tmp_path, "--in-process", "--die", die) as killed:
+    die = "climorch.storage.commit.promote"
+    with script(tmp_path, nodes_here=True, die=die, call=3, after=after) as killed:
         assert killed.finish()[0] == -signal.SIGKILL
         assert killed.orphans() == []
 
@@ -77,9 +80,12 @@ def test_a_driver_killed_at_a_random_moment_is_followed_by_one_that_ends_the_sam
     """Whatever it was doing: bitwise equal, and no process is left behind."""
     rows = int(np.random.default_rng(seed).integers(10, 120))
     # Nodes as processes once: they must notice that their driver is gone.
-    kind = () if seed == 1 else ("--in-process",)
-    with script(tmp_path, *kind) as killed:
-        until(lambda: len(records_of(tmp_path, "c")) >= rows, what=f"{rows} rows")
+    with script(tmp_path, nodes_here=seed != 1) as killed:
+        until(
+            lambda: len(records_of(tmp_path, "c")) >= rows,
+            what=f"{rows} rows",
+            timeout_s=60,
+        )
         killed.send(signal.SIGKILL)
         assert killed.finish()[0] == -signal.SIGKILL
         until(lambda: killed.orphans() == [], what="every process is gone")
@@ -90,8 +96,8 @@ def test_a_driver_killed_at_a_random_moment_is_followed_by_one_that_ends_the_sam
 @pytest.mark.live
 def test_sigterm_checkpoints_and_leaves_cleanly(tmp_path: Path) -> None:
     """What was computed is committed, the lock is free, no process is left."""
-    with script(tmp_path, "--every", "3", "--segments", "60", "--work", "0.05") as told:
-        until_record(tmp_path, "c", e.SegmentFinished, count=3)
+    with script(tmp_path, every=3, segments=60, work_s=0.05) as told:
+        until_record(tmp_path, "c", e.SegmentFinished, count=3, timeout_s=60)
         told.send(signal.SIGTERM)
         status, printed = told.finish()
         assert status == 3, printed
@@ -111,28 +117,33 @@ def test_chunks_that_a_killed_attempt_wrote_are_not_written_again(
     tmp_path: Path,
 ) -> None:
     """Killed with half a checkpoint written, the retry writes only the rest."""
-    # Both stages have 4 chunks of each of 3 fields.
-    die = "climorch.storage.chunks._write:12:after"
+    # A simulation's first checkpoint has 24 chunks: 4 of 3 fields of 2 stages.
+    die = "climorch.storage.chunks._write"
     with script(
-        tmp_path, "--in-process", "--segments", "1", "--work", "0", "--die", die
+        tmp_path, nodes_here=True, segments=1, work_s=0, die=die, call=24, after=True
     ) as killed:
         assert killed.finish()[0] == -signal.SIGKILL
+    noted = [
+        msgspec.json.decode(line)
+        for notes in (tmp_path / "c" / "inflight").rglob("receipts/*.jsonl")
+        for line in notes.read_bytes().splitlines()
+        if "output" not in str(notes)
+    ]
+    found = sum(line["length"] for line in noted)
 
     campaign = finish_here(tmp_path, segments=1)
 
     commits = kinds(records(campaign), e.CheckpointCommitted)
     assert len(commits) == 2
-    salvaged = sum(fact.bytes_salvaged for fact in commits)
-    written = sum(fact.bytes_written for fact in commits)
+    assert 0 < found == sum(fact.bytes_salvaged for fact in commits)
+    # All that is in both, less what was there: nothing was written twice.
     whole = sum(
-        path.stat().st_size
+        entry.length
         for name in ("s", "t")
-        for path in (tmp_path / "c" / "checkpoints" / name).rglob("c/*")
-        if path.is_file() or path.is_symlink()
+        for key, entry in read_manifest(campaign.checkpoints(name)[0]).entries.items()
+        if entry.raw_xxh3
     )
-    assert salvaged > 0
-    assert written > 0
-    assert whole >= 0
+    assert sum(fact.bytes_written for fact in commits) == whole - found
     check(campaign, segments=1)
 
 

@@ -10,12 +10,36 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from climorch.errors import InvalidInputError
+from climorch.errors import InvalidInputError, NotFoundError
 from climorch.model.advance import Segment
-from physics import Member, score_against_hadcrut
+from physics import Member, init_ocean, land, score_against_hadcrut
 from physics.forcing import forcing_of
 from physics.grid import DATA, planet
 from physics.parameters import years_of
+
+SEGMENT = Segment(
+    start=cftime.DatetimeNoLeap(1850, 1, 1),
+    end=cftime.DatetimeNoLeap(1851, 1, 1),
+    index=0,
+    params={"feedback": 1.7, "aerosol": 1.0, "grid_degrees": 20},
+)
+
+
+def test_init_without_a_source_is_refused() -> None:
+    """An init that finds no earlier phase names what it looked for."""
+    with pytest.raises(NotFoundError, match=r"expected 'spinup' or 'ocean'"):
+        init_ocean(SEGMENT, {"land": xr.Dataset()})
+
+
+def test_fields_that_do_not_fit_are_all_reported() -> None:
+    """Missing fields and wrong dimensions come in one error."""
+    odd = xr.Dataset({"snow_amount": ("lat", np.zeros(9))})
+    with pytest.raises(InvalidInputError) as caught:
+        land(odd, {}, SEGMENT)
+    assert [fault.problem for fault in caught.value.faults] == [
+        "dims ('lat',)",
+        "missing",
+    ]
 
 
 def test_bad_parameters_are_all_reported() -> None:

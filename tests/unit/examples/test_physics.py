@@ -15,7 +15,6 @@ import pytest
 import xarray as xr
 from dask.graph_manipulation import clone
 
-from climorch.errors import InvalidInputError, NotFoundError
 from climorch.model.advance import Advance, Segment
 from physics import (
     atmosphere,
@@ -396,20 +395,3 @@ def test_a_projection_may_start_from_stages() -> None:
     parent = xr.Dataset({"snow_amount": field, "vegetation_carbon": field, "other": 1})
     state = init_land(_segment(2015, 2016), {"land": parent})
     assert set(state) == {"snow_amount", "vegetation_carbon"}
-
-
-def test_init_without_a_source_is_refused() -> None:
-    """An init that finds no earlier phase names what it looked for."""
-    with pytest.raises(NotFoundError, match=r"expected 'spinup' or 'ocean'"):
-        init_ocean(_segment(1850, 1851), {"land": xr.Dataset()})
-
-
-def test_fields_that_do_not_fit_are_all_reported() -> None:
-    """Missing fields and wrong dimensions come in one error."""
-    odd = xr.Dataset({"snow_amount": ("lat", np.zeros(9))})
-    with pytest.raises(InvalidInputError) as caught:
-        land(odd, {}, _segment(1850, 1851))
-    assert [fault.problem for fault in caught.value.faults] == [
-        "dims ('lat',)",
-        "missing",
-    ]

@@ -144,14 +144,19 @@ def test_an_init_that_fails_is_told_before_anything_starts(
     assert text.startswith(start)
 
 
-def test_a_graph_that_cannot_be_sent_is_told() -> None:
-    """A task that holds a lock cannot reach another process."""
+@pytest.mark.parametrize("part", ["state", "exports", "output"])
+def test_a_graph_that_cannot_be_sent_is_told(part: str) -> None:
+    """A task that holds a lock cannot reach another process, whatever it is for."""
     lock = threading.Lock()
 
     def step(state: Any, inputs: Any, segment: Any) -> Any:
-        return state.assign(
-            T=state["T"].copy(data=state["T"].data.map_blocks(_held, lock=lock))
-        )
+        held = state["T"].copy(data=state["T"].data.map_blocks(_held, lock=lock))
+        parts = {"state": state, "exports": state, "output": None}
+        if part == "output":
+            parts["output"] = held.expand_dims(time=[segment.start]).to_dataset()
+        else:
+            parts[part] = state.assign(T=held)
+        return Advance(**parts)
 
     (text,) = texts(one(step))
     assert text.startswith("workflow 'wf', 'sea', step: raised TypeError: ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
@@ -46,9 +48,9 @@ class Case(NamedTuple):
 
     claims: list[Claim]
     offers: list[NodeOffer]
-    leases: dict[str, str] = {}
-    shrink: dict[str, int] = {}
-    waits: dict[str, str] = {}
+    leases: Mapping[str, str] = MappingProxyType({})
+    shrink: Mapping[str, int] = MappingProxyType({})
+    waits: Mapping[str, str] = MappingProxyType({})
 
 
 CASES = {

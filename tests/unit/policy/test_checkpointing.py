@@ -89,7 +89,7 @@ def test_an_interval_needs_positive_times(
         # Until one was measured, 5 s are assumed: 250 s at two per cent.
         (Daly(), pace(mtbf_s=600.0), 250.0),
         # What costs nothing measurable is taken to cost a millisecond.
-        (Daly(), pace(cost_s=0.0, mtbf_s=50.0), 0.31523),
+        (Daly(), pace(cost_s=0.0, mtbf_s=50.0), 0.315561),
     ],
 )
 def test_the_interval_of_daly_stays_within_its_limits(

@@ -74,7 +74,7 @@ def test_keeping_none_is_refused() -> None:
         ("a b c d", (1, 2)),
         # Damaged ones are evidence, and no copy to fall back to.
         ("a a b! b b", (1,)),
-        ("a b! b! c c", (1,) * 0),
+        ("a b! b! c c", ()),
         ("b! b b", ()),
         # Pinned ones stay.
         ("A a b b", ()),
