@@ -301,7 +301,7 @@ def main() -> int:
     report("checkpoint_overhead", figures)
     if float(figures["core_share"]) < QUIET:
         print(
-            f"others are at work: blocks had a core {figures['core_share']:.0%} of the time; "
+            f"busy machine: blocks ran {figures['core_share']:.0%} of the time; "
             "of the figures only CPU seconds can be trusted"
         )
     print(

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import xarray as xr
 import xxhash
 
 from climorch.errors import Fault, InvalidInputError
@@ -58,8 +57,6 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
 
 
 def _whence(function: Any) -> Provenance:
-    if isinstance(function, xr.Dataset):
-        return Provenance(qualname="xarray.Dataset")
     while hasattr(function, "func"):
         function = function.func
     name = getattr(function, "__qualname__", type(function).__qualname__)

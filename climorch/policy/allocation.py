@@ -112,10 +112,7 @@ def allocate(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation
         fits = [offer for offer in free if _fits(offer, claim)]
         able = sum(_fits(offer, claim) for offer in offers)
         if able < claim.nodes:
-            waits[claim.simulation] = (
-                f"needs {claim.nodes} nodes with {claim.memory_bytes} bytes of "
-                f"memory; {able} such nodes are up"
-            )
+            waits[claim.simulation] = _too_few(claim, able)
         elif blocked is not None and not claim.held:
             waits[claim.simulation] = f"goes after {blocked.simulation}"
         elif len(fits) < missing:
@@ -133,6 +130,13 @@ def allocate(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation
         return Allocation(leases=leases, waits=waits, shrink=_ask_back(order, short))
     _lend(order, free, leases)
     return Allocation(leases=leases, waits=waits)
+
+
+def _too_few(claim: Claim, able: int) -> str:
+    want = f"{claim.nodes} node" + ("s" if claim.nodes > 1 else "")
+    if claim.memory_bytes:
+        want += f" with {claim.memory_bytes} bytes of memory each"
+    return f"needs {want}; {able or 'none'} such {'is' if able < 2 else 'are'} up"
 
 
 def _fits(offer: NodeOffer, claim: Claim) -> bool:

@@ -286,7 +286,7 @@ def _jobs(
 
 def _attribute(group: Path) -> dict[str, Any]:
     about: dict[str, Any] = json.loads((group / GROUP).read_bytes())["attributes"]
-    found: dict[str, Any] = about[ATTRIBUTE]
+    found: dict[str, Any] = json.loads(about[ATTRIBUTE])
     return found
 
 
@@ -329,10 +329,9 @@ def _commit(model: Path, target: Path, lengths: Lengths, chunk: int) -> None:
             grid(member)[axis] = chunk
         durable.make_directories(target / name)
         durable.write_durably(target / name / GROUP, json.dumps(member).encode())
-    group["attributes"][ATTRIBUTE] = {
-        "chunk": chunk,
-        "lengths": lengths.runs,
-        "segments": lengths.segments,
-    }
+    # Text: netCDF, to which users convert, has no nested attributes.
+    group["attributes"][ATTRIBUTE] = json.dumps(
+        {"chunk": chunk, "lengths": lengths.runs, "segments": lengths.segments}
+    )
     durable.write_durably(target / GROUP, json.dumps(group).encode())
     durable.fsync_tree(target)

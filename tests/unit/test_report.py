@@ -77,7 +77,7 @@ def test_a_report_prints_one_line_per_simulation() -> None:
     assert str(TWO).splitlines() == [
         "campaign cmip: 2 simulations",
         "  m01  running    25.0%  2 nodes  1.500 node-h  its turn",
-        "  m2   finished   100.0%  2 nodes  1.500 node-h  its turn",
+        "  m2   finished  100.0%  2 nodes  1.500 node-h  its turn",
     ]
     empty = CampaignStatus(campaign="c", simulations=())
     assert str(empty) == "campaign c: 0 simulations"

@@ -181,11 +181,11 @@ def test_waiting_without_a_driver_is_said() -> None:
     [
         (
             {"nodes": 3},
-            "needs 3 nodes with 0 bytes of memory; 2 such nodes are up",
+            "needs 3 nodes; 2 such are up",
         ),
         (
             {"memory": 9000},
-            "needs 1 nodes with 9000 bytes of memory; 0 such nodes are up",
+            "needs 1 node with 9000 bytes of memory each; none such is up",
         ),
     ],
 )

@@ -27,6 +27,11 @@ def step(state: Any, inputs: Any, segment: Any) -> Any:
     return state
 
 
+def first(segment: Any, inputs: Any) -> Any:
+    """Begin with nothing."""
+    return xr.Dataset()
+
+
 def rule(committed: Any) -> Any:
     """Ask for nothing."""
     return []
@@ -102,7 +107,7 @@ def test_provenance_names_each_function_and_its_source() -> None:
     wf.stage(
         "ice",
         functools.partial(functools.partial(step), inputs=None),
-        init=step,
+        init=first,
         span=Span("0001-01-01", "0002-01-01", every="1YS"),
     )
     wf.stage("snow", Callable(), span=Span("0001-01-01", "0002-01-01", every="1YS"))
@@ -119,7 +124,8 @@ def test_provenance_names_each_function_and_its_source() -> None:
     assert found["air.step"].qualname == f"{module}.step"
     assert len(found["air.step"].source_digest) == 32
     # What is wrapped counts, not the wrapping.
-    assert found["ice.step"] == found["ice.init"] == found["air.step"]
+    assert found["ice.step"] == found["air.step"]
+    assert found["ice.init"].qualname == f"{module}.first"
     assert found["branch"].qualname == f"{module}.rule"
     assert found["branch"].source_digest != found["air.step"].source_digest
     assert found["snow.step"].qualname == f"{module}.Callable"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,10 @@ def years(first: int, last: int, every: str = "1YS") -> Span:
 def keep(state: Any, inputs: Any, segment: Any) -> Any:
     """Keep everything."""
     return state
+
+
+def nothing(*given: Any) -> Any:
+    """Forget to return."""
 
 
 def texts(wf: Workflow) -> list[str]:
@@ -131,7 +136,7 @@ def test_a_step_that_breaks_the_contract_is_told_before_anything_starts(
             "stage 'sea', init, variable 'T': is NaN everywhere",
         ),
         (
-            lambda s, i: open("/nowhere/T.nc"),
+            lambda s, i: Path("/nowhere/T.nc").read_bytes(),
             "workflow 'wf', 'sea', init: raised FileNotFoundError: ",
         ),
     ],
@@ -175,7 +180,7 @@ def test_faults_of_all_stages_of_a_set_are_told() -> None:
         wf.stage(
             name,
             keep,
-            init=lambda s, i: None,
+            init=nothing,
             span=years(2000, 2002),
             reads={other: Coupling.PREVIOUS},
         )
@@ -224,8 +229,8 @@ def test_steps_get_what_they_will_get() -> None:
 def test_phases_behind_a_fault_are_not_tried() -> None:
     """A phase whose inputs could not be made is left for the next try."""
     wf = Workflow("wf")
-    wf.stage("a", keep, init=lambda s, i: None, span=years(1999, 2000))
-    wf.stage("b", keep, init=lambda s, i: None, span=years(2000, 2001), after=["a"])
+    wf.stage("a", keep, init=nothing, span=years(1999, 2000))
+    wf.stage("b", keep, init=nothing, span=years(2000, 2001), after=["a"])
     assert [text.partition(":")[0] for text in texts(wf)] == [
         "stage 'a', init, return value"
     ]
@@ -247,6 +252,6 @@ def test_templates_of_a_faulty_workflow_are_not_tried() -> None:
     template = Workflow("later")
     template.stage("sea", keep, span=years(2002, 2004))
     wf = Workflow("wf", templates=[template])
-    wf.stage("sea", lambda s, i, g: None, init=STATE, span=years(2000, 2002))
+    wf.stage("sea", nothing, init=STATE, span=years(2000, 2002))
     (text,) = texts(wf)
     assert text.startswith("stage 'sea', step, return value")

@@ -59,7 +59,7 @@ CASES = {
     "nothing there": Case(
         [want("x")],
         [],
-        waits={"x": "needs 1 nodes with 0 bytes of memory; 0 such nodes are up"},
+        waits={"x": "needs 1 node; none such is up"},
     ),
     "a gang": Case([want("x", 2)], up("abc"), leases={"x": "ab"}),
     "all or nothing": Case(
@@ -89,7 +89,7 @@ CASES = {
         [want("x", 4), want("y", 1, serial=1)],
         up("abc"),
         leases={"y": "a"},
-        waits={"x": "needs 4 nodes with 0 bytes of memory; 3 such nodes are up"},
+        waits={"x": "needs 4 nodes; 3 such are up"},
     ),
     "a held lease stays": Case([want("x", 2, held="bc")], up("abc")),
     "memory decides which nodes": Case(
@@ -101,7 +101,7 @@ CASES = {
         [want("x", 2, memory=100), want("y", 1, serial=1)],
         up("abc", a=50, b=99),
         leases={"y": "a"},
-        waits={"x": "needs 2 nodes with 100 bytes of memory; 1 such nodes are up"},
+        waits={"x": "needs 2 nodes with 100 bytes of memory each; 1 such is up"},
     ),
     "topped up after a loss": Case([want("x", 3, held="ab")], up("abc"), {"x": "abc"}),
     "topped up though another waits": Case(
@@ -132,7 +132,7 @@ CASES = {
         [want("x", 9, 12), want("y", 1, 2, serial=1, held="a")],
         up("abc"),
         leases={"y": "ab"},
-        waits={"x": "needs 9 nodes with 0 bytes of memory; 3 such nodes are up"},
+        waits={"x": "needs 9 nodes; 3 such are up"},
     ),
     "lent nodes are asked back": Case(
         [want("x", 1, 4, held="abcd"), want("y", 2, serial=1)],

@@ -1,0 +1,430 @@
+"""Stories of a simulation: facts in, decisions out, in order."""
+
+from __future__ import annotations
+
+import pytest
+
+from climorch.core.progress import Policies
+from climorch.model import commands as c
+from climorch.model import events as e
+from climorch.model.events import Cause
+from climorch.model.plan import Coupling, StagePlan
+from climorch.policy.checkpointing import Daly, EverySegments, Pace
+from climorch.policy.retention import KeepLast
+from tests.unit.core.script import Script, stage, submitted
+
+SAME, PREVIOUS = Coupling.SAME, Coupling.PREVIOUS
+RARELY = Policies(checkpointing=EverySegments(count=99))
+PAUSE = e.PauseRequested(simulation="s")
+RESUME = e.ResumeRequested(simulation="s")
+
+
+def started(*stages: StagePlan, policies: Policies | None = None) -> Script:
+    """Begin a simulation that has its nodes and its states."""
+    script = Script(policies)
+    script.tell(submitted(*stages))
+    script.nodes("n", "m")
+    script.restored()
+    return script
+
+
+def test_a_simulation_from_its_submission_to_its_end() -> None:
+    """A lease, an attempt, segments, checkpoints, results, and the lease is back."""
+    s = Script()
+
+    assert s.tell(submitted(stage(boundaries=(0, 1, 2)))) == []
+    assert s.nodes("n") == ["lease s: n", "attempt s.a #1 from 0"]
+    assert s.restored() == ["segment s.a 0 #1"]
+    assert s.finished(0) == [
+        "plan s.a 1",
+        "checkpoint s.a 1 #1 full",
+        "segment s.a 1 #1",
+    ]
+    assert s.committed(1) == ["committed s.a 0", "publish s.a 1"]
+    assert s.published(1) == []
+    assert s.finished(1) == ["plan s.a 2", "checkpoint s.a 2 #1"]
+    assert s.committed(2) == [
+        "committed s.a 1",
+        "abandon s.a #1",
+        "publish s.a 2",
+        "lease s: none",
+    ]
+    assert not s.orchestrator.over
+    assert s.published(2) == []
+    assert s.orchestrator.over
+
+
+def test_one_checkpoint_at_a_time_and_none_is_queued() -> None:
+    """What falls due while one is being written is left out, but for the end."""
+    s = started()
+
+    assert s.finished(0) == [
+        "plan s.a 1",
+        "checkpoint s.a 1 #1 full",
+        "segment s.a 1 #1",
+    ]
+    assert s.finished(1) == ["segment s.a 2 #1"]
+    assert s.committed(1) == ["committed s.a 0", "publish s.a 1"]
+    assert s.finished(2) == ["plan s.a 3", "checkpoint s.a 3 #1", "segment s.a 3 #1"]
+    assert s.finished(3) == ["plan s.a 4"]
+    assert s.committed(3) == [
+        "committed s.a 1",
+        "committed s.a 2",
+        "checkpoint s.a 4 #1",
+    ]
+
+
+def test_coupled_stages_meet_at_a_planned_boundary() -> None:
+    """The boundary is chosen before any stage has passed it; then nobody does."""
+    s = started(stage("a"), stage("b", reads={"a": SAME}))
+
+    assert s.finished(0) == ["plan s.a 1", "segment s.b 0 #1"]
+    assert s.finished(0, "b") == [
+        "checkpoint s.a 1 #1 full",
+        "segment s.a 1 #1",
+    ]
+    # While that one is written the first stage runs ahead.
+    assert s.finished(1) == ["segment s.a 2 #1", "segment s.b 1 #1"]
+    assert s.committed(1) == ["committed s.a 0", "committed s.b 0", "publish s.a 1"]
+    assert s.finished(2) == ["plan s.a 3"]
+    assert s.finished(1, "b") == ["segment s.b 2 #1"]
+
+
+def test_every_so_many_checkpoints_one_is_written_in_full() -> None:
+    """The first, the third and so on share no file with those before."""
+    policies = Policies(checkpointing=EverySegments(), full_every=2)
+    s = started(stage(boundaries=range(6)), policies=policies)
+    full = []
+    for k in range(5):
+        full += [x for x in s.finished(k) if x.startswith("checkpoint")]
+        s.committed(k + 1)
+        s.published(k + 1)
+
+    assert full == [
+        "checkpoint s.a 1 #1 full",
+        "checkpoint s.a 2 #1",
+        "checkpoint s.a 3 #1 full",
+        "checkpoint s.a 4 #1",
+        "checkpoint s.a 5 #1 full",
+    ]
+
+
+def test_a_strategy_is_told_the_pace_of_the_set() -> None:
+    """Time since the last one, boundaries passed, the way to the next, the cost."""
+    asked: list[Pace] = []
+
+    class Recording:
+        def due(self, pace: Pace) -> str | None:
+            asked.append(pace)
+            return "now" if pace.boundaries == 2 else None
+
+    coarse = stage("b", boundaries=(0, 2, 4, 6, 8), reads={"a": SAME})
+    fine = stage("a", boundaries=range(9))
+    s = started(fine, coarse, policies=Policies(checkpointing=Recording()))
+    for k in range(2):
+        s.finished(k)
+    s.finished(0, "b")
+    for k in (2, 3):
+        s.finished(k)
+
+    first, second = asked[0], asked[-1]
+    assert (first.since_s, first.boundaries, first.cost_s) == (2.0, 1, None)
+    # Two fine segments of ten seconds; the coarse one has not been seen.
+    assert first.next_s == 20.0
+    assert (second.since_s, second.boundaries) == (5.0, 2)
+    # Two nodes were up for five seconds besides the five years taken for granted.
+    assert first.mtbf_s == pytest.approx((157_680_000 + 2 * 3) / 2)
+
+
+def test_phases_follow_each_other_on_one_lease() -> None:
+    """What comes after a stage starts when that is committed to its end."""
+    spin = stage("spin", boundaries=(0, 1))
+    s = Script()
+    s.tell(submitted(spin, stage("a", boundaries=(0, 1), after=("spin",))))
+    s.nodes("n")
+
+    assert s.restored("spin") == ["segment s.spin 0 #1"]
+    assert s.finished(0, "spin") == ["plan s.spin 1", "checkpoint s.spin 1 #1 full"]
+    assert s.committed(1, "spin") == [
+        "committed s.spin 0",
+        "abandon s.spin #1",
+        "publish s.spin 1",
+        "attempt s.a #1 from 0",
+    ]
+
+
+def test_a_pause_checkpoints_at_the_next_boundary_and_gives_the_nodes_back() -> None:
+    """Nothing is lost by a pause, and the next attempt goes on from there."""
+    s = started(policies=RARELY)
+
+    assert s.tell(PAUSE) == ["plan s.a 1"]
+    assert s.finished(0) == ["checkpoint s.a 1 #1"]
+    assert s.committed(1) == [
+        "committed s.a 0",
+        "publish s.a 1",
+        "abandon s.a #1",
+        "lease s: none",
+    ]
+    assert s.orchestrator.over
+    assert s.tell(RESUME) == ["lease s: n", "attempt s.a #2 from 1"]
+
+
+def test_a_pause_waits_for_the_stage_that_is_ahead() -> None:
+    """Where a stage is beyond the next boundary, all meet at the one after."""
+    s = started(stage("a"), stage("b", reads={"a": SAME}), policies=RARELY)
+    s.finished(0)
+    s.finished(1)
+
+    assert s.tell(PAUSE) == ["plan s.a 2"]
+    assert s.finished(0, "b") == ["segment s.b 1 #1"]
+    assert s.finished(1, "b") == ["checkpoint s.a 2 #1"]
+    assert s.committed(2)[-2:] == ["abandon s.a #1", "lease s: none"]
+
+
+def test_a_pause_waits_no_further_than_the_end() -> None:
+    """The last boundary cannot be passed, however far a stage is."""
+    s = started(
+        stage("a", boundaries=(0, 1)),
+        stage("b", boundaries=(0, 1), reads={"a": SAME}),
+        policies=RARELY,
+    )
+    s.finished(0)
+
+    assert s.set().planned == 1
+    assert s.tell(PAUSE) == []
+
+
+def test_a_pause_at_a_boundary_checkpoints_there() -> None:
+    """A set whose stages all stand at a boundary is cut there."""
+    s = started(policies=RARELY)
+
+    assert s.tell(s.finish(0), PAUSE) == ["plan s.a 1", "checkpoint s.a 1 #1"]
+
+
+def test_a_pause_before_the_first_segment_gives_the_nodes_back_at_once() -> None:
+    """What has computed nothing since its checkpoint has nothing to save."""
+    s = Script()
+    s.tell(submitted())
+    s.nodes("n")
+
+    assert s.tell(PAUSE) == ["abandon s.a #1", "lease s: none"]
+    assert s.tell(RESUME) == ["lease s: n", "attempt s.a #2 from 0"]
+    assert s.tell(PAUSE, RESUME) == []
+
+
+def test_a_pause_right_after_a_restore_gives_the_nodes_back_at_once() -> None:
+    """A set that stands at its checkpoint needs no other one."""
+    s = Script()
+    s.tell(submitted())
+    s.nodes("n")
+    fact = e.SetRestored(simulation="s", set="a", attempt=1, boundary=0, rung="init")
+
+    assert s.tell(fact, PAUSE) == ["abandon s.a #1", "lease s: none"]
+
+
+def test_a_pause_while_a_checkpoint_is_written_waits_for_it() -> None:
+    """Two checkpoints of a set are never written side by side."""
+    s = started()
+    s.finished(0)
+
+    assert s.tell(PAUSE) == ["plan s.a 2"]
+    assert s.finished(1) == []
+    assert s.committed(1) == ["committed s.a 0", "publish s.a 1", "checkpoint s.a 2 #1"]
+    assert s.committed(2) == ["committed s.a 1", "abandon s.a #1", "lease s: none"]
+
+
+def test_a_pause_goes_through_a_storage_that_fails() -> None:
+    """A checkpoint that storage refused is tried again before the nodes go."""
+    s = started(policies=RARELY)
+    s.tell(PAUSE)
+    s.finished(0)
+
+    assert s.not_written(1, Cause.STORAGE) == []
+    assert s.outcome.wake_at_s == s.now_s + 2
+    assert s.tell(after_s=1) == []
+    assert s.tell(after_s=1) == ["plan s.a 1", "checkpoint s.a 1 #1"]
+
+
+def test_the_last_checkpoint_is_tried_until_it_is_written() -> None:
+    """Storage that fails costs time and no work, ever longer up to a minute."""
+    s = started(stage(boundaries=(0, 1)))
+    s.finished(0)
+    waits = []
+    for _ in range(8):
+        s.not_written(1, Cause.STORAGE)
+        assert s.outcome.wake_at_s is not None
+        waits.append(s.outcome.wake_at_s - s.now_s)
+        assert s.tell(after_s=waits[-1]) == ["plan s.a 1", "checkpoint s.a 1 #1 full"]
+    # A thousand failures later it still works.
+    s.simulation().failures[Cause.STORAGE] = 5000
+    s.not_written(1, Cause.STORAGE)
+
+    assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
+    assert s.outcome.wake_at_s == s.now_s + 60
+
+
+def test_storage_that_fails_on_the_way_does_not_stop_the_set() -> None:
+    """Between its ends a set computes on and is checkpointed later."""
+    s = started()
+    s.finished(0)
+
+    assert s.not_written(1, Cause.STORAGE) == []
+    assert s.finished(1) == [
+        "plan s.a 2",
+        "checkpoint s.a 2 #1 full",
+        "segment s.a 2 #1",
+    ]
+
+
+def test_a_stop_is_a_pause_of_all() -> None:
+    """Everything is checkpointed and given back; nothing new is started."""
+    s = Script(RARELY)
+    s.tell(submitted(), submitted(name="x"), submitted(name="y"))
+    s.nodes("n", "m")
+    s.restored()
+
+    assert s.tell(e.StopRequested()) == [
+        "plan s.a 1",
+        "abandon x.a #1",
+        "lease x: none",
+    ]
+    assert s.finished(0) == ["checkpoint s.a 1 #1"]
+    assert not s.orchestrator.over
+    assert s.committed(1)[-2:] == ["abandon s.a #1", "lease s: none"]
+    assert s.orchestrator.over
+
+
+def test_a_stop_in_a_later_phase_holds_that_phase() -> None:
+    """A stop does not wait for what is committed already."""
+    s = Script(RARELY)
+    s.tell(submitted(stage("spin", boundaries=(0, 1)), stage("a", after=("spin",))))
+    s.nodes("n")
+    s.restored("spin")
+    s.finished(0, "spin")
+    s.committed(1, "spin")
+    s.restored()
+
+    assert s.tell(e.StopRequested()) == ["plan s.a 1"]
+
+
+def test_a_cancelled_simulation_lets_go_at_once() -> None:
+    """What is committed stays; what was computed since is lost and told."""
+    s = started(policies=RARELY)
+    s.finished(0)
+
+    assert s.tell(e.CancelRequested(simulation="s")) == [
+        "abandon s.a #1",
+        "back s.a to 0: 1 segments, 10 s, NODE_LOST",
+        "lease s: none",
+    ]
+    assert s.orchestrator.over
+    assert s.tell(RESUME) == []
+
+
+def test_a_cancelled_simulation_that_waits_holds_nothing() -> None:
+    """There is nothing to let go of before a lease."""
+    s = Script()
+    s.tell(submitted())
+
+    assert s.tell(e.CancelRequested(simulation="s")) == []
+
+
+def test_a_rule_runs_once_when_its_stage_is_committed() -> None:
+    """A rule is asked after the last commit and its edits become simulations."""
+    s = Script()
+    s.tell(submitted(stage(boundaries=(0, 1)), rules=[("r", "a"), ("q", "a")]))
+    s.nodes("n")
+    s.restored()
+    s.finished(0)
+
+    assert s.committed(1) == [
+        "committed s.a 0",
+        "abandon s.a #1",
+        "publish s.a 1",
+        "rule s.r",
+        "rule s.q",
+        "lease s: none",
+    ]
+    s.published(1)
+    child = submitted(name="child")
+    answer = e.RuleEvaluated(simulation="s", rule="r", added=(child,))
+    assert s.tell(answer) == ["lease child: n", "attempt child.a #1 from 0"]
+    # A repeated answer adds nobody a second time.
+    assert s.tell(answer) == []
+    assert not s.simulation().settled
+    s.tell(e.RuleEvaluated(simulation="s", rule="q"))
+    assert s.simulation().settled
+
+
+def test_a_rule_that_fails_is_asked_again_when_the_user_says_so() -> None:
+    """The simulation counts as failed until somebody resumes it."""
+    s = Script()
+    s.tell(submitted(stage(boundaries=(0, 1)), rules=[("r", "a")]))
+    s.nodes("n")
+    s.restored()
+    s.finished(0)
+    s.committed(1)
+    s.published(1)
+
+    assert s.tell(e.RuleFailed(simulation="s", rule="r", message="no")) == []
+    assert s.simulation().failed == (Cause.MODEL, "rule 'r': no")
+    assert s.orchestrator.over
+    assert s.tell(RESUME) == ["rule s.r"]
+
+
+def test_old_checkpoints_are_deleted_once_their_results_are_out() -> None:
+    """Retention deletes what is published and no longer needed to fall back."""
+    policies = Policies(
+        checkpointing=EverySegments(), retention=KeepLast(count=1), full_every=1
+    )
+    s = started(stage(boundaries=range(6)), policies=policies)
+    told = []
+    for k in range(4):
+        s.finished(k)
+        told += [x for x in s.committed(k + 1) if x[:6] in ("delete", "publis")]
+        told += s.published(k + 1)
+
+    assert told == [
+        "publish s.a 1",
+        "publish s.a 2",
+        "publish s.a 3",
+        "delete s.a 1",
+        "publish s.a 4",
+        "delete s.a 2",
+    ]
+    assert not s.orchestrator.over
+    s.tell(e.CheckpointDeleted(simulation="s", set="a", boundary=1))
+    assert (sorted(s.set().commits), s.set().deleted) == ([2, 3, 4], 1)
+
+
+def test_results_are_published_in_order_one_at_a_time() -> None:
+    """The next part waits until the one before is in."""
+    s = started()
+    s.finished(0)
+
+    assert s.committed(1) == ["committed s.a 0", "publish s.a 1"]
+    s.finished(1)
+    assert s.committed(2) == ["committed s.a 1"]
+    assert s.published(1) == ["publish s.a 2"]
+
+
+def test_daly_is_the_default() -> None:
+    """Whoever says nothing gets Daly's interval, three checkpoints, every eighth full."""
+    policies = Policies()
+
+    assert (policies.checkpointing, policies.retention, policies.full_every) == (
+        Daly(),
+        KeepLast(count=3),
+        8,
+    )
+
+
+def test_the_reason_travels_with_the_checkpoint() -> None:
+    """A checkpoint says why it was made."""
+    s = started(policies=RARELY)
+    s.tell(PAUSE)
+    s.finished(0)
+
+    assert [x.why for x in s.outcome.commands if isinstance(x, c.BeginCheckpoint)] == [
+        "paused"
+    ]
