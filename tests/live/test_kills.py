@@ -101,7 +101,7 @@ def test_sigterm_checkpoints_and_leaves_cleanly(tmp_path: Path) -> None:
         told.send(signal.SIGTERM)
         status, printed = told.finish()
         assert status == 3, printed
-        assert told.orphans() == []
+        until(lambda: told.orphans() == [], what="every process is gone")
 
     found = records_of(tmp_path, "c")
     assert isinstance(kinds(found, e.DriverStopped)[0], e.DriverStopped)
