@@ -188,7 +188,6 @@ def evaluate(
     measured = [commits[b] for b in design.checkpoints[1:]]
     last = commits[design.segments]
     cpu_s = [logged[c.boundary][1] for c in measured]
-    state_gb = last.bytes_state / 1e9
     return {
         "pairs": design.pairs,
         "segments_per_window": design.window,
@@ -207,7 +206,7 @@ def evaluate(
         "gap_with_max_s": max(gaps[True]),
         "stall_median_s": statistics.median(logged[c.boundary][0] for c in measured),
         "engine_cost_median_s": statistics.median(c.cost_s for c in measured),
-        "cpu_s_per_gb": statistics.median(cpu_s) / state_gb,
+        "cpu_s_per_gb": statistics.median(cpu_s) / (last.bytes_state / 1e9),
         "seconds_beside_compute": statistics.median(c.seconds for c in measured),
         "seconds_alone": last.seconds,
         "mb_per_s_beside_compute": statistics.median(

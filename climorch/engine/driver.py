@@ -286,17 +286,15 @@ class Driver:
                         command.why,
                     )
                 case c.StartAttempt():
-                    self._runner(services, command.simulation, command.set).start(
-                        command
-                    )
+                    runner = self._runner(services, command.simulation, command.set)
+                    runner.start(command)
                 case c.StartSegment():
                     plan = self.orchestrator.state.simulations[command.simulation].plan
                     name = plan.set_of[command.stage]
                     self._runner(services, command.simulation, name).segment(command)
                 case c.BeginCheckpoint():
-                    self._runner(services, command.simulation, command.set).checkpoint(
-                        command
-                    )
+                    runner = self._runner(services, command.simulation, command.set)
+                    runner.checkpoint(command)
                 case c.AbandonAttempt():
                     self._runner(services, command.simulation, command.set).abandon()
                 case _:

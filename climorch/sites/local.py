@@ -81,6 +81,11 @@ class LocalSite:
         """Memory per node; 0: no limit."""
         return self.memory_bytes
 
+    @property
+    def scheduler(self) -> Scheduler | None:
+        """The Dask scheduler while the site is open, to look at."""
+        return self._scheduler
+
     async def open(self) -> str:
         """Start a Dask scheduler without nodes; return its address."""
         settings: dict[str, Any] = dict(DASK_SETTINGS)

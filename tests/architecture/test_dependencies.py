@@ -35,7 +35,8 @@ def names(requirements: list[str]) -> set[str]:
 
 def foreign(root: Path, modules: Iterable[str]) -> set[str]:
     """Name the packages from elsewhere among some modules."""
-    ours = {"climorch", "tests", *(path.stem for path in (root / "examples").iterdir())}
+    shared = (path.stem for path in (root / "examples").iterdir())
+    ours = {"climorch", "tests", "benchmarks", *shared}
     packages = {name.partition(".")[0] for name in modules}
     return packages - set(sys.stdlib_module_names) - ours
 

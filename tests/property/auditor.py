@@ -29,6 +29,7 @@ class SetBook:
     done: dict[str, int] = field(default_factory=dict)
     computing: dict[str, int] = field(default_factory=dict)
     writing: int | None = None
+    barrier: int | None = None
     good: dict[int, int] = field(default_factory=dict)
     deleting: set[int] = field(default_factory=set)
     committed: dict[str, int] = field(default_factory=dict)
@@ -53,6 +54,8 @@ class Book:
     sets: dict[str, SetBook]
     lease: tuple[str, ...] = ()
     ended: bool = False
+    # Why it may start nothing new.
+    held: set[str] = field(default_factory=set)
 
     def of(self, stage: str) -> SetBook:
         """Return the books of the set of a stage."""
@@ -99,6 +102,7 @@ class Auditor:
         self.disk = disk
         self.books: dict[str, Book] = {}
         self.up: set[str] = set()
+        self.stopping = False
 
     def read(self, records: Iterable[c.Record]) -> None:
         """Take the records of one instant."""
@@ -123,8 +127,14 @@ class Auditor:
                 self._node_died(record.node)
             case e.SimulationChanged():
                 self._change(record)
+            case e.PauseRequested():
+                self.books[record.simulation].held.add("paused")
             case e.ResumeRequested():
-                self.books[record.simulation].ended = False
+                book = self.books[record.simulation]
+                book.ended = False
+                book.held.discard("paused")
+            case e.StopRequested():
+                self.stopping = True
             case e.RestoreFailed(damaged=True):
                 s = self.books[record.simulation].sets[record.set]
                 s.good.pop(record.boundary, None)
@@ -164,6 +174,9 @@ class Auditor:
         match record:
             case c.SetLease():
                 self.books[record.simulation].lease = record.nodes
+                self.books[record.simulation].held.discard("shrinks")
+            case c.ShrinkPlanned():
+                self.books[record.simulation].held.add("shrinks")
             case c.StartAttempt():
                 attempts_are_new_and_have_their_gang(self, record)
                 self._started(record)
@@ -172,11 +185,15 @@ class Auditor:
                 inputs_are_computed_first(self, record)
                 stages_before_are_committed(self, record)
                 no_stage_runs_far_ahead(self, record)
+                nothing_begins_beyond_the_last_checkpoint(self, record)
                 s = self.books[record.simulation].of(record.stage)
                 s.computing[record.stage] = record.segment
             case c.BeginCheckpoint():
                 checkpoints_are_cut_at_the_boundary_one_at_a_time(self, record)
-                self.books[record.simulation].sets[record.set].writing = record.boundary
+                book = self.books[record.simulation]
+                book.sets[record.set].writing = record.boundary
+                if book.held or self.stopping:
+                    book.sets[record.set].barrier = record.boundary
             case c.AbandonAttempt():
                 s = self.books[record.simulation].sets[record.set]
                 s.alive = False
@@ -214,8 +231,10 @@ class Auditor:
 
     def _driver_died(self, *, restarted: bool) -> None:
         self.up.clear()
+        self.stopping = self.stopping and not restarted
         for book in self.books.values():
             book.lease = ()
+            book.held.discard("shrinks")
             if restarted:
                 book.ended = False
             for s in book.sets.values():
@@ -239,7 +258,8 @@ class Auditor:
 
     def _started(self, command: c.StartAttempt) -> None:
         s = self.books[command.simulation].sets[command.set]
-        s.attempt, s.alive, s.restored, s.writing = command.attempt, True, False, None
+        s.attempt, s.alive, s.restored = command.attempt, True, False
+        s.writing = s.barrier = None
         s.computing = {}
         s.done = {stage: s.ended(stage, command.boundary) for stage in s.stages}
 
@@ -335,6 +355,16 @@ def no_stage_runs_far_ahead(auditor: Auditor, record: c.StartSegment) -> None:
     )
     limit = min(reached + 2, len(s.commons) - 1)
     assert record.segment < s.ended(record.stage, limit), record
+
+
+def nothing_begins_beyond_the_last_checkpoint(
+    auditor: Auditor, record: c.StartSegment
+) -> None:
+    """What is to give its nodes back does not go on once it is checkpointed."""
+    book = auditor.books[record.simulation]
+    s = book.of(record.stage)
+    if s.barrier is not None and (book.held or auditor.stopping):
+        assert record.segment < s.ended(record.stage, s.barrier), record
 
 
 def checkpoints_are_cut_at_the_boundary_one_at_a_time(

@@ -133,6 +133,11 @@ class Script:
         self.outcome = self.orchestrator.handle(facts, self.now_s)
         return [words(record) for record in self.outcome.records[len(facts) :]]
 
+    def wakes_after(self) -> float | None:
+        """Return after how many seconds it wants to be asked again."""
+        wake_at_s = self.outcome.wake_at_s
+        return None if wake_at_s is None else wake_at_s - self.now_s
+
     def simulation(self, name: str = "s") -> SimulationState:
         """Return a simulation."""
         return self.orchestrator.state.simulations[name]

@@ -2,73 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
-
 import msgspec
 import pytest
 
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.model.plan import Branch, RulePlan, SimulationPlan, StagePlan
-from climorch.model.scenario import Project, Scenario
-
-PLAN = SimulationPlan(
-    workflow="w",
-    stages=(StagePlan(name="a", calendar="noleap", boundaries=(0, 1)),),
-    rules=(RulePlan(name="r", when="a"),),
-    params={"co2": 560.0},
-)
-SUBMITTED = e.SimulationSubmitted(
-    simulation="child",
-    scenario=Scenario("child"),
-    plan=PLAN,
-    branch=Branch(simulation="m01", rule="r"),
-)
-VALUES: dict[str, Any] = {
-    "added": (SUBMITTED,),
-    "attempt": 2,
-    "boundary": 3,
-    "campaign": "c",
-    "cause": e.Cause.NOT_DURABLE,
-    "cores": 4,
-    "epoch": 1,
-    "host": "h",
-    "lost_s": 1.5,
-    "message": "m",
-    "node": "n0",
-    "nodes": 2,
-    "pid": 9,
-    "plan": PLAN,
-    "priority": -1,
-    "project": Project("p"),
-    "reason": "r",
-    "rule": "r",
-    "rung": "init",
-    "scenario": Scenario("s", params={"a": [1, None]}),
-    "seconds": 0.25,
-    "segment": 5,
-    "segments": 6,
-    "set": "a",
-    "simulation": "s",
-    "stage": "a",
-    "version": "1",
-    "why": "w",
-}
-KINDS = get_args(c.Record)
+from tests.unit.model.examples import KINDS, example
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_record_is_read_back_as_it_was_written(kind: type[msgspec.Struct]) -> None:
     """Encoding and decoding give an equal value of the same type."""
-    record = kind(
-        **{
-            f.name: ("n0", "n1") if kind is c.SetLease and f.name == "nodes" else value
-            for f in msgspec.structs.fields(kind)
-            if f.required
-            for value in [VALUES[f.name]]
-        }
-    )
-    again = c.decode_record(c.encode_record(record))  # type: ignore[arg-type]
+    record = example(kind)
+    again = c.decode_record(c.encode_record(record))
 
     assert again == record
     assert type(again) is kind

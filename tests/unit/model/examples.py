@@ -1,0 +1,70 @@
+"""An example of every kind of record."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+
+from climorch.model import commands as c
+from climorch.model import events as e
+from climorch.model.plan import Branch, RulePlan, SimulationPlan, StagePlan
+from climorch.model.scenario import Project, Scenario
+
+__all__ = ["KINDS", "example"]
+
+PLAN = SimulationPlan(
+    workflow="w",
+    stages=(StagePlan(name="a", calendar="noleap", boundaries=(0, 1)),),
+    rules=(RulePlan(name="r", when="a"),),
+    params={"co2": 560.0},
+)
+SUBMITTED = e.SimulationSubmitted(
+    simulation="child",
+    scenario=Scenario("child"),
+    plan=PLAN,
+    branch=Branch(simulation="m01", rule="r"),
+)
+VALUES: dict[str, Any] = {
+    "added": (SUBMITTED,),
+    "attempt": 2,
+    "boundary": 3,
+    "campaign": "c",
+    "cause": e.Cause.NOT_DURABLE,
+    "cores": 4,
+    "epoch": 1,
+    "host": "h",
+    "lost_s": 1.5,
+    "message": "m",
+    "node": "n0",
+    "nodes": 2,
+    "pid": 9,
+    "plan": PLAN,
+    "priority": -1,
+    "project": Project("p"),
+    "reason": "r",
+    "rule": "r",
+    "rung": "init",
+    "scenario": Scenario("s", params={"a": [1, None]}),
+    "seconds": 0.25,
+    "segment": 5,
+    "segments": 6,
+    "set": "a",
+    "simulation": "s",
+    "stage": "a",
+    "version": "1",
+    "why": "w",
+}
+KINDS: tuple[type[msgspec.Struct], ...] = get_args(c.Record)
+
+
+def example(kind: type[msgspec.Struct]) -> Any:
+    """Make a record with what its kind requires."""
+    values = {
+        field.name: VALUES[field.name]
+        for field in msgspec.structs.fields(kind)
+        if field.required
+    }
+    if kind is c.SetLease:
+        values["nodes"] = ("n0", "n1")
+    return kind(**values)
