@@ -98,7 +98,8 @@ def replaced(dataset: xr.Dataset, values: Mapping[str, Any]) -> xr.Dataset:
     # Not `assign`: it aligns all variables again, for milliseconds each time.
     new = dataset.copy(
         data={
-            name: values.get(str(name), variable.variable.data)
+            # `.data` would load what is opened lazily, here past all checks.
+            name: values.get(str(name), variable.variable._data)
             for name, variable in dataset.data_vars.items()
         }
     )

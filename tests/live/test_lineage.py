@@ -97,7 +97,9 @@ def test_one_of_eight_nodes_lost_costs_only_what_it_held(tmp_path: Path) -> None
     }
     roots = [key for key in again if str(key[0]).startswith("root-")]
     steps = [key for key in again if key not in roots]
-    assert {workers[0] for workers in again.values()} == {addresses[victim]}
+    assert {again[key][0] for key in roots} == {addresses[victim]}
+    # Steps may need parts of a mean again that others had computed and let go.
+    assert any(again[key][0] == addresses[victim] for key in steps)
     # A boundary has 96 roots: 16 latitudes of three fields of two stages. Dask
     # gave an eighth of the steps to each node, more or less.
     assert 0 < len(roots) <= 24
