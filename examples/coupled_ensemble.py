@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import logging
 import os
 import signal
@@ -58,12 +59,12 @@ def add_components(
         )
 
 
-def make_workflows() -> tuple[co.Workflow, co.Workflow]:
+def make_workflows(until: int = 2100) -> tuple[co.Workflow, co.Workflow]:
     """Return the members' workflow and the template of their projections."""
     future = co.Workflow("projection")
     add_components(
         future,
-        co.Span("2015-01-01", "2100-01-01", every=SEGMENT, calendar="noleap"),
+        co.Span("2015-01-01", f"{until}-01-01", every=SEGMENT, calendar="noleap"),
         after=(),
         branched=True,
     )
@@ -100,12 +101,11 @@ def branch(committed: co.Committed) -> list[co.AddSimulation]:
     ]
 
 
-def kill_a_node(campaign: co.Campaign, site: co.LocalSite) -> str | None:
-    """Kill a node that computes, once half of the known work is committed."""
+def kill_a_node(campaign: co.Campaign, site: co.LocalSite, members: int) -> str | None:
+    """Kill a node that computes, once half of all segments are committed."""
     status = campaign.status()
-    known = sum(s.segments for s in status)
     # The projections are not known at first: count them beforehand.
-    members = len(FEEDBACKS) * len(AEROSOLS)
+    known = sum(s.segments for s in status)
     expected = max(known, members * (2 + 3 * 11 + len(FUTURES) * 3 * 6))
     if sum(s.committed for s in status) < expected / 2:
         return None
@@ -159,6 +159,9 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("checkpoints"))
     parser.add_argument("--nodes", type=int, default=4)
     parser.add_argument("--keep-nodes", action="store_true", help="kill none")
+    parser.add_argument("--members", type=int, default=6, help="1 to 6")
+    parser.add_argument("--until", type=int, default=2100, help="end of the futures")
+    parser.add_argument("--grid", type=int, default=4, help="degrees: 4, 6, 10, 20")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     begin = time.monotonic()
@@ -168,15 +171,19 @@ def main() -> None:
         projects=[co.Project("example", institution="climorch")],
         policies=co.Policies(checkpointing=co.EveryWall(seconds=10)),
     )
-    member, _ = make_workflows()
-    for feedback in FEEDBACKS:
-        for aerosol in AEROSOLS:
-            scenario = co.Scenario(
-                f"fb{feedback:.1f}-ae{aerosol:.1f}",
-                params={"feedback": feedback, "aerosol": aerosol},
-                project="example",
-            )
-            campaign.submit(member, scenario=scenario)
+    member, _ = make_workflows(options.until)
+    pairs = list(itertools.product(FEEDBACKS, AEROSOLS))
+    for feedback, aerosol in pairs[: options.members]:
+        scenario = co.Scenario(
+            f"fb{feedback:.1f}-ae{aerosol:.1f}",
+            params={
+                "feedback": feedback,
+                "aerosol": aerosol,
+                "grid_degrees": options.grid,
+            },
+            project="example",
+        )
+        campaign.submit(member, scenario=scenario)
     before = campaign.status()
     if before.simulations and before.finished:
         print("All is done already; here is what came out.")
@@ -186,7 +193,7 @@ def main() -> None:
     while not run.wait(timeout_s=0.5, handle_signals=True):
         if killed is None and not options.keep_nodes:
             with contextlib.suppress(ProcessLookupError, KeyError):
-                killed = kill_a_node(campaign, site)
+                killed = kill_a_node(campaign, site, options.members)
     show(campaign, time.monotonic() - begin, killed)
 
 

@@ -291,7 +291,7 @@ class Script:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         # A file, since what the script leaves behind would keep a pipe open.
-        self._printed = tempfile.TemporaryFile(mode="w+")
+        self._printed = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 closed at exit
         self._process = subprocess.Popen(
             [sys.executable, str(path), *arguments],
             env={**os.environ, **(environment or {})},

@@ -100,16 +100,19 @@ class Rig:
         self.children = 2
         self.storm = 0.0
 
-    def resume(self, journal: Sequence[tuple[Record, float]]) -> None:
-        """Start from what a journal says, as a new driver would."""
-        records = [record for record, _ in journal]
-        self.world.disk.remember(records)
-        self.world.learn(records)
-        self.auditor.read(records)
-        self.orchestrator.replay(journal)
-        self.replica.replay(journal)
-        self.journal = list(journal)
-        self.now_s = max((now_s for _, now_s in journal), default=0.0)
+    def resume(self, other: Rig, end: int) -> None:
+        """Start from a prefix of another one's journal, as a new driver would."""
+        begin = 0
+        for stop in (x for x in other.ends if x <= end):
+            records = [record for record, _ in other.journal[begin:stop]]
+            self.world.disk.remember(records)
+            self.world.learn(records)
+            self.auditor.read(records)
+            begin = stop
+        self.journal = other.journal[:end]
+        self.orchestrator.replay(self.journal)
+        self.replica.replay(self.journal)
+        self.now_s = max((now_s for _, now_s in self.journal), default=0.0)
         self.epoch = self.orchestrator.state.epoch
 
     def start(self, *facts: Fact) -> None:

@@ -197,6 +197,6 @@ def test_a_new_driver_goes_on_from_every_prefix_of_the_journal(
         st.lists(st.sampled_from(first.ends), min_size=1, max_size=3, unique=True)
     ):
         second = Rig(rules, seed=seed, chances=NO_CHANCE, disk=FakeDisk())
-        second.resume(first.journal[:end])
+        second.resume(first, end)
         second.start()
         second.finish()

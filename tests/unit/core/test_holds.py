@@ -9,7 +9,7 @@ from climorch.model.plan import Coupling, StagePlan
 from climorch.policy.checkpointing import EverySegments
 from tests.unit.core.script import Script, stage, submitted
 
-SAME, PREVIOUS = Coupling.SAME, Coupling.PREVIOUS
+SAME = Coupling.SAME
 RARELY = Policies(checkpointing=EverySegments(count=99))
 PAUSE = e.PauseRequested(simulation="s")
 RESUME = e.ResumeRequested(simulation="s")

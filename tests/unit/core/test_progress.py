@@ -13,7 +13,7 @@ from climorch.policy.checkpointing import Daly, EverySegments, Pace
 from climorch.policy.retention import KeepLast
 from tests.unit.core.script import Script, stage, submitted
 
-SAME, PREVIOUS = Coupling.SAME, Coupling.PREVIOUS
+SAME = Coupling.SAME
 RARELY = Policies(checkpointing=EverySegments(count=99))
 PAUSE = e.PauseRequested(simulation="s")
 RESUME = e.ResumeRequested(simulation="s")
