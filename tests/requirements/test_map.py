@@ -78,6 +78,12 @@ def existing_tests(root: Path) -> set[str]:
         for node in tree.body:
             if isinstance(node, ast.ClassDef):
                 found |= {f"{file}::{node.name}::{name}" for name in functions(node)}
+                if any(
+                    isinstance(base, ast.Name) and base.id.endswith("Suite")
+                    for base in node.bases
+                ):
+                    # A conformance suite as a whole; its tests are inherited.
+                    found.add(f"{file}::{node.name}")
     return found
 
 
