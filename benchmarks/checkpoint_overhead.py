@@ -177,17 +177,16 @@ def evaluate(
         for i in range(0, len(windows), 2)
     ]
     busy = busy_times(folder)
+    first = range(design.first, design.segments)
     gaps: dict[bool, list[float]] = {True: [], False: []}
     for here in busy:
-        for boundary in range(design.first, design.segments):
+        for boundary in first:
             gap_s = here[boundary].begin_s - here[boundary - 1].end_s
-            gaps[boundary in chosen].append(gap_s)
-    first = range(design.first, design.segments)
+            gaps[boundary in chosen] += [gap_s]
     # One process computes for each core, so its CPU seconds are those of a core.
     cpu_costs = [cost for here in busy for cost in _cpu_costs(design, here)]
     measured = [commits[b] for b in design.checkpoints[1:]]
     last = commits[design.segments]
-    cpu_s = [logged[c.boundary][1] for c in measured]
     return {
         "pairs": design.pairs,
         "segments_per_window": design.window,
@@ -206,7 +205,7 @@ def evaluate(
         "gap_with_max_s": max(gaps[True]),
         "stall_median_s": statistics.median(logged[c.boundary][0] for c in measured),
         "engine_cost_median_s": statistics.median(c.cost_s for c in measured),
-        "cpu_s_per_gb": statistics.median(cpu_s) / (last.bytes_state / 1e9),
+        "cpu_s_per_gb": statistics.median(_per_gb(c, logged) for c in measured),
         "seconds_beside_compute": statistics.median(c.seconds for c in measured),
         "seconds_alone": last.seconds,
         "mb_per_s_beside_compute": statistics.median(
@@ -216,6 +215,13 @@ def evaluate(
         "bytes_written": last.bytes_written,
         "bytes_linked": last.bytes_linked,
     }
+
+
+def _per_gb(
+    commit: CheckpointCommitted, logged: dict[int, tuple[float, float]]
+) -> float:
+    """Return the writers' CPU seconds per GB of state."""
+    return logged[commit.boundary][1] / (commit.bytes_state / 1e9)
 
 
 def _cpu_costs(design: Design, busy: dict[int, Busy]) -> list[float]:
