@@ -165,3 +165,29 @@ def test_a_checkpoint_being_deleted_is_not_fallen_back_to() -> None:
         "back s.a to 0: 2 segments, 0 s, CORRUPT",
         "attempt s.a #4 from 0",
     ]
+
+
+def test_a_phase_whose_start_is_lost_can_still_be_held() -> None:
+    """A stage that runs has its inputs: it need not wait for them to be let go."""
+    s = Script(RARELY)
+    s.tell(submitted(stage("spin", boundaries=(0, 1)), stage("a", after=("spin",))))
+    s.nodes("n")
+    s.restored("spin")
+    s.finished(0, "spin")
+    s.committed(1, "spin")
+    s.restored()
+    damage = e.RestoreFailed(
+        simulation="s",
+        set="spin",
+        attempt=1,
+        boundary=1,
+        cause=Cause.CORRUPT,
+        message="no",
+        damaged=True,
+    )
+
+    assert s.tell(damage) == [
+        "back s.spin to 0: 1 segments, 0 s, CORRUPT",
+        "attempt s.spin #2 from 0",
+    ]
+    assert s.tell(e.StopRequested()) == ["abandon s.spin #2", "plan s.a 1"]
