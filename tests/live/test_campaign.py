@@ -75,7 +75,7 @@ def test_a_campaign_with_spinup_coupling_and_branches_ends_as_computed_by_hand(
 
     assert status.finished
     assert sorted(s.simulation for s in status) == [
-        "s0", "s1", "s2", "s0-future", "s1-future",
+        "s0", "s0-future", "s1", "s1-future", "s2",
     ]  # fmt: skip
     for name in ("s0", "s1"):
         assert same(ended(campaign, name), reference_run(name, segments=4))
