@@ -18,7 +18,7 @@ from distributed import Future, futures_of
 
 from climorch.engine.tags import make_tag
 from climorch.engine.worker import RootSpec, load_root
-from climorch.intake.fields import field_names, replaced
+from climorch.intake.fields import field_names, regular_lengths, replaced
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -142,7 +142,7 @@ def root_dataset(
     fields = {}
     for name, spec in specs.items():
         chunks = tuple(
-            _lengths(size, chunk)
+            regular_lengths(size, chunk)
             for size, chunk in zip(spec.shape, spec.chunk_shape, strict=True)
         )
         # A stable first word: Dask keeps one record per word for ever.
@@ -154,13 +154,6 @@ def root_dataset(
         array = da.Array(graph, label, chunks, dtype=spec.dtype)
         fields[name] = array
     return replaced(dataset, fields)
-
-
-def _lengths(size: int, chunk: int) -> tuple[int, ...]:
-    if size == 0:
-        return (0,)
-    whole, rest = divmod(size, chunk)
-    return (chunk,) * whole + ((rest,) if rest else ())
 
 
 def root_tag(

@@ -19,6 +19,7 @@ __all__ = [
     "field_names",
     "is_field",
     "lazy_others",
+    "regular_lengths",
     "replaced",
     "structure_faults",
 ]
@@ -75,7 +76,7 @@ def chunked(dataset: xr.Dataset, chunks: Mapping[str, int]) -> xr.Dataset:
         }
         now = variable.chunks
         if now is None or any(
-            length != _regular(size, wanted[str(dim)])
+            length != regular_lengths(size, wanted[str(dim)])
             for (dim, size), length in zip(variable.sizes.items(), now, strict=True)
         ):
             changed[name] = (variable.dims, variable.chunk(wanted).data, variable.attrs)
@@ -113,7 +114,8 @@ def replaced(dataset: xr.Dataset, values: Mapping[str, Any]) -> xr.Dataset:
     )
 
 
-def _regular(size: int, length: int) -> tuple[int, ...]:
+def regular_lengths(size: int, length: int) -> tuple[int, ...]:
+    """Return the chunk lengths of a dimension: all equal but a smaller last one."""
     if size == 0:
         return (0,)
     whole, rest = divmod(size, length)
