@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -219,7 +218,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """
     with durable.translated("read", path):
         try:
-            return Path(path).read_bytes()
+            return durable.read_once(path)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise _corrupt(path, "is missing") from error
 

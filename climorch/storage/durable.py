@@ -31,6 +31,7 @@ __all__ = [
     "make_directories",
     "make_directory",
     "move_to_trash",
+    "read_once",
     "remove_tree",
     "rename_durably",
     "translated",
@@ -41,6 +42,8 @@ TEMPORARY_PREFIX = ".tmp-"
 """Names that start so are unfinished files; anybody may delete them."""
 
 _FLUSHES_AT_ONCE = 8
+
+_LARGE_BYTES = 2**20
 
 # What says "this file cannot be linked here", as opposed to "the disk is ill".
 _NO_LINK = frozenset({errno.ENOENT, errno.EXDEV, errno.EPERM, errno.EMLINK})
@@ -194,7 +197,9 @@ def write_durably(
 
     The bytes go to a uniquely named file in the same directory, are flushed, and
     take their name by one rename. The *name* is durable only once the directory
-    is flushed too, which is left to the caller, who often has many files.
+    is flushed too, which is left to the caller, who often has many files. Large
+    files leave the system's cache: what is hardly read again takes no memory from
+    the model.
 
     Parameters
     ----------
@@ -223,6 +228,8 @@ def write_durably(
                 _write_fully(descriptor, memoryview(part).cast("B"))
             os.fdatasync(descriptor)
             status = os.fstat(descriptor)
+            if status.st_size >= _LARGE_BYTES:
+                _leave_cache(descriptor)
         finally:
             os.close(descriptor)
         os.rename(temporary, target)
@@ -231,6 +238,38 @@ def write_durably(
             os.unlink(temporary)
         raise
     return status
+
+
+def read_once(path: str | os.PathLike[str]) -> bytes:
+    """Read a file that is not read again soon; a large one leaves the cache.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    bytes
+        Its content.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with open(path, "rb", buffering=0) as file:
+        content = file.readall()
+        if len(content) >= _LARGE_BYTES:
+            _leave_cache(file.fileno())
+    return content
+
+
+def _leave_cache(descriptor: int) -> None:
+    """Give a clean file's pages back; those of the next one cost no new memory."""
+    # Elsewhere than on Linux there is no such call, and nothing is lost without.
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def rename_durably(
