@@ -109,11 +109,12 @@ def kill_a_node(campaign: co.Campaign, site: co.LocalSite, members: int) -> str 
     expected = max(known, members * (2 + 3 * 11 + len(FUTURES) * 3 * 6))
     if sum(s.committed for s in status) < expected / 2:
         return None
-    for s in status:
-        held = campaign.explain(s.simulation).factors["nodes held"]
-        for node in held:
+    running = [s for s in status if s.status == "running" and s.computed > s.committed]
+    # Where it hurts most.
+    for s in sorted(running, key=lambda s: -s.exposure_s):
+        for node in campaign.explain(s.simulation).factors["nodes held"]:
             pid = site.pid(node)
-            if pid is not None and s.status == "running":
+            if pid is not None:
                 os.kill(pid, signal.SIGKILL)
                 return f"{node} of {s.simulation}"
     return None

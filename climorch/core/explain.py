@@ -121,7 +121,6 @@ def _status(
 ) -> SimulationStatus:
     held_s = max(now_s - simulation.lease_since_s, 0.0) if simulation.lease else 0.0
     sets = simulation.sets.values()
-    running = sum(len(s.running) for s in sets)
     return SimulationStatus(
         simulation=simulation.name,
         workflow=simulation.plan.workflow,
@@ -134,9 +133,11 @@ def _status(
         nodes=len(simulation.lease),
         node_hours=(simulation.node_s + len(simulation.lease) * held_s) / 3600,
         checkpoints=sum(len(s.commits) for s in sets),
-        exposure_s=sum(sum(s.seconds.values()) for s in sets)
-        + (max((now_s - s.since_s for s in sets if s.running), default=0.0))
-        * bool(running),
+        exposure_s=sum(
+            sum(s.seconds.values())
+            + sum(max(now_s - began_s, 0.0) for began_s in s.started_s.values())
+            for s in sets
+        ),
         lost_s=simulation.lost_s,
         why=_why(state, simulation, wait),
     )

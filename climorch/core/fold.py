@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from climorch.core.fold_commands import COMMANDS, charge, current
+from climorch.core.fold_commands import COMMANDS, break_off, charge, current
 from climorch.core.state import (
     CampaignState,
     CheckpointState,
@@ -81,6 +81,7 @@ def _all_released(state: CampaignState) -> None:
             if s.phase is not Phase.IDLE:
                 s.phase = Phase.BROKEN
                 s.broken = (Cause.NODE_LOST, "the driver ended")
+                break_off(state, s)
             for commit in s.commits.values():
                 commit.publishing = commit.deleting = False
 
@@ -205,7 +206,7 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     s = current(state, fact)
     if s is None or s.running.get(fact.stage) != fact.segment:
         return
-    del s.running[fact.stage]
+    del s.running[fact.stage], s.started_s[fact.stage]
     s.done[fact.stage] = fact.segment + 1
     s.seconds[fact.stage, fact.segment] = fact.seconds
     s.pace_s[fact.stage] = _mean(s.pace_s.get(fact.stage), fact.seconds)

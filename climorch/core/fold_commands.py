@@ -11,7 +11,7 @@ from typing import Any
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model import commands as c
 
-__all__ = ["COMMANDS", "charge", "current"]
+__all__ = ["COMMANDS", "break_off", "charge", "current"]
 
 
 def current(state: CampaignState, record: Any) -> SetState | None:
@@ -33,6 +33,13 @@ def charge(state: CampaignState, simulation: SimulationState) -> None:
     simulation.lease_since_s = state.now_s
 
 
+def break_off(state: CampaignState, s: SetState) -> None:
+    """Nothing of a set runs any more; count what was computed in vain."""
+    s.broken_off_s += sum(state.now_s - began_s for began_s in s.started_s.values())
+    s.running.clear()
+    s.started_s.clear()
+
+
 def _lease_set(state: CampaignState, command: c.SetLease) -> None:
     simulation = state.simulations[command.simulation]
     charge(state, simulation)
@@ -48,7 +55,6 @@ def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
     s.attempt = command.attempt
     s.from_boundary = command.boundary
     s.done = dict(s.plan.segments_at[command.boundary])
-    s.running.clear()
     s.seconds.clear()
     s.planned = s.checkpoint = None
 
@@ -57,6 +63,7 @@ def _segment_started(state: CampaignState, command: c.StartSegment) -> None:
     s = current(state, command)
     if s is not None:
         s.running[command.stage] = command.segment
+        s.started_s[command.stage] = state.now_s
 
 
 def _checkpoint_begun(state: CampaignState, command: c.BeginCheckpoint) -> None:
@@ -74,7 +81,7 @@ def _abandoned(state: CampaignState, command: c.AbandonAttempt) -> None:
         s.phase = Phase.IDLE
         s.retry_at_s = command.retry_at_s
         s.broken = s.planned = s.checkpoint = None
-        s.running.clear()
+        break_off(state, s)
 
 
 def _publishing(state: CampaignState, command: c.PublishResults) -> None:
@@ -113,6 +120,7 @@ def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
     counts = s.plan.segments_at[decision.boundary]
     s.done = dict(counts)
     s.seconds.clear()
+    s.broken_off_s = 0.0
     for stage, count in counts.items():
         kept = min(s.committed_segments.get(stage, 0), count)
         s.committed_segments[stage] = kept

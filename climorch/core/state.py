@@ -113,6 +113,10 @@ class SetState:
         Where it got them, or the last one that it began to checkpoint.
     seconds : dict of (str, int) to float
         Duration of each segment that is computed and not committed.
+    started_s : dict of str to float
+        When each running segment was started.
+    broken_off_s : float
+        Seconds of segments that were running when the last attempt ended.
     pace_s : dict of str to float
         Mean duration of a stage's segments, recent ones weighing more.
     newest : dict of int to int
@@ -134,6 +138,8 @@ class SetState:
     retry_at_s: float = 0.0
     broken: tuple[Cause, str] | None = None
     seconds: dict[tuple[str, int], float] = field(default_factory=dict)
+    started_s: dict[str, float] = field(default_factory=dict)
+    broken_off_s: float = 0.0
     pace_s: dict[str, float] = field(default_factory=dict)
     cost_s: float | None = None
     commits: dict[int, CheckpointState] = field(default_factory=dict)
@@ -198,7 +204,7 @@ class SimulationState:
     node_s : float
         Node-seconds that it held until ``lease_since_s``.
     lost_s : float
-        Seconds of computed segments that were lost.
+        Seconds of computing that were lost.
     failures : dict of Cause to int
         Failures by cause since the last committed checkpoint.
     """

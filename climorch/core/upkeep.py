@@ -141,14 +141,14 @@ def roll_back(
     counts = s.plan.segments_at[s.committed]
     provisional = sum(max(s.done[stage] - n, 0) for stage, n in counts.items())
     uncommitted = any(s.committed_segments.get(g, 0) > n for g, n in counts.items())
-    if provisional or uncommitted:
+    if provisional or uncommitted or s.broken_off_s:
         yield RolledBack(
             simulation=simulation.name,
             set=s.name,
             attempt=s.attempt,
             boundary=s.committed,
             segments=provisional,
-            lost_s=sum(s.seconds.values()),
+            lost_s=sum(s.seconds.values()) + s.broken_off_s,
             cause=cause,
         )
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dask
-from distributed import futures_of
 
 from climorch.core.frontier import needed_exports
 from climorch.core.state import SetState
+from climorch.engine.keys import futures_in
 from climorch.engine.outputs import Outputs
 from climorch.engine.rooting import EXPORTS, STATE, root_dataset, root_tag
 from climorch.engine.services import Services
@@ -251,7 +251,7 @@ class Attempt:
             *self.states.values(),
             *(d for e in self.exports.values() for d in e.values()),
         ]
-        await settle(futures_of(parts))
+        await settle([f for part in parts for f in futures_in(part)])
         return sum(state.nbytes for state in self.states.values())
 
 

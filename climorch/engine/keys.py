@@ -13,14 +13,47 @@ and dicts only). Hence the substitution by Dask's own task objects here.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 from dask._task_spec import convert_legacy_graph
 from dask.base import clone_key, flatten
 from dask.highlevelgraph import HighLevelGraph
+from distributed import Future
 
-__all__ = ["own_keys"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["futures_in", "own_keys"]
+
+
+def futures_in(dataset: xr.Dataset) -> list[Future[Any]]:
+    """Return the futures that a dataset is made of, variable by variable.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Persisted, or partly so.
+
+    Returns
+    -------
+    list of Future
+        Those that two variables share come once.
+    """
+    # What `distributed.futures_of` does, which for each object that it meets asks
+    # whether it is a Dask collection: milliseconds for a segment.
+    arrays = [
+        variable._data
+        for variable in dataset.variables.values()
+        if isinstance(variable._data, da.Array)
+    ]
+    found = {
+        value.key: value
+        for array in arrays
+        for value in array.dask.values()
+        if isinstance(value, Future)
+    }
+    return list(found.values())
 
 
 def own_keys(

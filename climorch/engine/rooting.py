@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 from dask.base import tokenize
-from distributed import Future, futures_of
 
+from climorch.engine.keys import futures_in
 from climorch.engine.tags import make_tag
 from climorch.engine.worker import RootSpec, load_root
 from climorch.intake.fields import field_names, regular_lengths, replaced
 
 if TYPE_CHECKING:
     import xarray as xr
+    from distributed import Future
 
 __all__ = ["Block", "blocks_of", "by_holder", "even_places", "root_dataset", "root_tag"]
 
@@ -63,7 +64,7 @@ class Block:
 
 def blocks_of(tree: str, stage: str, dataset: xr.Dataset) -> Iterator[Block]:
     """Yield the blocks of a persisted dataset, field by field in C order."""
-    futures = {future.key: future for future in futures_of(dataset)}
+    futures = {future.key: future for future in futures_in(dataset)}
     for name in field_names(dataset):
         array = dataset.variables[name].data
         for index in itertools.product(*map(range, array.numblocks)):

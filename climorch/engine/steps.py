@@ -15,7 +15,7 @@ from dask.base import is_dask_collection
 from distributed import Client, Future, KilledWorker, futures_of
 from distributed.client import FutureCancelledError, FuturesCancelledError
 
-from climorch.engine.keys import own_keys
+from climorch.engine.keys import futures_in, own_keys
 from climorch.engine.tags import ANNOTATION
 from climorch.engine.worker import StateNotDurableError, freeze
 from climorch.errors import (
@@ -64,10 +64,14 @@ class Held:
     @property
     def futures(self) -> list[Future[Any]]:
         """Everything that is to be waited for."""
-        found: list[Future[Any]] = futures_of(
-            [self.state, self.exports, self.output, self.metrics]
-        )
-        return found
+        parts = [self.state]
+        if self.exports is not self.state:
+            parts.append(self.exports)
+        if self.output is not None:
+            parts.append(self.output)
+        found = {f.key: f for part in parts for f in futures_in(part)}
+        found |= {f.key: f for f in futures_of(self.metrics)}
+        return list(found.values())
 
 
 def build_init(
@@ -191,7 +195,10 @@ def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
 
 def _is_held(array: Any) -> bool:
     """Whether an array is nothing but futures; persisting it again loses them."""
-    return bool(len(futures_of(array)) == array.npartitions == len(array.dask))
+    graph = array.dask
+    return len(graph) == array.npartitions and all(
+        isinstance(value, Future) for value in graph.values()
+    )
 
 
 def _with_arrays(dataset: xr.Dataset, arrays: Mapping[str, Any]) -> xr.Dataset:

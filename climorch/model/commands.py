@@ -167,7 +167,7 @@ class SegmentCommitted(_Decision, frozen=True, kw_only=True):
 
 
 class RolledBack(_Decision, frozen=True, kw_only=True):
-    """Computed segments were lost and will be computed again.
+    """What was computed is lost and will be computed again.
 
     Attributes
     ----------
@@ -176,7 +176,7 @@ class RolledBack(_Decision, frozen=True, kw_only=True):
     segments : int
         Segments that were finished and count no more.
     lost_s : float
-        Seconds of their computation.
+        Seconds of their computation, and of what was being computed.
     """
 
     simulation: str

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 import xxhash
 from zarr.codecs import BloscCodec, Crc32cCodec
@@ -34,6 +35,7 @@ __all__ = [
     "field_specs",
     "hints_of",
     "open_group",
+    "plain_numbers",
     "structure_of",
 ]
 
@@ -132,6 +134,36 @@ def digest_of(variable: xr.Variable) -> str:
     """
     # Reaches into the objects of an array of dates or strings as well.
     return xxhash.xxh3_128_hexdigest(pickle.dumps(variable.values, protocol=5))
+
+
+def plain_numbers(
+    variable: xr.Variable, keep_time_encoding: bool
+) -> npt.NDArray[Any] | None:
+    """Return the numbers by which a variable is stored, where that is simple.
+
+    Parameters
+    ----------
+    variable : xarray.Variable
+        One in memory.
+    keep_time_encoding : bool
+        Whether dates keep the units of their ``encoding``.
+
+    Returns
+    -------
+    ndarray or None
+        Its own values; of dates those that xarray encodes them by; None for
+        strings, and for dates whose units are chosen from their values.
+    """
+    if variable.dtype.kind in "biufc":
+        return np.asarray(variable.values)
+    time = _time_encoding(variable) if keep_time_encoding else {}
+    if not {"units", "dtype"} <= set(time):
+        return None
+    encoding = {**time, "_FillValue": None}
+    bare = xr.Variable(variable.dims, variable.values, encoding=encoding)
+    numbers = np.asarray(xr.conventions.encode_cf_variable(bare).values)
+    # Dates that do not fit into integers become floats, with a warning.
+    return numbers if numbers.dtype == np.dtype(time["dtype"]) else None
 
 
 def hints_of(dataset: xr.Dataset) -> dict[str, Hint]:

@@ -35,7 +35,12 @@ from climorch.storage.growth import (
     time_axis,
 )
 from climorch.storage.lengths import Lengths
-from climorch.storage.template import GROUP, TemplateCache, write_template
+from climorch.storage.template import (
+    GROUP,
+    Rendered,
+    TemplateCache,
+    write_template,
+)
 
 __all__ = ["TIME_UNITS", "ResultStore", "StagedOutput"]
 
@@ -79,6 +84,8 @@ class ResultStore:
         self._cache = TemplateCache()
         # Of each stage, what the first output that this driver saw looked like.
         self._first: dict[tuple[str, str], Structure] = {}
+        # Where each stage was staged last: what is alike is linked.
+        self._last: dict[tuple[str, str], tuple[Path, Rendered]] = {}
         self._lock = threading.Lock()
 
     def path(self, simulation: str, stage: str) -> Path:
@@ -150,17 +157,21 @@ class ResultStore:
             shutil.rmtree(directory)
         dataset = _timed(output)
         place = f"stage {stage!r}, Advance.output"
-        specs = write_template(
+        last = self._last.get((simulation, stage))
+        rendered = write_template(
             directory,
             dataset,
             place=place,
             keep_time_encoding=True,
             cache=self._cache,
+            like=last,
         )
-        self._refuse_other(simulation, stage, directory, place)
+        if last is None or not _same_constants(last[1], rendered):
+            self._refuse_other(simulation, stage, directory, place)
+        self._last[simulation, stage] = directory, rendered
         # The commit flushes the directories, once for all segments.
         durable.make_directory(directory / "receipts")
-        return StagedOutput(directory=directory, jobs=dict(_jobs(specs)))
+        return StagedOutput(directory=directory, jobs=dict(_jobs(rendered.arrays)))
 
     def _refuse_other(
         self, simulation: str, stage: str, directory: Path, place: str
@@ -242,6 +253,15 @@ class ResultStore:
             copy_constants(model, target)
         durable.fsync_tree(target)
         _commit(model, target, lengths, chunk)
+
+
+def _same_constants(last: Rendered, now: Rendered) -> bool:
+    """Whether nothing but the numbers of dates is another."""
+    dates = f"{TIME}/c"
+    return last.files.keys() == now.files.keys() and all(
+        content == now.files[key] or key.startswith(dates)
+        for key, content in last.files.items()
+    )
 
 
 def _timed(output: xr.Dataset) -> xr.Dataset:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from climorch.storage import durable
 from climorch.storage.arrays import ArraySpec
+from climorch.storage.codec import encode_chunk
 from climorch.storage.encoding import (
     Hint,
     digest_of,
@@ -25,6 +26,7 @@ from climorch.storage.encoding import (
     field_specs,
     hints_of,
     open_group,
+    plain_numbers,
     structure_of,
 )
 from climorch.storage.fidelity import check_dataset, check_round_trip
@@ -130,6 +132,13 @@ class TemplateCache:
         ]
         if known is not None and not changed:
             return known.rendered
+        if known is not None:
+            chunks = _plain_chunks(known.rendered, dataset, changed, keep_time_encoding)
+            if chunks is not None:
+                rendered = replace(known.rendered, files=known.rendered.files | chunks)
+                known = _Known(rendered, digests, known.separable)
+                self._remember(structure, known)
+                return rendered
         part = dataset
         if known is not None and known.separable:
             part = dataset[changed]
@@ -153,6 +162,23 @@ class TemplateCache:
                 del self._known[next(iter(self._known))]
 
 
+def _plain_chunks(
+    known: Rendered, dataset: xr.Dataset, changed: Sequence[str], keep_time: bool
+) -> dict[str, bytes] | None:
+    """Encode new numbers of known variables without Zarr; None: it takes Zarr.
+
+    Of the same structure, so that nothing but their one chunk is another.
+    """
+    chunks = {}
+    for name in changed:
+        numbers = plain_numbers(dataset.variables[name], keep_time)
+        keys = [key for key in known.files if key.startswith(f"{name}/c")]
+        if numbers is None or len(keys) != 1:
+            return None
+        chunks[keys[0]] = encode_chunk(numbers, numbers.shape)
+    return chunks
+
+
 def write_template(
     path: str | os.PathLike[str],
     dataset: xr.Dataset,
@@ -160,7 +186,8 @@ def write_template(
     place: str = "dataset",
     keep_time_encoding: bool = False,
     cache: TemplateCache | None = None,
-) -> tuple[ArraySpec, ...]:
+    like: tuple[str | os.PathLike[str], Rendered] | None = None,
+) -> Rendered:
     """Write a dataset's group: all but the chunks of its fields.
 
     Directories for those chunks are made. Files are durable when this returns,
@@ -174,11 +201,13 @@ def write_template(
         As in `TemplateCache.render`.
     cache : TemplateCache, optional
         Where the same structure is written again and again.
+    like : tuple of path and Rendered, optional
+        As in `write_rendered`.
 
     Returns
     -------
-    tuple of ArraySpec
-        The fields: one chunk file per block is still to be written.
+    Rendered
+        What was written. Of its fields one chunk file per block is still to be.
 
     Raises
     ------
@@ -192,11 +221,16 @@ def write_template(
     rendered = (cache or TemplateCache()).render(
         dataset, place=place, keep_time_encoding=keep_time_encoding
     )
-    write_rendered(path, rendered)
-    return rendered.arrays
+    write_rendered(path, rendered, like=like)
+    return rendered
 
 
-def write_rendered(path: str | os.PathLike[str], rendered: Rendered) -> None:
+def write_rendered(
+    path: str | os.PathLike[str],
+    rendered: Rendered,
+    *,
+    like: tuple[str | os.PathLike[str], Rendered] | None = None,
+) -> None:
     """Write the files of a rendered group and make all its directories.
 
     Parameters
@@ -205,6 +239,8 @@ def write_rendered(path: str | os.PathLike[str], rendered: Rendered) -> None:
         Directory of the group; made if missing, its parent must exist.
     rendered : Rendered
         What to write.
+    like : tuple of path and Rendered, optional
+        A group that was written before: files of the same content are linked.
 
     Raises
     ------
@@ -222,7 +258,13 @@ def write_rendered(path: str | os.PathLike[str], rendered: Rendered) -> None:
         for parent in sorted(parents):
             durable.make_directory(root / parent)
         for key, content in rendered.files.items():
-            durable.write_durably(root / key, content)
+            linked = (
+                like is not None
+                and like[1].files.get(key) == content
+                and durable.link_or_none(Path(like[0]) / key, root / key)
+            )
+            if not linked:
+                durable.write_durably(root / key, content)
 
 
 def open_template(

@@ -90,7 +90,7 @@ def test_a_checkpoint_that_lost_its_states_breaks_the_attempt() -> None:
 
     assert s.not_written(1, Cause.NOT_DURABLE) == [
         f"abandon s.a #1 until {s.now_s + 0.1:g}",
-        "back s.a to 0: 1 segments, 10 s, NOT_DURABLE",
+        "back s.a to 0: 1 segments, 11 s, NOT_DURABLE",
     ]
 
 
@@ -105,6 +105,7 @@ def test_a_checkpoint_that_is_found_late_is_gone_on_from() -> None:
     assert s.tell(old) == [
         "committed s.a 0",
         "abandon s.a #2",
+        "back s.a to 1: 0 segments, 1 s, NODE_LOST",
         "publish s.a 1",
         "attempt s.a #3 from 1",
     ]

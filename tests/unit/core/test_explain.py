@@ -127,7 +127,7 @@ def test_a_running_simulation_shows_how_far_it_is() -> None:
         nodes=2,
         node_hours=2 * 60.0 / 3600,
         checkpoints=0,
-        exposure_s=30.0 + 40.0,
+        exposure_s=30.0 + 10.0,
         lost_s=0.0,
         why="its turn",
     )

@@ -154,7 +154,7 @@ def test_a_cancelled_simulation_lets_go_at_once() -> None:
 
     assert s.tell(e.CancelRequested(simulation="s")) == [
         "abandon s.a #1",
-        "back s.a to 0: 1 segments, 10 s, NODE_LOST",
+        "back s.a to 0: 1 segments, 11 s, NODE_LOST",
         "lease s: none",
     ]
     assert s.orchestrator.over

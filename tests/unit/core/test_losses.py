@@ -35,7 +35,7 @@ def test_a_segment_that_fails_is_tried_again_from_the_newest_checkpoint() -> Non
 
     assert s.failed(1, Cause.MODEL) == [
         "abandon s.a #1",
-        "back s.a to 0: 1 segments, 10 s, MODEL",
+        "back s.a to 0: 1 segments, 11 s, MODEL",
         "attempt s.a #2 from 0",
     ]
 
@@ -44,15 +44,18 @@ def test_a_retry_waits_as_long_as_its_cause_demands() -> None:
     """Memory is waited for five seconds, then ten; then the budget is used up."""
     s = started()
 
-    assert s.failed(0, Cause.MEMORY) == [f"abandon s.a #1 until {s.now_s + 5:g}"]
+    assert s.failed(0, Cause.MEMORY) == [
+        f"abandon s.a #1 until {s.now_s + 5:g}",
+        "back s.a to 0: 0 segments, 1 s, MEMORY",
+    ]
     assert s.wakes_after() == 5
     assert s.tell(after_s=4) == []
     assert s.tell(after_s=1) == ["attempt s.a #2 from 0"]
     s.restored()
-    assert s.failed(0, Cause.MEMORY) == [f"abandon s.a #2 until {s.now_s + 10:g}"]
+    assert s.failed(0, Cause.MEMORY)[0] == f"abandon s.a #2 until {s.now_s + 10:g}"
     assert s.tell(after_s=10) == ["attempt s.a #3 from 0"]
     s.restored()
-    assert s.failed(0, Cause.MEMORY)[1:] == ["failed s: MEMORY", "lease s: none"]
+    assert s.failed(0, Cause.MEMORY)[2:] == ["failed s: MEMORY", "lease s: none"]
     assert s.wakes_after() is None
     assert s.orchestrator.over
 
@@ -73,6 +76,7 @@ def test_a_user_or_a_new_driver_tries_a_failed_simulation_again() -> None:
     s = started()
     assert s.failed(0, Cause.NUMERICAL) == [
         "abandon s.a #1",
+        "back s.a to 0: 0 segments, 1 s, NUMERICAL",
         "failed s: NUMERICAL",
         "lease s: none",
     ]
@@ -95,9 +99,10 @@ def test_when_one_set_fails_for_good_the_others_let_go() -> None:
 
     assert s.failed(0, Cause.NUMERICAL) == [
         "abandon s.a #1",
+        "back s.a to 0: 0 segments, 3 s, NUMERICAL",
         "failed s: NUMERICAL",
         "abandon s.b #1",
-        "back s.b to 0: 1 segments, 10 s, NODE_LOST",
+        "back s.b to 0: 1 segments, 11 s, NODE_LOST",
         "lease s: none",
     ]
 
@@ -120,8 +125,10 @@ def test_two_sets_that_fail_at_once_fail_a_simulation_once() -> None:
 
     assert s.tell(*facts) == [
         "abandon s.a #1",
+        "back s.a to 0: 0 segments, 2 s, NUMERICAL",
         "failed s: NUMERICAL",
         "abandon s.b #1",
+        "back s.b to 0: 0 segments, 1 s, NUMERICAL",
         "lease s: none",
     ]
     assert s.simulation().failed == (Cause.NUMERICAL, "a")
@@ -164,7 +171,7 @@ def test_a_large_loss_makes_the_attempt_start_anew() -> None:
 
     assert s.tell(*lost("b")) == [
         "abandon s.a #1",
-        "back s.a to 0: 1 segments, 10 s, NODE_LOST",
+        "back s.a to 0: 1 segments, 11 s, NODE_LOST",
         "lease s: a,c,d",
         "lease s: none",
         "lease s: a,c,d,e",
@@ -196,6 +203,7 @@ def test_a_node_that_comes_back_has_lost_what_it_held() -> None:
 
     assert s.nodes("k") == [
         "abandon s.a #1",
+        "back s.a to 0: 0 segments, 1 s, NODE_LOST",
         "lease s: none",
         "lease s: l",
         "attempt s.a #2 from 0",
@@ -260,7 +268,7 @@ def test_an_end_that_is_moved_before_what_is_computed() -> None:
 
     assert s.tell(shorter) == [
         "abandon s.a #1",
-        "back s.a to 0: 2 segments, 20 s, NODE_LOST",
+        "back s.a to 0: 2 segments, 21 s, NODE_LOST",
         "attempt s.a #2 from 0",
     ]
 
@@ -280,7 +288,7 @@ def test_a_checkpoint_beyond_an_end_that_was_moved_is_not_counted() -> None:
 
     assert s.tell(shorter, late) == [
         "abandon s.a #1",
-        "back s.a to 1: 1 segments, 10 s, NODE_LOST",
+        "back s.a to 1: 1 segments, 11 s, NODE_LOST",
         "lease s: none",
     ]
     assert sorted(s.set().commits) == [1]

@@ -187,7 +187,7 @@ def stage_output(store: CheckpointStore, segment: int) -> tuple[Path, Any]:
     """Write the diagnostics of a segment into a staging directory."""
     staged = store.layout.epoch(1) / "m01" / "outputs-earth.1" / str(segment)
     durable.make_directories(staged.parent)
-    (spec,) = write_template(staged, xr.Dataset({"sst": ocean()["T"].variable}))
+    (spec,) = write_template(staged, xr.Dataset({"sst": ocean()["T"].variable})).arrays
     (staged / "receipts").mkdir()
     index = (0, 0)
     job = ChunkJob(

@@ -287,6 +287,6 @@ def test_ill_disk_is_not_damage(
     def fail(path: Path) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(durable, "read_once", fail)
     with pytest.raises(BackendError, match="Input/output"):
         read_chunk(root / "k", receipt, "f8", (4,), (4,))

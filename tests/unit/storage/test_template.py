@@ -38,7 +38,7 @@ def fill(path: Path, dataset: xr.Dataset, specs: tuple[ArraySpec, ...]) -> None:
 
 def test_fields_are_described_and_the_rest_is_written(tmp_path: Path) -> None:
     """Chunked numbers get directories and a description, all else is there at once."""
-    specs = write_template(tmp_path / "ocean", ocean())
+    specs = write_template(tmp_path / "ocean", ocean()).arrays
     assert specs == (
         ArraySpec(
             name="T",
@@ -111,7 +111,7 @@ STATE = xr.Dataset(
 def test_numbers_come_back_bit_by_bit(tmp_path: Path, chunks: int | None) -> None:
     """NaN, -0.0, extremes and exact types survive, chunked or not."""
     state = STATE if chunks is None else STATE.chunk(x=chunks)
-    specs = write_template(tmp_path / "a", state)
+    specs = write_template(tmp_path / "a", state).arrays
     assert len(specs) == (0 if chunks is None else 8)
     fill(tmp_path / "a", state, specs)
     found = xr.open_zarr(tmp_path / "a").load()
@@ -125,7 +125,7 @@ def test_numbers_come_back_bit_by_bit(tmp_path: Path, chunks: int | None) -> Non
 def test_chunked_scalar_is_a_field(tmp_path: Path) -> None:
     """A scalar that Dask holds has one chunk."""
     dataset = xr.Dataset({"energy": xr.DataArray(da.full((), 2.5))})
-    (spec,) = write_template(tmp_path / "a", dataset)
+    (spec,) = write_template(tmp_path / "a", dataset).arrays
     assert (spec.shape, [spec.key(i) for i in spec.indices()]) == ((), ["energy/c"])
     fill(tmp_path / "a", dataset, (spec,))
     assert xr.open_zarr(tmp_path / "a").load().identical(dataset.load())
@@ -186,7 +186,7 @@ def test_inherited_encoding_is_dropped(tmp_path: Path) -> None:
         "_FillValue": -1,
     }
     dataset = dataset.assign(U=dataset["T"].chunk(x=1))
-    specs = write_template(tmp_path / "a", dataset)
+    specs = write_template(tmp_path / "a", dataset).arrays
     fill(tmp_path / "a", dataset, specs)
     assert xr.open_zarr(tmp_path / "a").load().identical(dataset.load())
 
@@ -237,14 +237,68 @@ def same(a: Rendered, b: Rendered) -> bool:
 
 
 def test_equal_structure_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only variables in memory whose values changed are encoded again."""
+    """New numbers need no Zarr, other new values in memory no more than theirs."""
     calls = counted(monkeypatch)
     cache = TemplateCache()
     first = cache.render(ocean())
     assert cache.render(ocean(shift=5)) is first
     later = cache.render(ocean(clock=4))
-    assert calls == [["T", "clock", "lat", "mask"], ["clock"]]
+    assert calls == [["T", "clock", "lat", "mask"]]
     assert same(later, TemplateCache().render(ocean(clock=4)))
+    named = [ocean().assign(name=text) for text in ("cold", "warm")]
+    first, later = (cache.render(dataset) for dataset in named)
+    assert calls[-1] == ["clock", "name"]
+    assert same(later, TemplateCache().render(named[1]))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64"])
+@pytest.mark.parametrize("calendar", ["noleap", None])
+def test_new_dates_in_kept_units_need_no_zarr(
+    calendar: str | None, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results grow by dates in the same units: only their numbers are encoded."""
+
+    def dated(year: int) -> xr.Dataset:
+        start = f"{year:04d}-01-01"
+        times = (
+            xr.date_range(start, periods=3, freq="YS", unit="us")
+            if calendar is None
+            else xr.date_range(
+                start, periods=3, freq="YS", calendar=calendar, use_cftime=True
+            )
+        )
+        dataset = xr.Dataset({"v": ("time", [1, 2, 3])}, coords={"time": times})
+        encoding = {"units": "days since 1850-01-01", "dtype": dtype}
+        dataset["time"].encoding = encoding | (
+            {} if calendar is None else {"calendar": calendar}
+        )
+        return dataset
+
+    calls = counted(monkeypatch)
+    cache = TemplateCache()
+    cache.render(dated(1850), keep_time_encoding=True)
+    later = cache.render(dated(1901), keep_time_encoding=True)
+    assert len(calls) == 1
+    whole = TemplateCache().render(dated(1901), keep_time_encoding=True)
+    assert same(later, whole)
+
+
+def test_what_is_alike_is_linked(tmp_path: Path) -> None:
+    """Beside a group that differs in a clock all else is one file with two names."""
+    cache = TemplateCache()
+    first = write_template(tmp_path / "a", ocean(), cache=cache)
+    like = tmp_path / "a", first
+    write_template(tmp_path / "b", ocean(clock=4), cache=cache, like=like)
+    write_template(tmp_path / "c", ocean(clock=4))
+    for path in (p for p in (tmp_path / "c").rglob("*") if p.is_file()):
+        name = path.relative_to(tmp_path / "c")
+        other = tmp_path / "b" / name
+        assert other.read_bytes() == path.read_bytes()
+        linked = other.stat().st_ino == (tmp_path / "a" / name).stat().st_ino
+        assert linked is (name != Path("clock/c")), name
+    gone = tmp_path / "gone", first
+    write_template(tmp_path / "d", ocean(), like=gone)
+    assert open_template(tmp_path / "d").identical(open_template(tmp_path / "a"))
 
 
 def test_coordinates_keep_their_role_when_one_changes() -> None:
