@@ -26,7 +26,7 @@ import physics
 FUTURES = ("ssp126", "ssp245", "ssp585")
 FEEDBACKS = (1.2, 1.6, 2.0)
 AEROSOLS = (0.7, 1.0)
-SEGMENT = "15YS"
+SEGMENT = "30YS"
 
 
 def add_components(

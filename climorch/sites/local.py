@@ -102,14 +102,15 @@ class LocalSite:
         if not self.in_process:
             _preload()
         self._scheduler = Scheduler(
-            protocol="inproc://" if self.in_process else "tcp://",
-            host=None if self.in_process else "127.0.0.1",
+            protocol="inproc://" if self.in_process else ["tcp://", "inproc://"],
+            host=None if self.in_process else ["127.0.0.1", None],
             port=0,
             dashboard=self.dashboard is not None,
             dashboard_address=self.dashboard or ":0",
         )
         await self._scheduler
-        return str(self._scheduler.address)
+        # The driver is in this process: it needs no socket to the scheduler.
+        return str(self._scheduler.listeners[-1].contact_address)
 
     async def start_nodes(self) -> None:
         """Start all nodes."""

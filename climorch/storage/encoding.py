@@ -7,6 +7,7 @@ Decides codecs and which types are stored how. What has to be refused is decided
 from __future__ import annotations
 
 import contextlib
+import math
 import pickle
 import threading
 import warnings
@@ -106,9 +107,12 @@ def structure_of(dataset: xr.Dataset, keep_time_encoding: bool) -> bytes:
     -------
     bytes
         Equal only where both would be rendered into the same metadata, but for
-        the units of dates that are chosen from values.
+        plain attributes of the whole dataset and for the units of dates that are
+        chosen from values.
     """
-    described = [dataset.attrs, keep_time_encoding]
+    attrs = dataset.attrs
+    # Texts and numbers of the whole dataset stand in the file as they are.
+    described: list[Any] = [None if _is_plain(attrs) else attrs, keep_time_encoding]
     for name, variable in dataset.variables.items():
         about = (name, variable.dims, variable.shape, variable.dtype.str)
         time = _time_encoding(variable) if keep_time_encoding else None
@@ -117,6 +121,19 @@ def structure_of(dataset: xr.Dataset, keep_time_encoding: bool) -> bytes:
         )
     # Never stored, never read: only a fast way to see every attribute as bytes.
     return xxhash.xxh3_128_digest(pickle.dumps(described, protocol=5))
+
+
+def _is_plain(attrs: Mapping[Any, Any]) -> bool:
+    return "coordinates" not in attrs and all(
+        isinstance(key, str)
+        # Not their subclasses: NumPy's floats are floats too.
+        and (type(value) in (str, int, bool) or _is_finite(value))
+        for key, value in attrs.items()
+    )
+
+
+def _is_finite(value: object) -> bool:
+    return type(value) is float and math.isfinite(value)
 
 
 def digest_of(variable: xr.Variable) -> str:

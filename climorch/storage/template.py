@@ -74,6 +74,7 @@ class Rendered:
 class _Known:
     rendered: Rendered
     digests: dict[str, str]
+    attrs: Mapping[Any, Any]
     separable: bool
 
 
@@ -127,31 +128,20 @@ class TemplateCache:
         digests = {str(name): digest_of(other) for name, other in others.items()}
         with self._lock:
             known = self._known.get(structure)
-        changed = [
-            n for n in digests if known is None or known.digests[n] != digests[n]
-        ]
-        if known is not None and not changed:
-            return known.rendered
+        changed: list[str] = []
+        rendered = None
         if known is not None:
-            chunks = _plain_chunks(known.rendered, dataset, changed, keep_time_encoding)
-            if chunks is not None:
-                rendered = replace(known.rendered, files=known.rendered.files | chunks)
-                known = _Known(rendered, digests, known.separable)
-                self._remember(structure, known)
-                return rendered
-        part = dataset
-        if known is not None and known.separable:
-            part = dataset[changed]
-            files = encode(part, (), place, keep_time_encoding=keep_time_encoding)
-            rendered = _replaced(known.rendered, files, changed, dataset)
-        else:
-            files = encode(dataset, specs, place, keep_time_encoding=keep_time_encoding)
-            consolidated = _consolidated(files, dataset)
-            rendered = Rendered(consolidated, specs, hints_of(dataset))
-        check_round_trip(
-            part, files, rendered.hints, place, exact_times=not keep_time_encoding
-        )
-        self._remember(structure, _Known(rendered, digests, _separable(dataset, names)))
+            changed = [n for n in digests if known.digests[n] != digests[n]]
+            rendered = _adapted(known, dataset, changed, keep_time_encoding)
+        if rendered is None:
+            part, files, rendered = _encoded(
+                known, dataset, changed, specs, place, keep_time_encoding
+            )
+            check_round_trip(
+                part, files, rendered.hints, place, exact_times=not keep_time_encoding
+            )
+        separable = _separable(dataset, names)
+        self._remember(structure, _Known(rendered, digests, dataset.attrs, separable))
         return rendered
 
     def _remember(self, structure: bytes, known: _Known) -> None:
@@ -162,21 +152,47 @@ class TemplateCache:
                 del self._known[next(iter(self._known))]
 
 
-def _plain_chunks(
-    known: Rendered, dataset: xr.Dataset, changed: Sequence[str], keep_time: bool
-) -> dict[str, bytes] | None:
-    """Encode new numbers of known variables without Zarr; None: it takes Zarr.
+def _encoded(
+    known: _Known | None,
+    dataset: xr.Dataset,
+    changed: list[str],
+    specs: tuple[ArraySpec, ...],
+    place: str,
+    keep_time: bool,
+) -> tuple[xr.Dataset, dict[str, bytes], Rendered]:
+    """Encode what is new through Zarr: that part, its files, and the whole group."""
+    if known is not None and known.separable and dataset.attrs == known.attrs:
+        part = dataset[changed]
+        files = encode(part, (), place, keep_time_encoding=keep_time)
+        return part, files, _replaced(known.rendered, files, changed, dataset)
+    files = encode(dataset, specs, place, keep_time_encoding=keep_time)
+    whole = Rendered(_consolidated(files, dataset), specs, hints_of(dataset))
+    return dataset, files, whole
 
-    Of the same structure, so that nothing but their one chunk is another.
+
+def _adapted(
+    known: _Known, dataset: xr.Dataset, changed: Sequence[str], keep_time: bool
+) -> Rendered | None:
+    """Bring new numbers and attributes into a known group; None: it takes Zarr.
+
+    Of the same structure, so that of a number nothing but its one chunk is another.
     """
     chunks = {}
     for name in changed:
         numbers = plain_numbers(dataset.variables[name], keep_time)
-        keys = [key for key in known.files if key.startswith(f"{name}/c")]
+        keys = [key for key in known.rendered.files if key.startswith(f"{name}/c")]
         if numbers is None or len(keys) != 1:
             return None
         chunks[keys[0]] = encode_chunk(numbers, numbers.shape)
-    return chunks
+    if dataset.attrs != known.attrs:
+        group = json.loads(known.rendered.files[GROUP])
+        # Beside them xarray notes which coordinates belong to no variable.
+        more = {k: v for k, v in group["attributes"].items() if k not in known.attrs}
+        group["attributes"] = {**dataset.attrs, **more}
+        chunks[GROUP] = json.dumps(group).encode()
+    if not chunks:
+        return known.rendered
+    return replace(known.rendered, files=known.rendered.files | chunks)
 
 
 def write_template(

@@ -1,6 +1,6 @@
 """Air, mixed layer and land skin: everything that changes within a year.
 
-Decides an energy balance of air over a surface, 60 steps a year, with diffusive
+Decides an energy balance of air over a surface, 18 steps a month, with diffusive
 transport of heat in the air. Ignores clouds, winds and weather. Snow and
 vegetation stay as they were when the segment began; of the deep ocean only the
 first layer is predicted meanwhile, so that the heat taken down is nearly right
