@@ -106,7 +106,7 @@ def kill_a_node(campaign: co.Campaign, site: co.LocalSite, members: int) -> str 
     status = campaign.status()
     # The projections are not known at first: count them beforehand.
     known = sum(s.segments for s in status)
-    expected = max(known, members * (2 + 3 * 11 + len(FUTURES) * 3 * 6))
+    expected = max(known, members * (2 + 3 * 6 + len(FUTURES) * 3 * 3))
     if sum(s.committed for s in status) < expected / 2:
         return None
     running = [s for s in status if s.status == "running" and s.computed > s.committed]

@@ -101,9 +101,14 @@ class LocalSite:
         self._settings.enter_context(_quiet())
         if not self.in_process:
             _preload()
+        # Dask takes lists of protocols and hosts, and does not declare it.
+        addresses: dict[str, Any] = (
+            {"protocol": "inproc://"}
+            if self.in_process
+            else {"protocol": ["tcp://", "inproc://"], "host": ["127.0.0.1", None]}
+        )
         self._scheduler = Scheduler(
-            protocol="inproc://" if self.in_process else ["tcp://", "inproc://"],
-            host=None if self.in_process else ["127.0.0.1", None],
+            **addresses,
             port=0,
             dashboard=self.dashboard is not None,
             dashboard_address=self.dashboard or ":0",

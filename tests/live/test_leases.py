@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 
 import dask
@@ -53,6 +54,37 @@ async def test_a_tagged_task_runs_on_its_lease_and_nowhere_else(client: Client) 
     with dask.annotate(**{ANNOTATION: make_tag("sim")}):
         second = client.map(where, range(20, 40), pure=False)
     assert set(await client.gather(second)) == {"node002"}
+
+
+def hold(seconds: float) -> None:
+    """Keep the core of a node."""
+    time.sleep(seconds)
+
+
+def moment() -> float:
+    """When this runs."""
+    return time.monotonic()
+
+
+@pytest.mark.parametrize("important", ["first", "second"])
+async def test_the_more_important_simulation_runs_first_on_a_shared_node(
+    client: Client, important: str
+) -> None:
+    """The priority of a simulation, not the order of submission, decides."""
+    await client.run_on_scheduler(
+        set_leases, {name: ("node000",) for name in ("first", "second")}, {important: 5}
+    )
+    with dask.annotate(**{ANNOTATION: make_tag("first")}):
+        held = client.submit(hold, 0.5, pure=False)
+    futures = {}
+    for name in ("first", "second"):
+        with dask.annotate(**{ANNOTATION: make_tag(name)}):
+            futures[name] = [client.submit(moment, pure=False) for _ in range(3)]
+    await held
+    ran = await client.gather(futures)
+
+    (other,) = ran.keys() - {important}
+    assert max(ran[important]) < min(ran[other])
 
 
 async def test_a_task_without_a_lease_waits_for_one(client: Client) -> None:
