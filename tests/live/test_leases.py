@@ -72,7 +72,7 @@ async def test_the_more_important_simulation_runs_first_on_a_shared_node(
 ) -> None:
     """The priority of a simulation, not the order of submission, decides."""
     await client.run_on_scheduler(
-        set_leases, {name: ("node000",) for name in ("first", "second")}, {important: 5}
+        set_leases, dict.fromkeys(("first", "second"), ("node000",)), {important: 5}
     )
     with dask.annotate(**{ANNOTATION: make_tag("first")}):
         held = client.submit(hold, 0.5, pure=False)
