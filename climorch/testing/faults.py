@@ -294,7 +294,8 @@ class Script:
         self._printed = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 closed at exit
         self._process = subprocess.Popen(
             [sys.executable, str(path), *arguments],
-            env={**os.environ, **(environment or {})},
+            # Should it crash, its stack says where.
+            env={**os.environ, "PYTHONFAULTHANDLER": "1", **(environment or {})},
             stdout=self._printed,
             stderr=subprocess.STDOUT,
             start_new_session=True,
