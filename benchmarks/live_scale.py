@@ -22,8 +22,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
+import os
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -37,16 +41,18 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from distributed import Client, futures_of, wait
+from distributed import Client, Worker, futures_of, wait
 
 import climorch as co
 from benchmarks.bench import RESULTS, Figures, report
+from climorch.engine.session import read_records
 from climorch.engine.worker import NodePlugin
-from climorch.model.commands import StartSegment
-from climorch.model.events import SegmentFinished
+from climorch.model.commands import RolledBack, SegmentCommitted, StartSegment
+from climorch.model.events import NodeLost, SegmentFinished, SetRestored
 
 RATIO_BAR = 1.10
 NODES_EACH = 3
+KILLED = "killed.json"
 TASK_S = 0.05
 
 Array = npt.NDArray[np.float64]
@@ -105,12 +111,15 @@ def workflow(size: Size) -> co.Workflow:
     return wf
 
 
-def campaign_of(folder: Path, size: Size, task_s: float) -> co.Campaign:
-    """Return a campaign that checkpoints at the end only."""
+def campaign_of(
+    folder: Path, size: Size, task_s: float, *, every: int = 1_000_000
+) -> co.Campaign:
+    """Return a campaign that checkpoints every so many segments and at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
     campaign = co.Campaign(
         "c",
         root=folder,
-        policies=co.Policies(checkpointing=co.EveryWall(seconds=1e6)),
+        policies=co.Policies(checkpointing=co.EverySegments(count=every)),
     )
     wf = workflow(size)
     for number in range(size.simulations):
@@ -243,11 +252,98 @@ def compared(folder: Path, size: Size, task_s: float) -> dict[str, list[float]]:
     return took
 
 
+def under_fire(folder: Path, size: Size) -> Figures:
+    """Kill a tenth of the nodes, then the driver; run to the end; return times."""
+    command = [sys.executable, __file__, "--child", str(folder)]
+    command += [f"--simulations={size.simulations}", f"--segments={size.segments}"]
+    # What Dask says of the nodes that are gone would bury the figures.
+    killed = subprocess.run(
+        [*command, "--kill"], check=False, stderr=subprocess.DEVNULL
+    )
+    if killed.returncode != -signal.SIGKILL:
+        sys.exit(f"the driver was not killed but ended with {killed.returncode}")
+    began_s = time.time()
+    subprocess.run(command, check=True)
+    records = read_records(folder, "c")
+    check(campaign_of(folder, size, TASK_S, every=5), size)
+    committed = [
+        (r.simulation, r.segment) for r, _ in records if isinstance(r, SegmentCommitted)
+    ]
+    if len(committed) != size.simulations * size.segments:
+        sys.exit(f"{len(committed)} segments were committed: one twice or one never")
+    told = json.loads((folder / KILLED).read_text())
+    killed_s: float = told["at_s"]
+    noticed = [
+        t - killed_s
+        for r, t in records
+        if isinstance(r, NodeLost) and r.node in told["nodes"] and t < began_s
+    ]
+    if len(noticed) != len(told["nodes"]):
+        sys.exit(f"{len(noticed)} of {len(told['nodes'])} lost nodes were noticed")
+    restored = [(t, r.simulation) for r, t in records if isinstance(r, SetRestored)]
+    again = [t - killed_s for t, _ in restored if killed_s < t < began_s]
+    first = {name: t for t, name in reversed(restored) if t > began_s}
+    return {
+        "nodes_killed": len(noticed),
+        "nodes_noticed_median_s": statistics.median(noticed),
+        "nodes_noticed_max_s": max(noticed),
+        "simulations_computing_again": len(again),
+        "computing_again_median_s": statistics.median(again),
+        "driver_back_first_s": min(first.values()) - began_s,
+        "driver_back_all_s": max(first.values()) - began_s,
+        "lost_compute_s": sum(
+            r.lost_s for r, _ in records if isinstance(r, RolledBack)
+        ),
+    }
+
+
+def child(folder: Path, size: Size, *, kill: bool) -> None:
+    """Run the campaign; kill a tenth of its nodes and then itself on the way."""
+    campaign = campaign_of(folder, size, TASK_S, every=5)
+    site = co.LocalSite(nodes=size.nodes, in_process=True)
+    run = campaign.start(site)
+    total = size.simulations * size.segments
+    until(run, total * 0.3 if kill else total)
+    if not kill:
+        run.wait(handle_signals=True)
+        return
+    leased = [n for s in run.state().simulations.values() for n in s.lease]
+    doomed = set(leased[:: len(leased) * 10 // size.nodes])
+    if site.scheduler is None:
+        sys.exit("the campaign ended before its nodes could be killed")
+    at_s = time.time()
+    for worker in list(Worker._instances):
+        if worker.name in doomed:
+            site.scheduler.loop.add_callback(worker.close, executor_wait=False)
+    (folder / KILLED).write_text(json.dumps({"at_s": at_s, "nodes": sorted(doomed)}))
+    until(run, total * 0.6)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def until(run: co.Run, segments: float) -> None:
+    """Wait until so many segments are computed, or the run has ended."""
+    while not run.wait(0.1):
+        sets = [s for x in run.state().simulations.values() for s in x.sets.values()]
+        if sum(sum(s.done.values()) for s in sets) >= segments:
+            return
+
+
 def main() -> int:
     """Measure, print, and tell whether the bar holds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller, fewer repeats")
-    quick = parser.parse_args().quick
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--kill", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--simulations", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--segments", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child is not None:
+        size = Size(
+            simulations=options.simulations, segments=options.segments, repeats=1
+        )
+        child(options.child, size, kill=options.kill)
+        return 0
+    quick = options.quick
     size = (
         Size(simulations=30, segments=10, repeats=2)
         if quick
@@ -269,6 +365,7 @@ def main() -> int:
                 ratio = figures[f"{name}_ratio_to_{way}"] = statistics.median(
                     a / b for a, b in zip(took["climorch"], took[way], strict=True)
                 )
+        figures |= under_fire(Path(folder, "fire"), size)
     report("live_scale", figures)
     ratio = float(figures[f"tasks_{TASK_S * 1000:.0f}_ms_ratio_to_bare"])
     print(f"bar: with tasks of {TASK_S} s at most {RATIO_BAR} times the bare loop")
