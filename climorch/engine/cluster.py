@@ -102,7 +102,7 @@ class Cluster:
         client, stream = self._client, self._stream
         if client is None or stream is None:
             return False
-        return client.scheduler_comm is stream and not stream.comm.closed()
+        return not stream.comm.closed() and client.scheduler_comm is stream
 
     def start(self) -> None:
         """Open the first session, and another one whenever it ends."""
@@ -213,7 +213,7 @@ class Cluster:
             with contextlib.suppress(Exception):
                 if self.site.shared and connected:
                     async with asyncio.timeout(LEAVE_S):
-                        await client.run_on_scheduler(leave)
+                        await client.run_on_scheduler(leave, client.id)
             with contextlib.suppress(Exception):
                 await client.close(LEAVE_S)
         await self.site.close()

@@ -45,7 +45,7 @@ async def enter(dask_scheduler: Scheduler) -> None:
                 f"another campaign runs on the Dask scheduler at "
                 f"{dask_scheduler.address}; wait for it, or use another cluster"
             )
-        await leave(dask_scheduler)
+        await leave(known.owner, dask_scheduler)
     stealing = dask_scheduler.extensions.get(STEALING)
     if stealing is not None and STEALING in dask_scheduler.periodic_callbacks:
         # Stolen tasks would leave their lease.
@@ -53,16 +53,24 @@ async def enter(dask_scheduler: Scheduler) -> None:
         setattr(dask_scheduler, STOPPED, True)
 
 
-async def leave(dask_scheduler: Scheduler) -> None:
-    """Take away everything that a campaign brought; again: does nothing."""
+async def leave(owner: str, dask_scheduler: Scheduler) -> None:
+    """Take away everything that a campaign brought; again: does nothing.
+
+    Parameters
+    ----------
+    owner : str
+        Id of its driver's client: what another campaign brought stays.
+    """
     plugin = dask_scheduler.plugins.get(NAME)
     if isinstance(plugin, LeasePlugin):
-        owner = dask_scheduler.clients.get(plugin.owner)
-        if owner is not None:
+        if plugin.owner != owner:
+            return
+        client = dask_scheduler.clients.get(owner)
+        if client is not None:
             # Before the resources that they use.
             dask_scheduler.client_releases_keys(
-                keys=[task.key for task in owner.wants_what],
-                client=plugin.owner,
+                keys=[task.key for task in client.wants_what],
+                client=owner,
                 stimulus_id="climorch-leave",
             )
         dask_scheduler.remove_plugin(NAME)
@@ -76,8 +84,8 @@ async def leave(dask_scheduler: Scheduler) -> None:
     dask_scheduler._broker.truncate(TOPIC)
 
 
-def orphaned(scheduler: Scheduler) -> None:
+def orphaned(owner: str, scheduler: Scheduler) -> None:
     """Leave in the background: the driver is gone without having left."""
-    task = asyncio.get_running_loop().create_task(leave(scheduler))
+    task = asyncio.get_running_loop().create_task(leave(owner, scheduler))
     _leaving.add(task)
     task.add_done_callback(_leaving.discard)

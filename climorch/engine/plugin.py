@@ -54,7 +54,7 @@ class LeasePlugin(SchedulerPlugin):
     owner : str
         Id of the driver's client.
     on_orphaned : callable or None
-        Told the Dask scheduler once that client is gone.
+        Told the client and the Dask scheduler once that client is gone.
 
     Attributes
     ----------
@@ -70,7 +70,9 @@ class LeasePlugin(SchedulerPlugin):
     idempotent = True
 
     def __init__(
-        self, owner: str = "", on_orphaned: Callable[[Scheduler], None] | None = None
+        self,
+        owner: str = "",
+        on_orphaned: Callable[[str, Scheduler], None] | None = None,
     ) -> None:
         self.owner = owner
         self.leases: dict[str, tuple[str, ...]] = {}
@@ -149,7 +151,7 @@ class LeasePlugin(SchedulerPlugin):
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
         """Leave a Dask scheduler that others use once the driver is gone."""
         if client == self.owner and self._on_orphaned is not None:
-            self._on_orphaned(scheduler)
+            self._on_orphaned(client, scheduler)
 
     def update(
         self, leases: Mapping[str, tuple[str, ...]], priorities: Mapping[str, int]
@@ -201,7 +203,9 @@ class LeasePlugin(SchedulerPlugin):
             leased = self._leased()
             free = {a for a, name in self._names.items() if name not in leased}
             if leased:
-                self._places.setdefault(state.key, state.worker_restrictions)
+                places = self._places.setdefault(state.key, state.worker_restrictions)
+                if places and not (state.loose_restrictions and not places & free):
+                    free &= places
                 state.worker_restrictions = free or {NOWHERE}
             elif state.key in self._places:
                 state.worker_restrictions = self._places.pop(state.key)
