@@ -228,9 +228,10 @@ def _faults(cluster: Any, nodes: int | None, min_nodes: int, patience_s: float) 
             problem=f"got {nodes}, expected at least 1 and min_nodes={min_nodes}",
             remedy="ask for more, or leave it out",
         )
-    if min_nodes < 0 or not patience_s >= 0:
-        yield Fault(
-            place="DaskSite.min_nodes, DaskSite.patience_s",
-            problem=f"got {min_nodes} and {patience_s}, expected >= 0",
-            remedy="give numbers that are not negative",
-        )
+    for name, value in (("min_nodes", min_nodes), ("patience_s", patience_s)):
+        if not value >= 0:
+            yield Fault(
+                place=f"DaskSite.{name}",
+                problem=f"got {value!r}, expected >= 0",
+                remedy="give a number that is not negative",
+            )

@@ -212,34 +212,27 @@ def test_a_campaign_runs_on_workers_that_were_started_by_hand(tmp_path: Path) ->
     assert [name[:14] for name in names] == ["big-machine-7-", "tcp-127.0.0.1-"]
 
 
-@pytest.mark.live
 def test_with_fewer_nodes_it_goes_on_and_with_too_few_it_waits(tmp_path: Path) -> None:
     """A site that cannot replace a node: explain says what is missing."""
-    campaign = submitted(tmp_path, segments=12, nodes=2, work_s=0.05)
-    with Outside(tmp_path) as theirs:
-        theirs.start_scheduler()
-        first = theirs.start_worker("--no-nanny")
-        for _ in range(2):
-            theirs.start_worker("--no-nanny")
-        run = campaign.start(DaskSite(theirs.address, min_nodes=3))
+    campaign = submitted(tmp_path, segments=24, nodes=2, work_s=0.02)
+    with cluster(3) as theirs:
+        # An address cannot scale.
+        run = campaign.start(DaskSite(theirs.scheduler_address, min_nodes=3))
         until_record(tmp_path, "c", e.CheckpointCommitted, run=run)
-
-        first.kill()
-        lost = until_record(tmp_path, "c", e.NodeLost, run=run)
-        count = len(kinds(records(campaign), e.SegmentFinished))
-        until_record(
-            tmp_path, "c", e.SegmentFinished, count=count + 4, run=run, timeout_s=60
-        )
-        theirs.workers[1].kill()
-        until_record(
-            tmp_path, "c", e.NodeLost, where=lambda r: r != lost, run=run, timeout_s=60
-        )
+        for lost, node in enumerate(sorted(theirs.workers)[:2], start=1):
+            theirs.sync(theirs.workers[node].close, executor_wait=False)
+            until_record(tmp_path, "c", e.NodeLost, count=lost, run=run)
+            if lost == 1:
+                before = len(kinds(records(campaign), e.SegmentFinished))
+                until_record(
+                    tmp_path, "c", e.SegmentFinished, count=before + 4, run=run
+                )
         until(
-            lambda: "needs 2 nodes; 1 such is up" in str(campaign.explain("s")),
+            lambda: "needs 2 nodes; 1 such is up" in campaign.explain("s").status.why,
             what="the reason",
         )
-        assert campaign.status()["t"].status == "waiting"
-        theirs.start_worker("--no-nanny")
+        assert {s.status for s in campaign.status()} == {"waiting"}
+        theirs.scale(4)
 
-        assert run.wait(timeout_s=90)
-    check(campaign, segments=12)
+        assert run.wait(timeout_s=60)
+    check(campaign, segments=24)
