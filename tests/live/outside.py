@@ -34,13 +34,14 @@ def where(index: int) -> str:
     return str(get_worker().address)
 
 
-def cluster(nodes: int, **more: Any) -> LocalCluster:
-    """Make a cluster as a user would, in this process."""
+def cluster(nodes: int, protocol: str = "inproc://", **more: Any) -> LocalCluster:
+    """Make a cluster as a user would, in this process; more are settings of Dask."""
     with dask.config.set({**DaskSite.SETTINGS, **more}):
         made = LocalCluster(
             n_workers=nodes,
             threads_per_worker=2,
             processes=False,
+            protocol=protocol,
             memory_limit=0,
             dashboard_address=":0",
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,12 @@ from climorch.engine import plugin, worker
 from climorch.engine.tags import TOPIC
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.testing.faults import committed_twice, until, until_record
+from climorch.testing.faults import Script, committed_twice, until, until_record
 from climorch.testing.models import box_workflow, reference_run
 from tests.live.cases import ended, kinds, policies, records, same
 from tests.live.outside import Outside, cluster, where
+
+SCRIPT = Path(__file__).with_name("campaign_script.py")
 
 
 def submitted(
@@ -184,6 +188,39 @@ def test_a_cluster_object_that_scales_replaces_a_lost_node(
     check(campaign, segments=10)
     joined = kinds(records(campaign), e.NodeJoined)
     assert len(joined) >= 3
+
+
+@pytest.mark.live
+def test_a_driver_that_is_killed_leaves_the_cluster_to_others(tmp_path: Path) -> None:
+    """kill -9: nothing of ours is there, what waited runs, the next one goes on."""
+    with cluster(1, protocol="tcp://") as theirs:
+        address = theirs.scheduler_address
+        given = {"root": str(tmp_path), "address": address, "work_s": 0.05}
+        with (
+            Client(theirs, set_as_default=False) as client,
+            Script(
+                SCRIPT,
+                json.dumps({**given, "segments": 8}),
+                environment={"PYTHONPATH": str(SCRIPT.parents[2])},
+            ) as killed,
+        ):
+            before = traces(client)
+            until_record(tmp_path, "c", e.CheckpointCommitted, timeout_s=90)
+            future = client.submit(where, 1)
+            until(
+                functools.partial(client.run_on_scheduler, waits, future.key),
+                what="a foreign task that waits",
+            )
+
+            killed.send(signal.SIGKILL)
+
+            assert future.result(timeout=30) == next(iter(before[1]))
+            del future
+            until(lambda: traces(client) == before, what="no trace is left")
+            assert killed.finish()[0] == -signal.SIGKILL
+        campaign = submitted(tmp_path, segments=8)
+        assert campaign.run(DaskSite(address)).finished
+    check(campaign, segments=8)
 
 
 @pytest.mark.live
