@@ -82,7 +82,7 @@ def traces(client: Client) -> tuple[Any, Any]:
 @pytest.fixture
 def theirs() -> Iterator[LocalCluster]:
     """Two workers of a cluster object, with stealing as Dask has it."""
-    stealing = {"distributed.scheduler.work-stealing": True}
+    stealing: dict[str, Any] = {"distributed.scheduler.work-stealing": True}
     with cluster(2, **stealing) as made:
         yield made
 
