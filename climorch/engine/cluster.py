@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from distributed import Client
@@ -80,6 +80,8 @@ class Cluster:
         # A client connects again by itself, to a scheduler that knows nothing:
         # the session is the connection, not the client.
         self._stream: Any = None
+        self._listens = False
+        self._former: list[str] = []
         self._broken = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
 
@@ -126,12 +128,13 @@ class Cluster:
         InternalError
             If a hook on the Dask scheduler failed.
         """
-        if self._client is None:
+        if self._client is None or not self._listens:
             # Its nodes are lost: a new session begins without leases.
             return
         try:
             errors = await self._client.run_on_scheduler(set_leases, leases, priorities)
-        except OSError as error:
+        except (OSError, KeyError) as error:
+            # Gone; or it took us for gone and has removed the plugin.
             logger.debug("leases were not heard", exc_info=error)
             self._broken.set()
             return
@@ -195,20 +198,22 @@ class Cluster:
         )
         await client
         self._stream = client.scheduler_comm
-        await _come_in(client, shared=site.shared)
+        await _come_in(client, self._former, shared=site.shared)
+        self._former.append(client.id)
         ear = await _subscribed(client)
         await client.register_plugin(
             LeasePlugin(client.id, orphaned if site.shared else None)
         )
         await client.register_plugin(NodePlugin())
         # Only now: a node that is leased before it has its plugin would fail.
+        self._listens = True
         ear.listen(lambda message: self._hear(client, message))
         await site.start_nodes()
 
     async def _end(self) -> None:
         connected = self.connected
         client, self._client, self._stream = self._client, None, None
-        self.nodes = {}
+        self.nodes, self._listens = {}, False
         if client is not None:
             with contextlib.suppress(Exception):
                 if self.site.shared and connected:
@@ -277,11 +282,11 @@ async def _subscribed(client: Client) -> _Ear:
     return ear
 
 
-async def _come_in(client: Client, *, shared: bool) -> None:
+async def _come_in(client: Client, former: Sequence[str], *, shared: bool) -> None:
     """Check a Dask scheduler; make room on it where others use it too."""
     try:
         if shared:
-            await client.run_on_scheduler(enter)
+            await client.run_on_scheduler(enter, former)
         faults = await client.run_on_scheduler(setting_faults)
     except ImportError as error:
         raise InvalidInputError(

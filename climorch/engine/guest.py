@@ -8,6 +8,7 @@ brought goes with it, also when its driver dies without a word.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from climorch.engine import worker
@@ -28,8 +29,14 @@ STOPPED = "climorch_stopped_stealing"
 _leaving: set[asyncio.Task[None]] = set()
 
 
-async def enter(dask_scheduler: Scheduler) -> None:
+async def enter(former: Sequence[str], dask_scheduler: Scheduler) -> None:
     """Make room for a campaign.
+
+    Parameters
+    ----------
+    former : sequence of str
+        Ids of clients that this driver had before: after a broken connection
+        the Dask scheduler may believe in them for a while.
 
     Raises
     ------
@@ -40,7 +47,7 @@ async def enter(dask_scheduler: Scheduler) -> None:
     await asyncio.gather(*(task for task in _leaving if task.get_loop() is loop))
     known = dask_scheduler.plugins.get(NAME)
     if isinstance(known, LeasePlugin):
-        if known.owner in dask_scheduler.clients:
+        if known.owner in dask_scheduler.clients and known.owner not in former:
             raise ConflictError(
                 f"another campaign runs on the Dask scheduler at "
                 f"{dask_scheduler.address}; wait for it, or use another cluster"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from climorch import BackendError, DaskSite, LocalSite
+from climorch import BackendError, DaskSite, LocalSite, Run
 from climorch.model import events as e
 from climorch.testing.faults import records_of, until, until_record
 from tests.live.cases import here, kinds, records
 from tests.live.outside import Outside, cluster
 from tests.live.test_dask_site import check, submitted
+
+logger = logging.getLogger(__name__)
 
 SEGMENTS = 8
 
@@ -25,7 +27,7 @@ def lost_at(root: Path) -> int:
     return found.index(True) if True in found else -1
 
 
-def times(campaign: Any, run: Any, killed_s: float) -> dict[str, float]:
+def times(run: Run, killed_s: float) -> dict[str, float]:
     """Seconds from the kill to what the journal tells of it."""
     found = [(record, now_s) for record, now_s in run.facts()]
     lost = next(i for i, (r, _) in enumerate(found) if isinstance(r, e.NodeLost))
@@ -39,7 +41,7 @@ def times(campaign: Any, run: Any, killed_s: float) -> dict[str, float]:
 @pytest.mark.parametrize("site", [here(2), LocalSite(nodes=2)], ids=["here", "apart"])
 @pytest.mark.live
 def test_a_local_site_makes_a_new_dask_scheduler(
-    tmp_path: Path, site: LocalSite, record_property: Any
+    tmp_path: Path, site: LocalSite
 ) -> None:
     """Closed under the driver's feet: new nodes, the same bits, no process left."""
     campaign = submitted(tmp_path, segments=SEGMENTS, work_s=0.03)
@@ -60,12 +62,12 @@ def test_a_local_site_makes_a_new_dask_scheduler(
     joined = [fact.node for fact in kinds(found, e.NodeJoined)]
     assert sorted(joined) == ["node000", "node000", "node001", "node001"]
     assert [p for p in pids if p is not None and Path(f"/proc/{p}").exists()] == []
-    record_property("seconds", times(campaign, run, killed_s))
+    logger.info("recovery %s", times(run, killed_s))
 
 
 @pytest.mark.live
 def test_a_killed_dask_scheduler_that_comes_back_is_used_again(
-    tmp_path: Path, record_property: Any, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """kill -9; an outside supervisor starts it and its workers: the same bits."""
     campaign = submitted(tmp_path, segments=SEGMENTS, work_s=0.05)
@@ -93,8 +95,7 @@ def test_a_killed_dask_scheduler_that_comes_back_is_used_again(
     assert "the Dask scheduler is gone, with all nodes" in caplog.text
     assert "waiting for a Dask scheduler" in caplog.text
     check(campaign, segments=SEGMENTS)
-    seconds = times(campaign, run, killed_s)
-    record_property("seconds", {**seconds, "down": back_s - killed_s})
+    logger.info("recovery %s, down %.1f s", times(run, killed_s), back_s - killed_s)
 
 
 def test_if_it_does_not_come_back_the_error_says_what_to_do(tmp_path: Path) -> None:
