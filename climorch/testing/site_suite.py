@@ -66,7 +66,7 @@ class SiteSuite:
 
         if site.shared:
             async with Client(address, asynchronous=True) as client:
-                assert len(client.scheduler_info()["workers"]) == 2
+                await asyncio.wait_for(client.wait_for_workers(2), PATIENCE_S)
         else:
             with pytest.raises(OSError, match="Timed out"):
                 await connect(address, timeout=0.2)
