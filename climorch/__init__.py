@@ -32,6 +32,7 @@ from climorch.policy.checkpointing import (
 from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import KeepLast, RetentionPolicy
 from climorch.report import CampaignStatus
+from climorch.sites.dask import DaskSite
 from climorch.sites.local import LocalSite
 
 SAME = Coupling.SAME
@@ -52,6 +53,7 @@ __all__ = [
     "ConflictError",
     "CorruptDataError",
     "Daly",
+    "DaskSite",
     "ErrorKind",
     "EverySegments",
     "EveryWall",

@@ -18,6 +18,7 @@ from climorch.errors import Fault, InvalidInputError
 
 __all__ = [
     "MAX_PAYLOAD_BYTES",
+    "UNKNOWN_NODES",
     "JournalPort",
     "JournalReport",
     "Row",
@@ -159,6 +160,11 @@ class JournalReport(msgspec.Struct, frozen=True, kw_only=True):
         return not self.faults
 
 
+# More than any machine has: a site that cannot say refuses no simulation.
+UNKNOWN_NODES = 2**31
+"""What a site answers that does not know how many nodes it can have."""
+
+
 class JournalPort(Protocol):
     """The one durable, ordered record of what happened and what was decided.
 
@@ -280,25 +286,44 @@ class JournalPort(Protocol):
 class Site(Protocol):
     """Where nodes come from.
 
-    A site makes one Dask scheduler, with the settings that campaigns need, and
-    workers named as their nodes, with the resources ``cpu`` (cores for
-    compute) and ``io`` (1), one thread for each. A node that dies is replaced
-    under its name or by another one, for as long as the site is open.
+    A site has one Dask scheduler, with the settings that campaigns need, and
+    workers that are its nodes, with the resources ``cpu`` (cores for compute)
+    and ``io`` (1), one thread for each. Where it makes them itself, a node that
+    dies is replaced under its name or by another one, for as long as the site
+    is open. It may be opened again after it was closed.
     """
 
     @property
     def most_nodes(self) -> int:
-        """Most nodes that it can ever have."""
+        """Most nodes that it can ever have, or `UNKNOWN_NODES`."""
 
     @property
     def node_memory_bytes(self) -> int:
         """Memory per node; 0: no limit or not known."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether the Dask scheduler stays, for others: we clean up after us."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long to wait for a Dask scheduler that went away, in seconds."""
+
+    @property
+    def security(self) -> object:
+        """Certificates for its Dask scheduler as Dask takes them; None: none."""
+
     async def open(self) -> str:
-        """Make a Dask scheduler without nodes; return its address."""
+        """Find or make a Dask scheduler and return its address.
+
+        Raises
+        ------
+        BackendError
+            If there is none now; it is asked again for `patience_s`.
+        """
 
     async def start_nodes(self) -> None:
         """Ask for the nodes; they join when they are up."""
 
     async def close(self) -> None:
-        """Stop nodes and Dask scheduler; leave nothing behind."""
+        """Let go of nodes and Dask scheduler; leave nothing of ours behind."""

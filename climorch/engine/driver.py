@@ -14,26 +14,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from distributed import Client
 
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
 from climorch.engine.chores import Chores
+from climorch.engine.cluster import Cluster
 from climorch.engine.keeper import RecordKeeper
-from climorch.engine.plugin import LeasePlugin, set_leases
 from climorch.engine.recovery import reconcile
 from climorch.engine.runner import SetRunner
 from climorch.engine.services import Services
-from climorch.engine.tags import TOPIC
-from climorch.engine.worker import NodePlugin
-from climorch.errors import InternalError, InvalidInputError
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.workflow import Workflow
-from climorch.sites.settings import setting_faults
 from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
 
@@ -151,30 +144,15 @@ class Driver:
         checkpoints: CheckpointStore,
         results: ResultStore,
     ) -> None:
-        address = await self.site.open()
-        try:
-            async with Client(
-                address, asynchronous=True, set_as_default=False
-            ) as client:
-                services = await self._connect(client, checkpoints, results)
-                chores = Chores(services, self.spec.alarm)
-                try:
-                    await self._execute(first, services, chores)
-                    await self.site.start_nodes()
-                    await self._loop(services, chores)
-                finally:
-                    await self._unwind(chores)
-        finally:
-            await self.site.close()
-
-    async def _connect(
-        self, client: Client, checkpoints: CheckpointStore, results: ResultStore
-    ) -> Services:
-        faults = await client.run_on_scheduler(setting_faults)
-        if faults:
-            raise InvalidInputError("Dask is not set as it must be", faults=faults)
+        cluster = Cluster(
+            self.site,
+            post=self.post,
+            fail=self.fail,
+            alarm=self.spec.alarm,
+            let_go=self._let_go,
+        )
         services = Services(
-            client=client,
+            cluster=cluster,
             checkpoints=checkpoints,
             results=results,
             epoch=self.keeper.epoch,
@@ -184,47 +162,14 @@ class Driver:
             lost=self.fail,
             may_commit=self.keeper.writable,
         )
-        ready = asyncio.Event()
-
-        def hear(event: tuple[float, Mapping[str, Any]]) -> None:
-            if event[1]["what"] == "ready":
-                ready.set()
-            else:
-                self._hear(event[1], services)
-
-        client.subscribe_topic(TOPIC, hear)
-        # The subscription travels in a batch of its own time: a node that joined
-        # before it arrived would never be heard of. Call until there is an echo.
-        while not ready.is_set():
-            await client.log_event(TOPIC, {"what": "ready"})
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ready.wait(), 0.02)
-        await client.register_plugin(LeasePlugin())
-        await client.register_plugin(NodePlugin())
-        return services
-
-    def _hear(self, message: Mapping[str, Any], services: Services) -> None:
-        """Turn what the plugin tells into facts."""
-        match message["what"]:
-            case "joined":
-                services.nodes[message["address"]] = message["node"]
-                self.post(
-                    e.NodeJoined(
-                        node=message["node"],
-                        cores=message["cores"],
-                        memory_bytes=message["memory"],
-                    )
-                )
-            case "lost":
-                services.nodes.pop(message["address"], None)
-                self.post(e.NodeLost(node=message["node"], reason=message["reason"]))
-            case "error":
-                self.fail(
-                    InternalError(
-                        f"a hook on the Dask scheduler failed: {message['message']}; "
-                        "placement can no longer be trusted"
-                    )
-                )
+        chores = Chores(services, self.spec.alarm)
+        cluster.start()
+        try:
+            await self._execute(first, services, chores)
+            await self._loop(services, chores)
+        finally:
+            await cluster.close()
+            await chores.close()
 
     async def _loop(self, services: Services, chores: Chores) -> None:
         while not self.orchestrator.over:
@@ -302,13 +247,10 @@ class Driver:
 
     async def _tell_leases(self, services: Services) -> None:
         simulations = self.orchestrator.state.simulations.values()
-        errors = await services.client.run_on_scheduler(
-            set_leases,
+        await services.cluster.tell_leases(
             {s.name: s.lease for s in simulations if s.lease},
             {s.name: s.priority for s in simulations if s.lease},
         )
-        if errors:
-            raise InternalError(f"hooks on the Dask scheduler failed: {errors}")
 
     def _runner(self, services: Services, simulation: str, name: str) -> SetRunner:
         found = self._runners.get((simulation, name))
@@ -318,10 +260,9 @@ class Driver:
             self._runners[simulation, name] = found
         return found
 
-    async def _unwind(self, chores: Chores) -> None:
-        """Stop everything that still runs, however the loop ended."""
-        for runner in self._runners.values():
+    async def _let_go(self) -> None:
+        """Abandon every attempt; return once nothing of them runs any more."""
+        for runner in list(self._runners.values()):
             runner.abandon()
-        for runner in self._runners.values():
+        for runner in list(self._runners.values()):
             await runner.closed()
-        await chores.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from distributed import Scheduler, SchedulerPlugin
 
+from climorch.engine.nodes import missing_resources, node_name
 from climorch.engine.tags import ANNOTATION, COMPUTE, TOPIC, placed_on
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ def _latched(hook: F) -> F:
 class LeasePlugin(SchedulerPlugin):
     """Places tasks by lease; see the module.
 
+    Parameters
+    ----------
+    owner : str
+        Id of the driver's client.
+    on_orphaned : callable or None
+        Told the client and the Dask scheduler once that client is gone.
+
     Attributes
     ----------
     leases : dict of str to tuple of str
@@ -61,12 +69,21 @@ class LeasePlugin(SchedulerPlugin):
     name = NAME
     idempotent = True
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        owner: str = "",
+        on_orphaned: Callable[[str, Scheduler], None] | None = None,
+    ) -> None:
+        self.owner = owner
         self.leases: dict[str, tuple[str, ...]] = {}
         self.priorities: dict[str, int] = {}
         self.errors: list[str] = []
         self.scheduler: Scheduler | None = None
+        self._on_orphaned = on_orphaned
         self._names: dict[str, str] = {}
+        # What we changed, to undo it: resources by address, places by key.
+        self._given: dict[str, dict[str, float]] = {}
+        self._places: dict[Any, set[str] | None] = {}
 
     async def start(self, scheduler: Scheduler) -> None:
         """Take note of the workers that are there already."""
@@ -78,8 +95,9 @@ class LeasePlugin(SchedulerPlugin):
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Tell the driver of a node and let waiting tasks have it."""
         state = scheduler.workers[worker]
-        name = str(state.name)
+        name = node_name(state.name)
         self._names[worker] = name
+        self._give_resources(scheduler, worker)
         scheduler.log_event(
             TOPIC,
             {
@@ -98,6 +116,7 @@ class LeasePlugin(SchedulerPlugin):
     ) -> None:
         """Tell the driver that a node is gone and rescue its tasks."""
         name = self._names.pop(worker, None)
+        self._given.pop(worker, None)
         if name is not None and name not in self._names.values():
             scheduler.log_event(
                 TOPIC,
@@ -126,7 +145,13 @@ class LeasePlugin(SchedulerPlugin):
     ) -> list[WorkerState]:
         """Offer only nodes that nobody leases for closing."""
         leased = self._leased()
-        return [w for w in workers if str(w.name) not in leased]
+        return [w for w in workers if self._names.get(w.address) not in leased]
+
+    @_latched
+    def remove_client(self, scheduler: Scheduler, client: str) -> None:
+        """Leave a Dask scheduler that others use once the driver is gone."""
+        if client == self.owner and self._on_orphaned is not None:
+            self._on_orphaned(client, scheduler)
 
     def update(
         self, leases: Mapping[str, tuple[str, ...]], priorities: Mapping[str, int]
@@ -137,6 +162,38 @@ class LeasePlugin(SchedulerPlugin):
         if self.scheduler is not None:
             self._place_again(self.scheduler)
 
+    def withdraw(self) -> None:
+        """Undo what was changed: places of foreign tasks, resources of workers."""
+        scheduler = self.scheduler
+        if scheduler is None:
+            return
+        self.leases = {}
+        for key, places in self._places.items():
+            state = scheduler.tasks.get(key)
+            if state is not None:
+                state.worker_restrictions = places
+        self._places = {}
+        self._let_wait_again(scheduler, list(scheduler.unrunnable))
+        for address, given in self._given.items():
+            worker = scheduler.workers[address]
+            for resource in given:
+                del worker.resources[resource]
+                del worker.used_resources[resource]
+                del scheduler.resources[resource][address]
+        self._given = {}
+
+    def _give_resources(self, scheduler: Scheduler, worker: str) -> None:
+        """Note what `NodePlugin` gives a worker that offers no resources."""
+        state = scheduler.workers[worker]
+        given = missing_resources(state.nthreads, state.resources)
+        # Not `Scheduler.add_resources`: it forgets what foreign tasks use now.
+        for resource, quantity in given.items():
+            state.resources[resource] = quantity
+            state.used_resources[resource] = 0
+            scheduler.resources.setdefault(resource, {})[worker] = quantity
+        if given:
+            self._given[worker] = given
+
     def _leased(self) -> set[str]:
         return {node for nodes in self.leases.values() for node in nodes}
 
@@ -146,7 +203,12 @@ class LeasePlugin(SchedulerPlugin):
             leased = self._leased()
             free = {a for a, name in self._names.items() if name not in leased}
             if leased:
+                places = self._places.setdefault(state.key, state.worker_restrictions)
+                if places and not (state.loose_restrictions and not places & free):
+                    free &= places
                 state.worker_restrictions = free or {NOWHERE}
+            elif state.key in self._places:
+                state.worker_restrictions = self._places.pop(state.key)
             return
         nodes = self.leases.get(tag["lease"], ())
         allowed = {a for a, name in self._names.items() if name in nodes}
@@ -160,6 +222,7 @@ class LeasePlugin(SchedulerPlugin):
 
     def _place_again(self, scheduler: Scheduler) -> None:
         """Stamp what has not run yet and let go of what waits for a node."""
+        self._places = {k: p for k, p in self._places.items() if k in scheduler.tasks}
         for state in scheduler.tasks.values():
             if state.state not in ("memory", "processing", "erred", "forgotten"):
                 self._stamp(state)
@@ -168,9 +231,13 @@ class LeasePlugin(SchedulerPlugin):
             for state in scheduler.unrunnable
             if (state.worker_restrictions or set()) & set(scheduler.workers)
         ]
-        if waiting:
+        self._let_wait_again(scheduler, waiting)
+
+    @staticmethod
+    def _let_wait_again(scheduler: Scheduler, tasks: list[TaskState]) -> None:
+        if tasks:
             scheduler.transitions(
-                {state.key: "waiting" for state in waiting}, "climorch-rescue"
+                {state.key: "waiting" for state in tasks}, "climorch-rescue"
             )
 
 

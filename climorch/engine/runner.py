@@ -37,6 +37,9 @@ __all__ = ["SetRunner"]
 logger = logging.getLogger(__name__)
 tasks_logger = logging.getLogger(f"{__name__}.tasks")
 
+# A stash that is not cleared costs memory; a Dask scheduler may die meanwhile.
+CLEAR_S = 10.0
+
 
 class SetRunner:
     """Runs the attempts of one set, one at a time.
@@ -96,11 +99,14 @@ class SetRunner:
         if tasks:
             await asyncio.wait(tasks)
         await attempt.release()
-        with contextlib.suppress(Exception):
+        if not self.services.cluster.connected:
             # Nodes that are gone have no stash to clear.
-            await self.services.client.run(
-                clear_stash, f"{attempt.tag}/", on_error="ignore"
-            )
+            return
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CLEAR_S):
+                await self.services.client.run(
+                    clear_stash, f"{attempt.tag}/", on_error="ignore"
+                )
 
     def _spawn(
         self, work: Coroutine[None, None, None], *, serial: bool = False

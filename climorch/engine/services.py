@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from climorch.core.state import CampaignState
+from climorch.engine.cluster import Cluster
 from climorch.model.events import Fact
 from climorch.model.workflow import Workflow
 from climorch.storage.checkpoints import CheckpointStore
@@ -25,8 +26,8 @@ class Services:
 
     Attributes
     ----------
-    client : distributed.Client
-        Asynchronous, on the driver's loop.
+    cluster : Cluster
+        The present session with a Dask scheduler.
     checkpoints, results
         The stores of this campaign and epoch.
     epoch : int
@@ -42,13 +43,11 @@ class Services:
     may_commit : callable
         Returns once the journal can be appended to: nothing irrevocable is
         done before.
-    nodes : dict of str to str
-        Address of a worker to the name of its node.
     clock : callable
         Monotonic seconds.
     """
 
-    client: Client
+    cluster: Cluster
     checkpoints: CheckpointStore
     results: ResultStore
     epoch: int
@@ -57,8 +56,17 @@ class Services:
     post: Callable[[Fact], None]
     lost: Callable[[BaseException], None]
     may_commit: Callable[[], Awaitable[None]]
-    nodes: dict[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
+
+    @property
+    def client(self) -> Client:
+        """Client of the present session, asynchronous, on the driver's loop."""
+        return self.cluster.client
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """Address of each worker to the name of its node."""
+        return self.cluster.nodes
 
     def lease(self, simulation: str) -> tuple[str, ...]:
         """Nodes that a simulation holds now."""

@@ -13,7 +13,12 @@ import numpy as np
 import xarray as xr
 from dask.base import is_dask_collection
 from distributed import Client, Future, KilledWorker, futures_of
-from distributed.client import FutureCancelledError, FuturesCancelledError
+from distributed.client import (
+    ClosedClientError,
+    FutureCancelledError,
+    FuturesCancelledError,
+)
+from distributed.comm import CommClosedError
 
 from climorch.engine.keys import futures_in, own_keys
 from climorch.engine.tags import ANNOTATION
@@ -250,6 +255,9 @@ async def scalars(client: Client, metrics: Mapping[str, Any]) -> dict[str, float
 def cause_of(error: BaseException) -> Cause:
     """Say which retry budget an error draws on."""
     match error:
+        # First: Dask makes it an OSError, as if a disk had failed.
+        case CommClosedError() | ClosedClientError():
+            return Cause.NODE_LOST
         case StateNotDurableError():
             return Cause.NOT_DURABLE
         case CorruptDataError():

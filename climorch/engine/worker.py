@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from distributed import Worker, WorkerPlugin, get_worker
 
+from climorch.engine.nodes import missing_resources
 from climorch.engine.tags import IO
 from climorch.storage.chunks import ChunkJob, ChunkReceipt, read_chunk, write_chunks
 from climorch.storage.manifest import Manifest, read_manifest
@@ -106,10 +107,17 @@ class NodePlugin(WorkerPlugin):
 
     def __init__(self) -> None:
         self.stash: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
+        self._given: dict[str, float] = {}
 
     def setup(self, worker: Worker) -> None:
-        """Give the worker its own thread for I/O."""
+        """Give the worker its own thread for I/O, and resources if it has none."""
         self.stash = {}
+        state = worker.state
+        self._given = missing_resources(state.nthreads, state.total_resources)
+        # The Dask scheduler learns of them from its own plugin, which makes them
+        # by the same rule: before any task, and without a message.
+        state.total_resources.update(self._given)
+        state.available_resources.update(self._given)
         worker.executors[IO] = ThreadPoolExecutor(1, thread_name_prefix="climorch-io")
 
     def teardown(self, worker: Worker) -> None:
@@ -118,6 +126,13 @@ class NodePlugin(WorkerPlugin):
         executor = worker.executors.pop(IO, None)
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
+        state = worker.state
+        if not (state.executing or state.long_running):
+            # What still runs gives its resources back: they must be there then.
+            for resource in self._given:
+                del state.total_resources[resource]
+                del state.available_resources[resource]
+        self._given = {}
 
 
 def freeze(block: Any) -> Any:

@@ -34,9 +34,10 @@ class LocalSite:
         Cores for compute per node; one more thread is for I/O.
     memory : int or str
         Memory per node, bytes or text such as ``"4 GiB"``; 0: no limit.
-    in_process : bool
+    in_process : bool or int
         Whether nodes are workers in this process: hundreds of them start in a
-        second, and none can be killed.
+        second, and none can be killed. A number: so many, the first ones, and
+        the others are processes.
     dashboard : str or None
         Address of Dask's dashboard such as ``":8787"``; None: none.
     """
@@ -47,7 +48,7 @@ class LocalSite:
         nodes: int = 1,
         threads: int = 1,
         memory: int | str = 0,
-        in_process: bool = False,
+        in_process: bool | int = False,
         dashboard: str | None = None,
     ) -> None:
         faults = [
@@ -59,12 +60,22 @@ class LocalSite:
             for name, value in (("nodes", nodes), ("threads", threads))
             if value < 1
         ]
+        # True is 1 too: the whole site or one node.
+        here = nodes * in_process if isinstance(in_process, bool) else in_process
+        if not 0 <= here <= max(nodes, 0):
+            faults.append(
+                Fault(
+                    place="LocalSite.in_process",
+                    problem=f"got {in_process!r}, expected True, False or 0 to {nodes}",
+                    remedy="say how many of the nodes are in this process",
+                )
+            )
         if faults:
             raise InvalidInputError("this site cannot be made", faults=faults)
         self.nodes = nodes
         self.threads = threads
         self.memory_bytes = parse_bytes(memory)
-        self.in_process = in_process
+        self.nodes_here = here
         self.dashboard = dashboard
         self._scheduler: Scheduler | None = None
         self._workers: dict[str, Worker | Nanny] = {}
@@ -82,6 +93,21 @@ class LocalSite:
         return self.memory_bytes
 
     @property
+    def shared(self) -> bool:
+        """False: the Dask scheduler is the site's own."""
+        return False
+
+    @property
+    def patience_s(self) -> float:
+        """How long a new Dask scheduler may fail to start, in seconds."""
+        return 10.0
+
+    @property
+    def security(self) -> None:
+        """None: nothing leaves this machine."""
+        return
+
+    @property
     def scheduler(self) -> Scheduler | None:
         """The Dask scheduler while the site is open, to look at."""
         return self._scheduler
@@ -89,7 +115,7 @@ class LocalSite:
     async def open(self) -> str:
         """Start a Dask scheduler without nodes; return its address."""
         settings: dict[str, Any] = dict(DASK_SETTINGS)
-        if self.in_process:
+        if self.nodes_here:
             # Hundreds of monitors in one process would eat the core.
             settings |= {
                 "distributed.worker.memory.monitor-interval": "60s",
@@ -99,12 +125,13 @@ class LocalSite:
         settings["distributed.nanny.pre-spawn-environ"] = WORKER_ENVIRONMENT
         self._settings.enter_context(dask.config.set(settings))
         self._settings.enter_context(_quiet())
-        if not self.in_process:
+        all_here = self.nodes_here == self.nodes
+        if not all_here:
             _preload()
         # Dask takes lists of protocols and hosts, and does not declare it.
         addresses: dict[str, Any] = (
             {"protocol": "inproc://"}
-            if self.in_process
+            if all_here
             else {"protocol": ["tcp://", "inproc://"], "host": ["127.0.0.1", None]}
         )
         self._scheduler = Scheduler(
@@ -121,30 +148,32 @@ class LocalSite:
         """Start all nodes."""
         if self._scheduler is None:
             raise InvalidInputError("open the site before starting nodes")
-        names = [f"node{i:03d}" for i in range(self.nodes)]
-        kind = Worker if self.in_process else Nanny
-        extra: dict[str, Any] = (
-            {"dashboard": False}
-            if self.in_process
-            else {"dashboard": False, "silence_logs": logging.ERROR}
-        )
         made = {
-            name: kind(
-                self._scheduler.address,
-                name=name,
-                nthreads=self.threads + 1,
-                resources={"cpu": self.threads, "io": 1},
-                memory_limit=self.memory_bytes,
-                dashboard_address=":0",
-                **extra,
-            )
-            for name in names
+            f"node{i:03d}": self._node(f"node{i:03d}", here=i < self.nodes_here)
+            for i in range(self.nodes)
         }
         self._workers = made
         # Nobody waits for the slowest: each node joins when it is up.
         self._starting = [asyncio.ensure_future(node) for node in made.values()]
         for task in self._starting:
             task.add_done_callback(_report)
+
+    def _node(self, name: str, *, here: bool) -> Worker | Nanny:
+        if self._scheduler is None:
+            raise InvalidInputError("open the site before starting nodes")
+        kind: type[Worker] | type[Nanny] = Worker if here else Nanny
+        extra: dict[str, Any] = {} if here else {"silence_logs": logging.ERROR}
+        # By the first address: nodes here and processes must reach each other.
+        return kind(
+            self._scheduler.address,
+            name=name,
+            nthreads=self.threads + 1,
+            resources={"cpu": self.threads, "io": 1},
+            memory_limit=self.memory_bytes,
+            dashboard=False,
+            dashboard_address=":0",
+            **extra,
+        )
 
     def pid(self, node: str) -> int | None:
         """Return the process id of a node.

@@ -62,29 +62,41 @@ WORKER_ENVIRONMENT: dict[str, str] = {
 }
 
 
+# A few deaths of nodes must not make Dask give up a task.
+LEAST_FAILURES = 10
+
+
 def setting_faults(dask_scheduler: Scheduler) -> list[Fault]:
     """Return what a Dask scheduler has set otherwise; runs on the scheduler."""
     found = {
-        # Dask drops the extension where stealing is off.
-        "work-stealing": ("stealing" in dask_scheduler.extensions, False),
+        # Also where the extension is there and was switched off.
+        "work-stealing": ("stealing" in dask_scheduler.periodic_callbacks, False),
         "worker-saturation": (dask_scheduler.WORKER_SATURATION, 1.0),
         "idle-timeout": (dask_scheduler.idle_timeout, None),
+        "no-workers-timeout": (dask_scheduler.no_workers_timeout, None),
     }
     faults = [
-        Fault(
-            place=f"Dask scheduler, {name}",
-            problem=f"is {got!r}, expected {expected!r}",
-            remedy="set climorch.sites.settings.DASK_SETTINGS before making it",
-        )
+        _fault(name, f"is {got!r}, expected {expected!r}")
         for name, (got, expected) in found.items()
         if got != expected
     ]
-    if dask_scheduler.allowed_failures < 10:
+    if dask_scheduler.allowed_failures < LEAST_FAILURES:
         faults.append(
-            Fault(
-                place="Dask scheduler, allowed-failures",
-                problem=f"is {dask_scheduler.allowed_failures}, expected >= 10",
-                remedy="set distributed.scheduler.allowed-failures",
+            _fault(
+                "allowed-failures",
+                f"is {dask_scheduler.allowed_failures}, expected >= {LEAST_FAILURES}",
             )
         )
     return faults
+
+
+def _fault(name: str, problem: str) -> Fault:
+    key = f"distributed.scheduler.{name}"
+    value = DASK_SETTINGS[key]
+    variable = "DASK_" + key.replace(".", "__").replace("-", "_").upper()
+    return Fault(
+        place=f"Dask scheduler, {name}",
+        problem=problem,
+        remedy=f"start it with {variable}={value} in its environment, or make the "
+        "cluster within dask.config.set(climorch.DaskSite.SETTINGS)",
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from distributed import Client
+from distributed.comm import connect
 
 from climorch.core.ports import Site
 from climorch.sites.settings import setting_faults
@@ -24,14 +25,15 @@ class SiteSuite:
         """Return what makes a site of the kind that is tested."""
         raise LookupError("a suite needs a fixture 'make_site' that returns a site")
 
-    async def test_opens_without_nodes_and_with_our_settings(
+    async def test_opens_with_our_settings(
         self, make_site: Callable[[int], Site]
     ) -> None:
-        """An open site has a Dask scheduler as campaigns need it, and no node."""
+        """Dask is set as campaigns need it; a scheduler of its own has no node."""
         site = make_site(1)
         async with Client(await site.open(), asynchronous=True) as client:
             assert await client.run_on_scheduler(setting_faults) == []
-            assert client.scheduler_info()["workers"] == {}
+            if not site.shared:
+                assert client.scheduler_info()["workers"] == {}
         await site.close()
 
     async def test_nodes_join_with_their_resources(
@@ -45,11 +47,29 @@ class SiteSuite:
             await asyncio.wait_for(client.wait_for_workers(2), PATIENCE_S)
             workers = client.scheduler_info()["workers"].values()
             assert len({str(worker["name"]) for worker in workers}) == 2
-            for worker in workers:
+            for worker in workers if not site.shared else ():
                 cores = worker["resources"]["cpu"]
                 assert worker["resources"]["io"] == 1
                 assert worker["nthreads"] == cores + 1
         await site.close()
+
+    async def test_closing_ends_what_is_its_own_and_nothing_else(
+        self, make_site: Callable[[int], Site]
+    ) -> None:
+        """A site's own Dask scheduler is gone, that of others has all its workers."""
+        site = make_site(2)
+        address = await site.open()
+        await site.start_nodes()
+        async with Client(address, asynchronous=True) as client:
+            await asyncio.wait_for(client.wait_for_workers(2), PATIENCE_S)
+        await site.close()
+
+        if site.shared:
+            async with Client(address, asynchronous=True) as client:
+                await asyncio.wait_for(client.wait_for_workers(2), PATIENCE_S)
+        else:
+            with pytest.raises(OSError, match="Timed out"):
+                await connect(address, timeout=0.2)
 
     async def test_can_be_opened_again_after_it_was_closed(
         self, make_site: Callable[[int], Site]

@@ -1,7 +1,8 @@
 """A campaign as a user's script, with a place to die in.
 
 Its only argument is JSON: ``root``, and optionally ``nodes_here``, ``segments``,
-``work_s``, ``every``, ``die`` (function to die in), ``call``, ``after``.
+``work_s``, ``every``, ``die`` (function to die in), ``call``, ``after``, ``address``
+(of an existing Dask scheduler).
 """
 
 from __future__ import annotations
@@ -9,7 +10,15 @@ from __future__ import annotations
 import json
 import sys
 
-from climorch import Campaign, EverySegments, KeepLast, LocalSite, Policies, Scenario
+from climorch import (
+    Campaign,
+    DaskSite,
+    EverySegments,
+    KeepLast,
+    LocalSite,
+    Policies,
+    Scenario,
+)
 from climorch.testing.faults import die_in
 from climorch.testing.models import box_workflow
 
@@ -29,7 +38,11 @@ def main() -> None:
     )
     campaign.submit(wf, scenario=Scenario("s"))
     campaign.submit(wf, scenario=Scenario("t"))
-    site = LocalSite(nodes=2, in_process=given.get("nodes_here", False))
+    site: LocalSite | DaskSite = LocalSite(
+        nodes=2, in_process=given.get("nodes_here", False)
+    )
+    if "address" in given:
+        site = DaskSite(given["address"])
     status = campaign.run(site)
     raise SystemExit(0 if status.finished else 3)
 

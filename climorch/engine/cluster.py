@@ -1,0 +1,297 @@
+"""The site as the driver uses it: one session with a Dask scheduler after another.
+
+A session ends when its Dask scheduler dies: futures are gone and workers do
+not come back by themselves. All its nodes are then lost, what lived on them is
+abandoned, and the site is opened again. The driver goes on deciding meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from distributed import Client
+from distributed.comm import CommClosedError
+
+from climorch.core.ports import Site
+from climorch.engine.guest import enter, leave, orphaned
+from climorch.engine.plugin import LeasePlugin, set_leases
+from climorch.engine.tags import TOPIC
+from climorch.engine.worker import NodePlugin
+from climorch.errors import BackendError, InternalError, InvalidInputError
+from climorch.model import events as e
+from climorch.sites.settings import setting_faults
+
+__all__ = ["Cluster"]
+
+logger = logging.getLogger(__name__)
+
+# How often to look whether the connection stands; a look costs microseconds.
+LOOK_S = 0.2
+RETRY_S = 0.5
+# At the start a wrong address is likelier than a scheduler that went away.
+FIRST_S = 30.0
+# A dying Dask scheduler need not answer.
+LEAVE_S = 10.0
+
+
+class Cluster:
+    """Client and nodes of the present session.
+
+    Parameters
+    ----------
+    site : Site
+        Opened, and opened again.
+    post : callable
+        Takes facts about nodes.
+    fail : callable
+        Told what ends the campaign.
+    alarm : callable
+        Told of what needs a person, in words.
+    let_go : callable
+        Ends what lives on the nodes; returns once it has ended.
+
+    Attributes
+    ----------
+    nodes : dict of str to str
+        Address of a worker to the name of its node.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        post: Callable[[e.Fact], None],
+        fail: Callable[[BaseException], None],
+        alarm: Callable[[str], None],
+        let_go: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.site = site
+        self.nodes: dict[str, str] = {}
+        self._post = post
+        self._fail = fail
+        self._alarm = alarm
+        self._let_go = let_go
+        self._client: Client | None = None
+        # A client connects again by itself, to a scheduler that knows nothing:
+        # the session is the connection, not the client.
+        self._stream: Any = None
+        self._listens = False
+        self._former: list[str] = []
+        self._broken = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def client(self) -> Client:
+        """Client of the present session.
+
+        Raises
+        ------
+        CommClosedError
+            While there is no Dask scheduler.
+        """
+        if self._client is None:
+            raise CommClosedError("there is no Dask scheduler at the moment")
+        return self._client
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session and its Dask scheduler was there just now."""
+        client, stream = self._client, self._stream
+        if client is None or stream is None:
+            return False
+        return not stream.comm.closed() and client.scheduler_comm is stream
+
+    def start(self) -> None:
+        """Open the first session, and another one whenever it ends."""
+        self._keeping = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """End the session, however it stands; let go of the site."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+        await self._let_go()
+        await self._end()
+
+    async def tell_leases(
+        self, leases: Mapping[str, tuple[str, ...]], priorities: Mapping[str, int]
+    ) -> None:
+        """Let the Dask scheduler know who holds which nodes.
+
+        Raises
+        ------
+        InternalError
+            If a hook on the Dask scheduler failed.
+        """
+        if self._client is None or not self._listens:
+            # Its nodes are lost: a new session begins without leases.
+            return
+        try:
+            errors = await self._client.run_on_scheduler(set_leases, leases, priorities)
+        except (OSError, KeyError) as error:
+            # Gone; or it took us for gone and has removed the plugin.
+            logger.debug("leases were not heard", exc_info=error)
+            self._broken.set()
+            return
+        if errors:
+            raise InternalError(f"hooks on the Dask scheduler failed: {errors}")
+
+    async def _keep(self) -> None:
+        try:
+            await self._open_within(min(FIRST_S, self.site.patience_s))
+            while True:
+                await self._until_broken()
+                begin = time.monotonic()
+                self._alarm(
+                    "the Dask scheduler is gone, with all nodes; going on from the "
+                    "newest checkpoints as soon as there is another one"
+                )
+                nodes, self.nodes = self.nodes, {}
+                for node in sorted(set(nodes.values())):
+                    self._post(e.NodeLost(node=node, reason="Dask scheduler gone"))
+                await self._let_go()
+                await self._end()
+                await self._open_within(self.site.patience_s)
+                logger.info("session=again seconds=%.3f", time.monotonic() - begin)
+        except Exception as error:
+            self._fail(error)
+
+    async def _until_broken(self) -> None:
+        while self.connected and not self._broken.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._broken.wait(), LOOK_S)
+
+    async def _open_within(self, patience_s: float) -> None:
+        """Open a session; try again while there is nothing to connect to."""
+        end = time.monotonic() + patience_s
+        told = False
+        while True:
+            try:
+                await self._open()
+            except (BackendError, OSError) as error:
+                await self._end()
+                if time.monotonic() >= end:
+                    raise BackendError(
+                        f"no Dask scheduler for {patience_s:g} s: {error}; what is "
+                        "committed is safe: start one, then run the script again"
+                    ) from error
+                if not told:
+                    self._alarm(f"waiting for a Dask scheduler: {error}")
+                    told = True
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+    async def _open(self) -> None:
+        self._broken.clear()
+        site = self.site
+        client = self._client = Client(
+            await site.open(),
+            asynchronous=True,
+            set_as_default=False,
+            security=site.security,
+        )
+        await client
+        self._stream = client.scheduler_comm
+        await _come_in(client, self._former, shared=site.shared)
+        self._former.append(client.id)
+        ear = await _subscribed(client)
+        await client.register_plugin(
+            LeasePlugin(client.id, orphaned if site.shared else None)
+        )
+        await client.register_plugin(NodePlugin())
+        # Only now: a node that is leased before it has its plugin would fail.
+        self._listens = True
+        ear.listen(lambda message: self._hear(client, message))
+        await site.start_nodes()
+
+    async def _end(self) -> None:
+        connected = self.connected
+        client, self._client, self._stream = self._client, None, None
+        self.nodes, self._listens = {}, False
+        if client is not None:
+            with contextlib.suppress(Exception):
+                if self.site.shared and connected:
+                    async with asyncio.timeout(LEAVE_S):
+                        await client.run_on_scheduler(leave, client.id)
+            with contextlib.suppress(Exception):
+                await client.close(LEAVE_S)
+        await self.site.close()
+
+    def _hear(self, client: Client, message: Mapping[str, Any]) -> None:
+        """Turn what the plugin tells into facts."""
+        if client is not self._client:
+            return
+        match message["what"]:
+            case "joined":
+                self.nodes[message["address"]] = message["node"]
+                self._post(
+                    e.NodeJoined(
+                        node=message["node"],
+                        cores=message["cores"],
+                        memory_bytes=message["memory"],
+                    )
+                )
+            case "lost":
+                self.nodes.pop(message["address"], None)
+                self._post(e.NodeLost(node=message["node"], reason=message["reason"]))
+            case "error":
+                self._fail(
+                    InternalError(
+                        f"a hook on the Dask scheduler failed: {message['message']}; "
+                        "placement can no longer be trusted"
+                    )
+                )
+
+
+class _Ear:
+    """Hears the plugin; keeps what it tells until somebody listens."""
+
+    def __init__(self) -> None:
+        self.ready = asyncio.Event()
+        self._held: list[Mapping[str, Any]] = []
+        self._to: Callable[[Mapping[str, Any]], None] = self._held.append
+
+    def __call__(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        if event[1]["what"] == "ready":
+            self.ready.set()
+        else:
+            self._to(event[1])
+
+    def listen(self, to: Callable[[Mapping[str, Any]], None]) -> None:
+        """Hand on what was told and what will be."""
+        self._to = to
+        for message in self._held:
+            to(message)
+
+
+async def _subscribed(client: Client) -> _Ear:
+    ear = _Ear()
+    client.subscribe_topic(TOPIC, ear)
+    # The subscription travels in a batch of its own time: a node that joined
+    # before it arrived would never be heard of. Call until there is an echo.
+    while not ear.ready.is_set():
+        await client.log_event(TOPIC, {"what": "ready"})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ear.ready.wait(), 0.02)
+    return ear
+
+
+async def _come_in(client: Client, former: Sequence[str], *, shared: bool) -> None:
+    """Check a Dask scheduler; make room on it where others use it too."""
+    try:
+        if shared:
+            await client.run_on_scheduler(enter, former)
+        faults = await client.run_on_scheduler(setting_faults)
+    except ImportError as error:
+        raise InvalidInputError(
+            f"the Dask scheduler does not find what campaigns need ({error}); "
+            "install the same climorch for it and for its workers"
+        ) from error
+    if faults:
+        raise InvalidInputError("Dask is not set as it must be", faults=faults)
