@@ -157,6 +157,9 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
         return f"tries again in {later[0].retry_at_s - state.now_s:.0f} s"
     if simulation.lease:
         return simulation.lease_why
+    drained = sorted(state.draining & state.nodes.keys())
+    if wait and drained:
+        wait = f"{wait}; drained: {', '.join(drained)}"
     return wait or "no driver runs"
 
 
@@ -205,6 +208,8 @@ def explain(state: CampaignState, name: str, now_s: float) -> Explanation:
         "nodes up": tuple(state.nodes),
         "failures": {cause.value: n for cause, n in simulation.failures.items()},
     }
+    if state.draining:
+        factors["nodes drained"] = tuple(sorted(state.draining))
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     for s in simulation.sets.values():
