@@ -21,7 +21,9 @@ from distributed import Client
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
+from climorch.engine.alarms import Alarms
 from climorch.engine.chores import Chores
+from climorch.engine.inbox import InboxWatch
 from climorch.engine.keeper import RecordKeeper
 from climorch.engine.plugin import LeasePlugin, set_leases
 from climorch.engine.recovery import reconcile
@@ -32,8 +34,10 @@ from climorch.engine.worker import NodePlugin
 from climorch.errors import InternalError, InvalidInputError
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.model.alarm import Alarm
 from climorch.model.workflow import Workflow
 from climorch.sites.settings import setting_faults
+from climorch.storage import inbox
 from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
 
@@ -58,11 +62,12 @@ class DriverSpec:
     workflows : mapping of str to Workflow
         Where functions bind, templates included.
     facts : tuple of Fact
-        Submissions and projects of the script that the journal has not.
+        Submissions and projects of the script, and wishes from the inbox, that
+        the journal has not.
     policies : Policies
         The rules.
-    alarm : callable
-        Told of what needs a person, in words.
+    on_alarm : callable or None
+        Told of what needs a person.
     """
 
     root: Path
@@ -70,9 +75,7 @@ class DriverSpec:
     workflows: Mapping[str, Workflow]
     facts: tuple[e.Fact, ...]
     policies: Policies = field(default_factory=Policies)
-    alarm: Callable[[str], None] = field(
-        default=lambda message: logger.error("%s", message)
-    )
+    on_alarm: Callable[[Alarm], None] | None = None
 
 
 class Driver:
@@ -94,6 +97,10 @@ class Driver:
         self.keeper = keeper
         self.workflows = dict(spec.workflows)
         self.orchestrator = Orchestrator(spec.policies)
+        self.alarms = Alarms(spec.on_alarm)
+        given = {fact.id for fact in spec.facts if isinstance(fact, e.WishTaken)}
+        folder = spec.root / spec.campaign / inbox.FOLDER
+        self.wishes = InboxWatch(folder, self.alarms, given)
         self._inbox: asyncio.Queue[e.Fact | BaseException | None] = asyncio.Queue()
         self._runners: dict[tuple[str, str], SetRunner] = {}
         self._deferred: list[c.Command] = []
@@ -119,6 +126,17 @@ class Driver:
         BackendError
             If the journal cannot be written and memory is used up.
         """
+        try:
+            await self._run()
+        except Exception as error:
+            self.alarms.begin("driver", f"the driver ends: {error}")
+            raise
+        finally:
+            await self.alarms.stop()
+            await asyncio.to_thread(self.wishes.close)
+            await asyncio.to_thread(self.alarms.close)
+
+    async def _run(self) -> None:
         spec, keeper = self.spec, self.keeper
         keeper.on_recovery = lambda: self._inbox.put_nowait(None)
         loop = asyncio.get_running_loop()
@@ -136,12 +154,15 @@ class Driver:
             *spec.facts,
         ]
         first = await self._decide(facts)
+        self.alarms.watch(self.orchestrator.state)
+        self.wishes.start(self._wished)
         if not self.orchestrator.over:
             await self._work(first, checkpoints, results)
         stopping = self.orchestrator.state.stopping
         # What came while everything was ending: a user's wish, a late outcome.
         late = self._taken()
         reason = "stop" if stopping else "done"
+        self.alarms.look(self.orchestrator.state)
         await self._decide([*late, e.DriverStopped(reason=reason)])
         await keeper.close()
 
@@ -157,7 +178,7 @@ class Driver:
                 address, asynchronous=True, set_as_default=False
             ) as client:
                 services = await self._connect(client, checkpoints, results)
-                chores = Chores(services, self.spec.alarm)
+                chores = Chores(services, self.alarms)
                 try:
                     await self._execute(first, services, chores)
                     await self.site.start_nodes()
@@ -232,6 +253,11 @@ class Driver:
             commands = await self._decide(facts)
             await self._execute(commands, services, chores)
 
+    def _wished(self, wish: e.WishTaken) -> None:
+        """Take a wish; one that an earlier driver journaled is only let go of."""
+        known = wish.id in self.orchestrator.state.wishes
+        self._inbox.put_nowait(None if known else wish)
+
     def _taken(self) -> list[e.Fact]:
         """Take the facts that are there."""
         facts: list[e.Fact] = []
@@ -264,8 +290,11 @@ class Driver:
         durable = await self.keeper.append(outcome.records, now_s=now_s)
         commands = [*self._deferred, *outcome.commands]
         self._deferred = []
-        if not durable:
-            self.spec.alarm(self.keeper.trouble)
+        if durable:
+            self.alarms.end("journal")
+            self.wishes.landed(self.orchestrator.state.wishes)
+        else:
+            self.alarms.begin("journal", self.keeper.trouble)
             self._deferred = [x for x in commands if isinstance(x, IRREVOCABLE)]
             commands = [x for x in commands if not isinstance(x, IRREVOCABLE)]
         return tuple(commands)
