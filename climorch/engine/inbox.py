@@ -66,6 +66,11 @@ class InboxWatch:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def look(self) -> None:
         """Look now rather than in half a second; from any thread."""
         self._wake.set()
