@@ -48,6 +48,7 @@ class Alarms:
         self._lock = threading.Lock()
         self._queue: queue.Queue[Alarm | None] = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
+        self._closing = False
         self._watching: asyncio.Task[None] | None = None
 
     def begin(
@@ -107,6 +108,7 @@ class Alarms:
         """
         if self._thread is None:
             return
+        self._closing = True
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=timeout_s)
         self._thread.join(timeout_s)
@@ -144,7 +146,8 @@ class Alarms:
             logger.warning("on_alarm takes too long: it is not told of %s", alarm)
 
     def _serve(self) -> None:
-        while True:
+        # Where the queue was full there is no word at its end that says so.
+        while not (self._closing and self._queue.empty()):
             alarm = self._queue.get()
             if alarm is None or self._on_alarm is None:
                 return

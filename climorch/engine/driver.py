@@ -21,10 +21,10 @@ from distributed import Client
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
-from climorch.engine.alarms import Alarms
 from climorch.engine.chores import Chores
-from climorch.engine.inbox import InboxWatch
+from climorch.engine.facts import FactQueue
 from climorch.engine.keeper import RecordKeeper
+from climorch.engine.lookout import Lookout
 from climorch.engine.plugin import LeasePlugin, set_leases
 from climorch.engine.recovery import reconcile
 from climorch.engine.runner import SetRunner
@@ -37,7 +37,6 @@ from climorch.model import events as e
 from climorch.model.alarm import Alarm
 from climorch.model.workflow import Workflow
 from climorch.sites.settings import setting_faults
-from climorch.storage import inbox
 from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
 
@@ -97,22 +96,20 @@ class Driver:
         self.keeper = keeper
         self.workflows = dict(spec.workflows)
         self.orchestrator = Orchestrator(spec.policies)
-        self.alarms = Alarms(spec.on_alarm)
-        given = {fact.id for fact in spec.facts if isinstance(fact, e.WishTaken)}
-        folder = spec.root / spec.campaign / inbox.FOLDER
-        self.wishes = InboxWatch(folder, self.alarms, given)
-        self._inbox: asyncio.Queue[e.Fact | BaseException | None] = asyncio.Queue()
+        folder = spec.root / spec.campaign
+        self.lookout = Lookout(folder, spec.facts, spec.on_alarm)
+        self._facts = FactQueue()
         self._runners: dict[tuple[str, str], SetRunner] = {}
         self._deferred: list[c.Command] = []
         self._wake_at_s: float | None = None
 
     def post(self, fact: e.Fact) -> None:
         """Take a fact; on the driver's loop only."""
-        self._inbox.put_nowait(fact)
+        self._facts.put(fact)
 
     def fail(self, error: BaseException) -> None:
         """Stop the campaign loudly with this error."""
-        self._inbox.put_nowait(error)
+        self._facts.put(error)
 
     async def run(self) -> None:
         """Run to the end.
@@ -126,19 +123,12 @@ class Driver:
         BackendError
             If the journal cannot be written and memory is used up.
         """
-        try:
+        async with self.lookout:
             await self._run()
-        except Exception as error:
-            self.alarms.begin("driver", f"the driver ends: {error}")
-            raise
-        finally:
-            await self.alarms.stop()
-            await asyncio.to_thread(self.wishes.close)
-            await asyncio.to_thread(self.alarms.close)
 
     async def _run(self) -> None:
         spec, keeper = self.spec, self.keeper
-        keeper.on_recovery = lambda: self._inbox.put_nowait(None)
+        keeper.on_recovery = lambda: self._facts.put(None)
         loop = asyncio.get_running_loop()
 
         def superseded(error: BaseException) -> None:
@@ -154,15 +144,14 @@ class Driver:
             *spec.facts,
         ]
         first = await self._decide(facts)
-        self.alarms.watch(self.orchestrator.state)
-        self.wishes.start(self._wished)
+        self.lookout.start(self.orchestrator.state, self._facts.put)
         if not self.orchestrator.over:
             await self._work(first, checkpoints, results)
         stopping = self.orchestrator.state.stopping
         # What came while everything was ending: a user's wish, a late outcome.
-        late = self._taken()
+        late = self._facts.taken()
         reason = "stop" if stopping else "done"
-        self.alarms.look(self.orchestrator.state)
+        self.lookout.alarms.look(self.orchestrator.state)
         await self._decide([*late, e.DriverStopped(reason=reason)])
         await keeper.close()
 
@@ -178,7 +167,7 @@ class Driver:
                 address, asynchronous=True, set_as_default=False
             ) as client:
                 services = await self._connect(client, checkpoints, results)
-                chores = Chores(services, self.alarms)
+                chores = Chores(services, self.lookout.alarms)
                 try:
                     await self._execute(first, services, chores)
                     await self.site.start_nodes()
@@ -249,37 +238,9 @@ class Driver:
 
     async def _loop(self, services: Services, chores: Chores) -> None:
         while not self.orchestrator.over:
-            facts = await self._next_facts()
+            facts = await self._facts.next(self._wake_at_s)
             commands = await self._decide(facts)
             await self._execute(commands, services, chores)
-
-    def _wished(self, wish: e.WishTaken) -> None:
-        """Take a wish; one that an earlier driver journaled is only let go of."""
-        known = wish.id in self.orchestrator.state.wishes
-        self._inbox.put_nowait(None if known else wish)
-
-    def _taken(self) -> list[e.Fact]:
-        """Take the facts that are there."""
-        facts: list[e.Fact] = []
-        while not self._inbox.empty():
-            item = self._inbox.get_nowait()
-            if isinstance(item, BaseException):
-                raise item
-            if item is not None:
-                facts.append(item)
-        return facts
-
-    async def _next_facts(self) -> list[e.Fact]:
-        """Wait for something, then take all that is there."""
-        timeout = None
-        if self._wake_at_s is not None:
-            timeout = max(self._wake_at_s - time.time(), 0.01)
-        first: e.Fact | BaseException | None = None
-        with contextlib.suppress(TimeoutError):
-            first = await asyncio.wait_for(self._inbox.get(), timeout)
-        if isinstance(first, BaseException):
-            raise first
-        return [*([] if first is None else [first]), *self._taken()]
 
     async def _decide(self, facts: list[e.Fact]) -> tuple[c.Command, ...]:
         """Decide and journal; return what may be carried out."""
@@ -290,11 +251,9 @@ class Driver:
         durable = await self.keeper.append(outcome.records, now_s=now_s)
         commands = [*self._deferred, *outcome.commands]
         self._deferred = []
-        if durable:
-            self.alarms.end("journal")
-            self.wishes.landed(self.orchestrator.state.wishes)
-        else:
-            self.alarms.begin("journal", self.keeper.trouble)
+        trouble = "" if durable else self.keeper.trouble or "rows wait"
+        self.lookout.decided(self.orchestrator.state, trouble)
+        if not durable:
             self._deferred = [x for x in commands if isinstance(x, IRREVOCABLE)]
             commands = [x for x in commands if not isinstance(x, IRREVOCABLE)]
         return tuple(commands)

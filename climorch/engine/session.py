@@ -191,7 +191,7 @@ class Run:
     def look(self) -> None:
         """Let the driver look into its inbox now; nothing once it has ended."""
         if self._driver is not None:
-            self._driver.wishes.look()
+            self._driver.lookout.inbox.look()
 
     def bind(self, workflows: Mapping[str, Any]) -> None:
         """Let the driver find the functions of more workflows.

@@ -14,9 +14,10 @@ import pytest
 import xarray as xr
 
 from climorch import Campaign, NotFoundError, SimulationStatus
+from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.storage import inbox
-from climorch.testing.faults import Script, committed_twice, records_of, until
+from climorch.testing.faults import Script, committed_twice, until
 from climorch.testing.models import reference_run
 from tests.live.cases import ended, kinds, records, same
 
@@ -262,11 +263,7 @@ def test_a_wish_outlives_a_driver_that_never_looked(tmp_path: Path) -> None:
         end(campaign, driver, "s", "t")
 
     # Before the first node was leased: nothing of s ran in between.
-    leased = [
-        record.nodes
-        for record in records_of(tmp_path, "c")[rows:]
-        if type(record).__name__ == "SetLease" and record.nodes  # type: ignore[union-attr]
-    ]
+    leased = [r.nodes for r in kinds(records(campaign)[rows:], c.SetLease) if r.nodes]
     assert set(leased) == {("node000",)}
 
 

@@ -105,6 +105,10 @@ def test_a_callback_that_hangs_holds_nobody_up(
     assert "on_alarm takes too long" in caplog.text
     heard.go_on.set()
     until(lambda: len(heard.alarms) >= MOST_WAITING, what="it hears those that waited")
+    until(
+        lambda: "climorch-alarms" not in {t.name for t in threading.enumerate()},
+        what="its thread ends",
+    )
 
 
 async def test_the_state_is_looked_at_without_a_fact(heard: Heard) -> None:
