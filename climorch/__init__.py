@@ -1,7 +1,7 @@
 """Campaigns of long coupled simulations that survive whatever fails."""
 
 from climorch.campaign import Campaign
-from climorch.core.explain import Explanation, SimulationStatus
+from climorch.core.explain import Explanation, NodeStatus, SimulationStatus
 from climorch.core.progress import Policies
 from climorch.engine.session import Run
 from climorch.errors import (
@@ -17,6 +17,7 @@ from climorch.errors import (
     NotFoundError,
 )
 from climorch.model.advance import Advance, Segment
+from climorch.model.alarm import Alarm
 from climorch.model.edits import AddSimulation, Committed
 from climorch.model.plan import Coupling
 from climorch.model.resources import Resources
@@ -43,6 +44,7 @@ __all__ = [
     "SAME",
     "AddSimulation",
     "Advance",
+    "Alarm",
     "BackendError",
     "Budget",
     "Campaign",
@@ -63,6 +65,7 @@ __all__ = [
     "InvalidInputError",
     "KeepLast",
     "LocalSite",
+    "NodeStatus",
     "NotAllowedError",
     "NotFoundError",
     "Policies",

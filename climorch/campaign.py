@@ -7,21 +7,23 @@ campaign runs. Running the script again goes on where it ended.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import xarray as xr
 
-from climorch.core.explain import Explanation, explain, known, summarise
+from climorch.core.explain import Explanation, explain, known, nodes_of, summarise
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
 from climorch.core.state import CampaignState
-from climorch.engine.launch import journal_now, launch
+from climorch.engine.control import check_node, give
+from climorch.engine.launch import launch
 from climorch.engine.session import JOURNAL, Run
 from climorch.engine.view import JournalView
 from climorch.errors import ConflictError, InvalidInputError
 from climorch.intake.submissions import Submissions
 from climorch.model import events as e
+from climorch.model.alarm import Alarm
 from climorch.model.names import name_fault
 from climorch.model.scenario import Project, Scenario
 from climorch.model.workflow import Workflow
@@ -30,8 +32,6 @@ from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
 
 __all__ = ["Campaign"]
-
-Control = e.PauseRequested | e.ResumeRequested | e.CancelRequested | e.PriorityRequested
 
 
 class Campaign:
@@ -48,6 +48,9 @@ class Campaign:
         Who may be named by scenarios; ``"default"`` always may.
     policies : Policies or None
         When to checkpoint, what to keep, how often to retry.
+    on_alarm : callable or None
+        Given each `Alarm` of a driver in this process, on a thread of its own;
+        what it raises is logged. The log has every alarm too.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Campaign:
         root: str | Path = "checkpoints",
         projects: Iterable[Project] = (),
         policies: Policies | None = None,
+        on_alarm: Callable[[Alarm], None] | None = None,
     ) -> None:
         fault = name_fault(name, place="Campaign.name")
         if fault is not None:
@@ -64,6 +68,7 @@ class Campaign:
         self.name = name
         self.root = Path(root).absolute()
         self.policies = policies or Policies()
+        self.on_alarm = on_alarm
         self._submissions = Submissions(projects)
         self._view = JournalView(self.root / name / JOURNAL)
         self._run: Run | None = None
@@ -142,16 +147,34 @@ class Campaign:
             raise ConflictError(
                 f"campaign {self.name!r} runs already; stop it first or wait for it"
             )
-        self._run = launch(self.root, self.name, self._submissions, self.policies, site)
+        self._run = launch(
+            self.root,
+            self.name,
+            self._submissions,
+            self.policies,
+            site,
+            self.on_alarm,
+        )
         return self._run
 
     def pause(self, name: str) -> None:
         """Checkpoint a simulation at its next boundary and free its nodes.
 
+        Like every wish it may come from any process on the same root, and
+        returns once the wish is on the disk, not when it was acted on; the
+        driver takes it within about a second, or the next one does at its start.
+
         Parameters
         ----------
         name : str
             Simulation.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such simulation.
+        BackendError
+            If the wish cannot be written.
         """
         self._control(e.PauseRequested(simulation=name))
 
@@ -187,19 +210,67 @@ class Campaign:
         """
         self._control(e.PriorityRequested(simulation=name, priority=priority))
 
-    def _control(self, fact: Control) -> None:
-        if fact.simulation not in self._submissions:
-            known(self._state(), fact.simulation)
-        run = self._live()
-        if run is not None:
-            run.post(fact)
-        else:
-            journal_now(self.root, self.name, self._submissions, fact)
+    def drain(self, node: str) -> None:
+        """Let nobody have a node any more, until `undrain`.
+
+        Simulations that hold it checkpoint at their next boundary and give it
+        back; it stays up, unused. A drain outlives the node and the driver.
+
+        Parameters
+        ----------
+        node : str
+            Its name, as in ``status().nodes``.
+
+        Raises
+        ------
+        NotFoundError
+            If nodes are up and none has this name.
+        BackendError
+            If the wish cannot be written.
+        """
+        check_node(self._state(), node)
+        self._give(e.DrainRequested(node=node))
+
+    def undrain(self, node: str) -> None:
+        """Let a node be leased again.
+
+        Parameters
+        ----------
+        node : str
+            Its name.
+
+        Raises
+        ------
+        NotFoundError, BackendError
+            As for `drain`.
+        """
+        check_node(self._state(), node)
+        self._give(e.UndrainRequested(node=node))
+
+    def _control(
+        self,
+        wish: e.PauseRequested
+        | e.ResumeRequested
+        | e.CancelRequested
+        | e.PriorityRequested,
+    ) -> None:
+        state = self._state()
+        # What only this script submitted is known to no driver elsewhere.
+        elsewhere = self._live() is None and self._view.driven
+        if elsewhere or wish.simulation not in self._submissions:
+            known(state, wish.simulation)
+        self._give(wish)
+
+    def _give(self, wish: e.Wish) -> None:
+        give(self.root / self.name, wish, self._live())
 
     def status(self) -> CampaignStatus:
-        """Return how far every simulation is."""
+        """Return how far every simulation is, and who has which node."""
+        state = self._state()
         return CampaignStatus(
-            campaign=self.name, simulations=summarise(self._state(), time.time())
+            campaign=self.name,
+            simulations=summarise(state, time.time()),
+            nodes=nodes_of(state),
         )
 
     def explain(self, name: str) -> Explanation:

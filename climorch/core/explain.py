@@ -12,12 +12,26 @@ from typing import Any
 import msgspec
 
 from climorch.core.orchestrator import claims, offers
+from climorch.core.outlook import (
+    checkpoint_age_s,
+    expected_end_s,
+    exposure_s,
+    rate_sypd,
+)
 from climorch.core.progress import holding
 from climorch.core.state import CampaignState, Phase, SimulationState
 from climorch.errors import NotFoundError
 from climorch.policy.allocation import allocate
 
-__all__ = ["Explanation", "SimulationStatus", "explain", "known", "summarise"]
+__all__ = [
+    "Explanation",
+    "NodeStatus",
+    "SimulationStatus",
+    "explain",
+    "known",
+    "nodes_of",
+    "summarise",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +58,14 @@ class SimulationStatus:
         Seconds of compute that would be lost if everything died now.
     lost_s : float
         Seconds of compute that were lost so far.
+    rate_sypd : float or None
+        Simulated years per day of wall time, from measured segments; None
+        while it does not run or nothing was measured.
+    expected_end_s : float or None
+        When it will be computed to its end if it keeps its nodes, UTC seconds;
+        None while it does not run or a stage to come was never measured.
+    checkpoint_age_s : float or None
+        Age of its newest verified checkpoint, in seconds; None without one.
     why : str
         Reason for its status.
     """
@@ -61,12 +83,52 @@ class SimulationStatus:
     checkpoints: int
     exposure_s: float
     lost_s: float
+    rate_sypd: float | None = None
+    expected_end_s: float | None = None
+    checkpoint_age_s: float | None = None
     why: str
 
     @property
     def progress(self) -> float:
         """Committed share of its segments, in [0, 1]."""
         return self.committed / self.segments
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return asdict(self)
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Names of the fields, in order."""
+        return tuple(field.name for field in fields(cls))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """A node and who has it.
+
+    Attributes
+    ----------
+    node : str
+        Its name.
+    up : bool
+        Whether it is there; one that is drained is listed when it is not.
+    draining : bool
+        Whether it gets no new lease.
+    simulation : str or None
+        Who holds it now.
+    cores : int
+        Cores for compute; 0 while it is not up.
+    memory_bytes : int
+        Memory; 0: unlimited or not known.
+    """
+
+    node: str
+    up: bool
+    draining: bool = False
+    simulation: str | None = None
+    cores: int = 0
+    memory_bytes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name."""
@@ -133,13 +195,34 @@ def _status(
         nodes=len(simulation.lease),
         node_hours=(simulation.node_s + len(simulation.lease) * held_s) / 3600,
         checkpoints=sum(len(s.commits) for s in sets),
-        exposure_s=sum(
-            sum(s.seconds.values())
-            + sum(max(now_s - began_s, 0.0) for began_s in s.started_s.values())
-            for s in sets
-        ),
+        exposure_s=exposure_s(simulation, now_s),
         lost_s=simulation.lost_s,
+        rate_sypd=rate_sypd(simulation),
+        expected_end_s=expected_end_s(simulation, now_s),
+        checkpoint_age_s=checkpoint_age_s(simulation, now_s),
         why=_why(state, simulation, wait),
+    )
+
+
+def nodes_of(state: CampaignState) -> tuple[NodeStatus, ...]:
+    """Return the nodes that are up or drained, by name.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    """
+    holders = {n: s.name for s in state.simulations.values() for n in s.lease}
+    return tuple(
+        NodeStatus(
+            node=name,
+            up=name in state.nodes,
+            draining=name in state.draining,
+            simulation=holders.get(name),
+            cores=state.nodes[name].cores if name in state.nodes else 0,
+            memory_bytes=state.nodes[name].memory_bytes if name in state.nodes else 0,
+        )
+        for name in sorted(state.nodes.keys() | state.draining)
     )
 
 
@@ -157,6 +240,9 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
         return f"tries again in {later[0].retry_at_s - state.now_s:.0f} s"
     if simulation.lease:
         return simulation.lease_why
+    drained = sorted(state.draining & state.nodes.keys())
+    if wait and drained:
+        wait = f"{wait}; drained: {', '.join(drained)}"
     return wait or "no driver runs"
 
 
@@ -205,6 +291,8 @@ def explain(state: CampaignState, name: str, now_s: float) -> Explanation:
         "nodes up": tuple(state.nodes),
         "failures": {cause.value: n for cause, n in simulation.failures.items()},
     }
+    if state.draining:
+        factors["nodes drained"] = tuple(sorted(state.draining))
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     for s in simulation.sets.values():

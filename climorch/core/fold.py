@@ -151,6 +151,22 @@ def _prioritized(state: CampaignState, fact: e.PriorityRequested) -> None:
         simulation.priority = fact.priority
 
 
+def _drained(state: CampaignState, fact: e.DrainRequested) -> None:
+    state.draining.add(fact.node)
+
+
+def _undrained(state: CampaignState, fact: e.UndrainRequested) -> None:
+    state.draining.discard(fact.node)
+
+
+def _wish_taken(state: CampaignState, fact: e.WishTaken) -> None:
+    # Its file outlives a driver that dies before it removes it: told again,
+    # a wish must not undo what was wanted since.
+    if fact.id not in state.wishes:
+        state.wishes.add(fact.id)
+        _TABLE[type(fact.wish)](state, fact.wish)
+
+
 def _stop(state: CampaignState, fact: e.StopRequested) -> None:
     state.stopping = True
 
@@ -320,6 +336,9 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.ResumeRequested: _resumed,
     e.CancelRequested: _cancelled,
     e.PriorityRequested: _prioritized,
+    e.DrainRequested: _drained,
+    e.UndrainRequested: _undrained,
+    e.WishTaken: _wish_taken,
     e.StopRequested: _stop,
     e.NodeJoined: _node_joined,
     e.NodeLost: _node_lost,

@@ -155,6 +155,13 @@ class Orchestrator:
         match record:
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
                 self._touch_all()
+            case e.WishTaken():
+                self._touch(record.wish)
+            case e.DrainRequested() | e.UndrainRequested():
+                self._nodes_changed = True
+                self._touched |= {
+                    s.name for s in simulations.values() if record.node in s.lease
+                }
             case e.NodeJoined() | e.NodeLost():
                 self._nodes_changed = True
                 self._touched |= {
@@ -223,7 +230,8 @@ class _Demand:
 
 
 def _demand(state: CampaignState, simulation: SimulationState) -> _Demand:
-    plan, lease, keep = simulation.plan, simulation.lease, simulation.shrink_to
+    plan, keep = simulation.plan, simulation.shrink_to
+    lease = state.undrained(simulation.lease)
     if state.stopping or not simulation.wants_nodes:
         return _Demand(claim=None, leaving=lease)
     if keep is None or keep < plan.nodes:
@@ -239,6 +247,7 @@ def _demand(state: CampaignState, simulation: SimulationState) -> _Demand:
         most_nodes=most,
         memory_bytes=plan.memory_bytes,
         held=lease[:keep],
+        moving=lease != simulation.lease,
     )
     return _Demand(claim=claim, leaving=lease[keep:])
 
@@ -252,6 +261,7 @@ def _offers(state: CampaignState, demands: Iterable[_Demand]) -> list[NodeOffer]
             leaving=node.name in leaving,
         )
         for node in state.nodes.values()
+        if node.name not in state.draining
     ]
 
 

@@ -42,6 +42,7 @@ __all__ = ["Policies", "holding", "next_records"]
 
 
 SHRINKING = "lent nodes go back"
+DRAINING = "a node of its lease is drained"
 
 
 def next_records(
@@ -84,6 +85,8 @@ def holding(state: CampaignState, simulation: SimulationState) -> str | None:
         return "the driver is to stop"
     if simulation.control is Control.PAUSED:
         return "paused"
+    if state.draining.intersection(simulation.lease):
+        return DRAINING
     if simulation.shrink_to is not None:
         return SHRINKING
     return None
@@ -116,14 +119,14 @@ def _give_back(state: CampaignState, simulation: SimulationState) -> Iterator[Re
         s.phase is not Phase.IDLE for s in simulation.sets.values()
     ):
         return
-    keep = simulation.shrink_to if why == SHRINKING else 0
+    stays: tuple[str, ...] = ()
+    if why in (SHRINKING, DRAINING):
+        stays = state.undrained(simulation.lease)[: simulation.shrink_to]
     if why is None and len(simulation.lease) < simulation.plan.nodes:
         # Two that each sit on a part of what the other needs would wait forever.
         why = "too few nodes are left"
     if why is not None:
-        yield SetLease(
-            simulation=simulation.name, nodes=simulation.lease[:keep], why=why
-        )
+        yield SetLease(simulation=simulation.name, nodes=stays, why=why)
 
 
 def _advance(

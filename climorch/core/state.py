@@ -280,6 +280,10 @@ class CampaignState:
         Nodes lost so far; with ``node_s``, the observed failure rate.
     node_s : float
         Node-seconds that nodes which are gone were up.
+    draining : set of str
+        Nodes that nobody may lease, whether they are up or not.
+    wishes : set of str
+        Wishes from the inbox that were taken.
     """
 
     campaign: str = ""
@@ -291,6 +295,12 @@ class CampaignState:
     simulations: dict[str, SimulationState] = field(default_factory=dict)
     failures: int = 0
     node_s: float = 0.0
+    draining: set[str] = field(default_factory=set)
+    wishes: set[str] = field(default_factory=set)
+
+    def undrained(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of some nodes that are not being drained, in order."""
+        return tuple(node for node in nodes if node not in self.draining)
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:
         """Every set with its simulation, in order of submission."""

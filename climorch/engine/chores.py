@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 
+from climorch.engine.alarms import Alarms
 from climorch.engine.rules import evaluate_rule
 from climorch.engine.services import Services
 from climorch.errors import BackendError, CorruptDataError
@@ -30,13 +30,13 @@ class Chores:
     ----------
     services : Services
         The world.
-    alarm : callable
-        Told of trouble, in words.
+    alarms : Alarms
+        Told of trouble.
     """
 
-    def __init__(self, services: Services, alarm: Callable[[str], None]) -> None:
+    def __init__(self, services: Services, alarms: Alarms) -> None:
         self.services = services
-        self.alarm = alarm
+        self.alarms = alarms
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, command: c.Command) -> None:
@@ -56,14 +56,14 @@ class Chores:
 
     async def _do(self, command: c.Command) -> None:
         wait_s = 1.0
-        told = False
+        subject = str(command)
         while True:
             try:
                 fact = await asyncio.to_thread(self._once, command)
             except (BackendError, CorruptDataError, OSError) as error:
-                if not told:
-                    self.alarm(f"{command} does not work, trying again: {error}")
-                    told = True
+                text = f"{command} does not work, trying again: {error}"
+                name = getattr(command, "simulation", None)
+                self.alarms.begin("chore", text, subject=subject, simulation=name)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             except Exception as error:
@@ -71,6 +71,7 @@ class Chores:
                 self.services.lost(error)
                 return
             else:
+                self.alarms.end("chore", subject=subject)
                 self.services.post(fact)
                 return
 

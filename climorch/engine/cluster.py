@@ -18,6 +18,7 @@ from distributed import Client
 from distributed.comm import CommClosedError
 
 from climorch.core.ports import Site
+from climorch.engine.alarms import Alarms
 from climorch.engine.guest import enter, leave, orphaned
 from climorch.engine.plugin import LeasePlugin, set_leases
 from climorch.engine.tags import TOPIC
@@ -50,8 +51,8 @@ class Cluster:
         Takes facts about nodes.
     fail : callable
         Told what ends the campaign.
-    alarm : callable
-        Told of what needs a person, in words.
+    alarms : Alarms
+        Told while there is no Dask scheduler.
     let_go : callable
         Ends what lives on the nodes; returns once it has ended.
 
@@ -67,14 +68,14 @@ class Cluster:
         *,
         post: Callable[[e.Fact], None],
         fail: Callable[[BaseException], None],
-        alarm: Callable[[str], None],
+        alarms: Alarms,
         let_go: Callable[[], Awaitable[None]],
     ) -> None:
         self.site = site
         self.nodes: dict[str, str] = {}
         self._post = post
         self._fail = fail
-        self._alarm = alarm
+        self._alarms = alarms
         self._let_go = let_go
         self._client: Client | None = None
         # A client connects again by itself, to a scheduler that knows nothing:
@@ -147,9 +148,10 @@ class Cluster:
             while True:
                 await self._until_broken()
                 begin = time.monotonic()
-                self._alarm(
+                self._alarms.begin(
+                    "scheduler",
                     "the Dask scheduler is gone, with all nodes; going on from the "
-                    "newest checkpoints as soon as there is another one"
+                    "newest checkpoints as soon as there is another one",
                 )
                 nodes, self.nodes = self.nodes, {}
                 for node in sorted(set(nodes.values())):
@@ -169,7 +171,6 @@ class Cluster:
     async def _open_within(self, patience_s: float) -> None:
         """Open a session; try again while there is nothing to connect to."""
         end = time.monotonic() + patience_s
-        told = False
         while True:
             try:
                 await self._open()
@@ -180,11 +181,10 @@ class Cluster:
                         f"no Dask scheduler for {patience_s:g} s: {error}; what is "
                         "committed is safe: start one, then run the script again"
                     ) from error
-                if not told:
-                    self._alarm(f"waiting for a Dask scheduler: {error}")
-                    told = True
+                self._alarms.begin("scheduler", f"waiting for one: {error}")
                 await asyncio.sleep(RETRY_S)
             else:
+                self._alarms.end("scheduler")
                 return
 
     async def _open(self) -> None:

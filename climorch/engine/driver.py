@@ -8,7 +8,6 @@ commands are carried out.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -20,12 +19,15 @@ from climorch.core.ports import Site
 from climorch.core.progress import Policies
 from climorch.engine.chores import Chores
 from climorch.engine.cluster import Cluster
+from climorch.engine.facts import FactQueue
 from climorch.engine.keeper import RecordKeeper
+from climorch.engine.lookout import Lookout
 from climorch.engine.recovery import reconcile
 from climorch.engine.runner import SetRunner
 from climorch.engine.services import Services
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.model.alarm import Alarm
 from climorch.model.workflow import Workflow
 from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
@@ -51,11 +53,12 @@ class DriverSpec:
     workflows : mapping of str to Workflow
         Where functions bind, templates included.
     facts : tuple of Fact
-        Submissions and projects of the script that the journal has not.
+        Submissions and projects of the script, and wishes from the inbox, that
+        the journal has not.
     policies : Policies
         The rules.
-    alarm : callable
-        Told of what needs a person, in words.
+    on_alarm : callable or None
+        Told of what needs a person.
     """
 
     root: Path
@@ -63,9 +66,7 @@ class DriverSpec:
     workflows: Mapping[str, Workflow]
     facts: tuple[e.Fact, ...]
     policies: Policies = field(default_factory=Policies)
-    alarm: Callable[[str], None] = field(
-        default=lambda message: logger.error("%s", message)
-    )
+    on_alarm: Callable[[Alarm], None] | None = None
 
 
 class Driver:
@@ -87,18 +88,20 @@ class Driver:
         self.keeper = keeper
         self.workflows = dict(spec.workflows)
         self.orchestrator = Orchestrator(spec.policies)
-        self._inbox: asyncio.Queue[e.Fact | BaseException | None] = asyncio.Queue()
+        folder = spec.root / spec.campaign
+        self.lookout = Lookout(folder, spec.facts, spec.on_alarm)
+        self._facts = FactQueue()
         self._runners: dict[tuple[str, str], SetRunner] = {}
         self._deferred: list[c.Command] = []
         self._wake_at_s: float | None = None
 
     def post(self, fact: e.Fact) -> None:
         """Take a fact; on the driver's loop only."""
-        self._inbox.put_nowait(fact)
+        self._facts.put(fact)
 
     def fail(self, error: BaseException) -> None:
         """Stop the campaign loudly with this error."""
-        self._inbox.put_nowait(error)
+        self._facts.put(error)
 
     async def run(self) -> None:
         """Run to the end.
@@ -112,8 +115,12 @@ class Driver:
         BackendError
             If the journal cannot be written and memory is used up.
         """
+        async with self.lookout:
+            await self._run()
+
+    async def _run(self) -> None:
         spec, keeper = self.spec, self.keeper
-        keeper.on_recovery = lambda: self._inbox.put_nowait(None)
+        keeper.on_recovery = lambda: self._facts.put(None)
         loop = asyncio.get_running_loop()
 
         def superseded(error: BaseException) -> None:
@@ -129,12 +136,14 @@ class Driver:
             *spec.facts,
         ]
         first = await self._decide(facts)
+        self.lookout.start(self.orchestrator.state, self._facts.put)
         if not self.orchestrator.over:
             await self._work(first, checkpoints, results)
         stopping = self.orchestrator.state.stopping
         # What came while everything was ending: a user's wish, a late outcome.
-        late = self._taken()
+        late = self._facts.taken()
         reason = "stop" if stopping else "done"
+        self.lookout.alarms.look(self.orchestrator.state)
         await self._decide([*late, e.DriverStopped(reason=reason)])
         await keeper.close()
 
@@ -148,7 +157,7 @@ class Driver:
             self.site,
             post=self.post,
             fail=self.fail,
-            alarm=self.spec.alarm,
+            alarms=self.lookout.alarms,
             let_go=self._let_go,
         )
         services = Services(
@@ -162,7 +171,7 @@ class Driver:
             lost=self.fail,
             may_commit=self.keeper.writable,
         )
-        chores = Chores(services, self.spec.alarm)
+        chores = Chores(services, self.lookout.alarms)
         cluster.start()
         try:
             await self._execute(first, services, chores)
@@ -173,32 +182,9 @@ class Driver:
 
     async def _loop(self, services: Services, chores: Chores) -> None:
         while not self.orchestrator.over:
-            facts = await self._next_facts()
+            facts = await self._facts.next(self._wake_at_s)
             commands = await self._decide(facts)
             await self._execute(commands, services, chores)
-
-    def _taken(self) -> list[e.Fact]:
-        """Take the facts that are there."""
-        facts: list[e.Fact] = []
-        while not self._inbox.empty():
-            item = self._inbox.get_nowait()
-            if isinstance(item, BaseException):
-                raise item
-            if item is not None:
-                facts.append(item)
-        return facts
-
-    async def _next_facts(self) -> list[e.Fact]:
-        """Wait for something, then take all that is there."""
-        timeout = None
-        if self._wake_at_s is not None:
-            timeout = max(self._wake_at_s - time.time(), 0.01)
-        first: e.Fact | BaseException | None = None
-        with contextlib.suppress(TimeoutError):
-            first = await asyncio.wait_for(self._inbox.get(), timeout)
-        if isinstance(first, BaseException):
-            raise first
-        return [*([] if first is None else [first]), *self._taken()]
 
     async def _decide(self, facts: list[e.Fact]) -> tuple[c.Command, ...]:
         """Decide and journal; return what may be carried out."""
@@ -209,8 +195,9 @@ class Driver:
         durable = await self.keeper.append(outcome.records, now_s=now_s)
         commands = [*self._deferred, *outcome.commands]
         self._deferred = []
+        trouble = "" if durable else self.keeper.trouble or "rows wait"
+        self.lookout.decided(self.orchestrator.state, trouble)
         if not durable:
-            self.spec.alarm(self.keeper.trouble)
             self._deferred = [x for x in commands if isinstance(x, IRREVOCABLE)]
             commands = [x for x in commands if not isinstance(x, IRREVOCABLE)]
         return tuple(commands)

@@ -99,10 +99,6 @@ class RecordKeeper:
         self._thread.close()
         self._journal.close()
 
-    def append_now(self, records: Sequence[Record], *, now_s: float) -> None:
-        """Journal records at once, without a driver."""
-        self._journal.append(_rows(records, now_s))
-
     def _heartbeat_failed(self, error: ClimorchError) -> None:
         # In the journal's thread. A disk that fails shows at the next append.
         if isinstance(error, ConflictError):

@@ -1,21 +1,27 @@
-"""From what a script submitted to a driver that runs, or to rows of the journal."""
+"""From what a script submitted, and wishes that wait, to a driver that runs."""
 
 from __future__ import annotations
 
-import time
-from importlib.metadata import version
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
+from climorch.core.fold import apply
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
 from climorch.engine.driver import DriverSpec
 from climorch.engine.keeper import RecordKeeper
-from climorch.engine.session import Run, open_journal, read_state
+from climorch.engine.session import Run, open_journal
+from climorch.errors import BackendError
 from climorch.intake.submissions import Submissions
-from climorch.model.events import CampaignOpened, Fact
+from climorch.model.alarm import Alarm
+from climorch.model.events import WishTaken
+from climorch.storage import inbox
 
-__all__ = ["journal_now", "launch"]
+__all__ = ["launch"]
+
+logger = logging.getLogger(__name__)
 
 
 def launch(
@@ -24,6 +30,7 @@ def launch(
     submissions: Submissions,
     policies: Policies,
     site: Site,
+    on_alarm: Callable[[Alarm], None] | None = None,
 ) -> Run:
     """Hold the journal, check what it says against the site and run.
 
@@ -39,6 +46,8 @@ def launch(
         The rules.
     site : Site
         Where nodes come from.
+    on_alarm : callable or None
+        Told of what needs a person.
 
     Returns
     -------
@@ -56,8 +65,13 @@ def launch(
     try:
         orchestrator = Orchestrator(policies)
         orchestrator.replay(keeper.replayed())
-        facts = submissions.news(orchestrator.state)
-        submissions.require_runnable(orchestrator.state, site)
+        state = orchestrator.state
+        facts = submissions.news(state)
+        # Before anything starts: a simulation may have been cancelled since.
+        wishes = [w for w in _waiting(root / campaign) if w.id not in state.wishes]
+        for fact in (*facts, *wishes):
+            apply(state, fact, state.now_s)
+        submissions.require_runnable(state, site)
     except BaseException:
         keeper.release()
         raise
@@ -65,24 +79,17 @@ def launch(
         root=root,
         campaign=campaign,
         workflows=dict(submissions.workflows),
-        facts=tuple(facts),
+        facts=(*facts, *wishes),
         policies=policies,
+        on_alarm=on_alarm,
     )
     return Run(spec, site, keeper)
 
 
-def journal_now(
-    root: Path, campaign: str, submissions: Submissions, fact: Fact
-) -> None:
-    """Journal a fact while no driver runs, after what it may be about."""
-    keeper = RecordKeeper(open_journal(root, campaign))
+def _waiting(folder: Path) -> tuple[WishTaken, ...]:
     try:
-        state = read_state(root, campaign)
-        facts = [*submissions.news(state), fact]
-        if not state.campaign:
-            facts.insert(
-                0, CampaignOpened(campaign=campaign, version=version("climorch"))
-            )
-        keeper.append_now(facts, now_s=time.time())
-    finally:
-        keeper.release()
+        return inbox.look(folder / inbox.FOLDER).wishes
+    except BackendError as error:
+        # The driver looks again, and tells an alarm if that fails too.
+        logger.warning("wishes that wait were not read: %s", error)
+        return ()

@@ -188,6 +188,11 @@ class Run:
         for fact in facts:
             loop.call_soon_threadsafe(driver.post, fact)
 
+    def look(self) -> None:
+        """Let the driver look into its inbox now; nothing once it has ended."""
+        if self._driver is not None:
+            self._driver.lookout.inbox.look()
+
     def bind(self, workflows: Mapping[str, Any]) -> None:
         """Let the driver find the functions of more workflows.
 

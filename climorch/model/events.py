@@ -20,6 +20,7 @@ __all__ = [
     "CheckpointCommitted",
     "CheckpointDeleted",
     "CheckpointFailed",
+    "DrainRequested",
     "DriverStarted",
     "DriverStopped",
     "Fact",
@@ -39,6 +40,9 @@ __all__ = [
     "SimulationChanged",
     "SimulationSubmitted",
     "StopRequested",
+    "UndrainRequested",
+    "Wish",
+    "WishTaken",
 ]
 
 
@@ -127,6 +131,49 @@ class PriorityRequested(_Fact, frozen=True, kw_only=True):
 
     simulation: str
     priority: int
+
+
+class DrainRequested(_Fact, frozen=True, kw_only=True):
+    """A node gets no new lease; who holds it checkpoints and gives it back."""
+
+    node: str
+
+
+class UndrainRequested(_Fact, frozen=True, kw_only=True):
+    """A node may be leased again."""
+
+    node: str
+
+
+Wish = (
+    PauseRequested
+    | ResumeRequested
+    | CancelRequested
+    | PriorityRequested
+    | DrainRequested
+    | UndrainRequested
+)
+
+
+class WishTaken(_Fact, frozen=True, kw_only=True):
+    """A user's wish came through the inbox; it holds once, however often told.
+
+    Attributes
+    ----------
+    id : str
+        Name that the wish has in the inbox, unique.
+    by : str
+        Who gave it: user, host and process.
+    given_s : float
+        When, by the clock of that process, UTC seconds.
+    wish : Wish
+        What is wanted.
+    """
+
+    id: str
+    by: str
+    given_s: float
+    wish: Wish
 
 
 class StopRequested(_Fact, frozen=True, kw_only=True):
@@ -312,6 +359,9 @@ Fact = (
     | ResumeRequested
     | CancelRequested
     | PriorityRequested
+    | DrainRequested
+    | UndrainRequested
+    | WishTaken
     | StopRequested
     | NodeJoined
     | NodeLost

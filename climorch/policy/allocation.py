@@ -51,6 +51,9 @@ class Claim:
         Memory that each of its nodes must have.
     held : tuple of str
         Nodes of its lease that are up and that it will not give back.
+    moving : bool
+        Whether it must first give back a node that is not offered: it gets
+        none before, but what it will need then is kept free for it.
     """
 
     simulation: str
@@ -60,6 +63,7 @@ class Claim:
     most_nodes: int
     memory_bytes: int = 0
     held: tuple[str, ...] = ()
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,8 @@ def allocate(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation
                 blocked, short = claim, missing - len(fits) - coming
         else:
             given = [offer.name for offer in fits[:missing]]
-            leases[claim.simulation] = (*claim.held, *given)
+            if not claim.moving:
+                leases[claim.simulation] = (*claim.held, *given)
             free = [offer for offer in free if offer.name not in given]
     if blocked is not None:
         return Allocation(leases=leases, waits=waits, shrink=_ask_back(order, short))
@@ -164,7 +169,7 @@ def _lend(
         lent = False
         for claim in order:
             lease = leases.get(claim.simulation, claim.held)
-            if not claim.nodes <= len(lease) < claim.most_nodes:
+            if claim.moving or not claim.nodes <= len(lease) < claim.most_nodes:
                 continue
             offer = next((o for o in free if _fits(o, claim)), None)
             if offer is not None:

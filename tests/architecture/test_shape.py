@@ -25,7 +25,10 @@ FUNCTION_LINES = 60
 PUBLIC_NAMES = 45
 
 # Where an aim of size is missed on purpose: "path" or "path::name", and why.
-OUTGROWN: dict[str, str] = {}
+OUTGROWN: dict[str, str] = {
+    # Every verb of the API is one method: a docstring and a line or two.
+    "climorch/campaign.py::Campaign": "the facade has a method for each verb",
+}
 
 # A web page, a terminal screen or a command line, by the module that makes it.
 INTERFACES = {

@@ -1,8 +1,9 @@
 """A campaign as a user's script, with a place to die in.
 
-Its only argument is JSON: ``root``, and optionally ``nodes_here``, ``segments``,
-``work_s``, ``every``, ``die`` (function to die in), ``call``, ``after``, ``address``
-(of an existing Dask scheduler).
+Its only argument is JSON: ``root``, and optionally ``nodes_here``, ``nodes``,
+``simulations``, ``segments``, ``work_s``, ``every``, ``alarms`` (file for them),
+``die`` (function to die in), ``call``, ``after``, ``address`` (of an existing Dask
+scheduler).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import sys
 
 from climorch import (
+    Alarm,
     Campaign,
     DaskSite,
     EverySegments,
@@ -32,14 +34,24 @@ def main() -> None:
         checkpointing=EverySegments(count=given.get("every", 1)),
         retention=KeepLast(count=10),
     )
-    campaign = Campaign("c", root=given["root"], policies=policies)
+
+    def note(alarm: Alarm) -> None:
+        with open(given["alarms"], "a", encoding="utf-8") as file:
+            print(alarm.kind, alarm.event, alarm.text, file=file, flush=True)
+
+    campaign = Campaign(
+        "c",
+        root=given["root"],
+        policies=policies,
+        on_alarm=note if "alarms" in given else None,
+    )
     wf = box_workflow(
         segments=given.get("segments", 6), work_s=given.get("work_s", 0.02)
     )
-    campaign.submit(wf, scenario=Scenario("s"))
-    campaign.submit(wf, scenario=Scenario("t"))
+    for name in given.get("simulations", "st"):
+        campaign.submit(wf, scenario=Scenario(name))
     site: LocalSite | DaskSite = LocalSite(
-        nodes=2, in_process=given.get("nodes_here", False)
+        nodes=given.get("nodes", 2), in_process=given.get("nodes_here", False)
     )
     if "address" in given:
         site = DaskSite(given["address"])

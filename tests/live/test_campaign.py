@@ -332,7 +332,9 @@ def test_a_simulation_whose_workflow_the_script_left_out_is_refused(
     campaign = Campaign("c", root=tmp_path)
     campaign.submit(box_workflow(segments=1), scenario=Scenario("s"))
     campaign.pause("s")
+    assert campaign.run(here())["s"].status == "paused"
     campaign.resume("s")
+    assert campaign.status()["s"].status == "waiting"
 
     with pytest.raises(InvalidInputError, match="no workflow 'boxes'"):
         Campaign("c", root=tmp_path).run(here())

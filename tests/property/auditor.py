@@ -7,86 +7,14 @@ model times, no counts, no frontier. Each invariant is a function with its name.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.model.plan import Coupling, SimulationPlan, StagePlan
+from climorch.model.plan import Coupling
 from climorch.testing.fake_disk import FakeDisk
+from tests.property.books import Book, SetBook, commons, components
 
 __all__ = ["Auditor"]
-
-
-@dataclass(slots=True)
-class SetBook:
-    """The books of one set."""
-
-    stages: dict[str, StagePlan]
-    commons: list[int]
-    attempt: int = 0
-    alive: bool = False
-    restored: bool = False
-    done: dict[str, int] = field(default_factory=dict)
-    computing: dict[str, int] = field(default_factory=dict)
-    writing: int | None = None
-    barrier: int | None = None
-    good: dict[int, int] = field(default_factory=dict)
-    deleting: set[int] = field(default_factory=set)
-    committed: dict[str, int] = field(default_factory=dict)
-    seen: set[tuple[int, int]] = field(default_factory=set)
-
-    @property
-    def newest(self) -> int:
-        """Newest boundary to fall back to."""
-        return max((b for b in self.good if b not in self.deleting), default=0)
-
-    def ended(self, stage: str, boundary: int) -> int:
-        """Count the segments of a stage that have ended at a boundary."""
-        ends = self.stages[stage].boundaries[1:]
-        return sum(end <= self.commons[boundary] for end in ends)
-
-
-@dataclass(slots=True)
-class Book:
-    """The books of one simulation."""
-
-    plan: SimulationPlan
-    sets: dict[str, SetBook]
-    lease: tuple[str, ...] = ()
-    ended: bool = False
-    # Why it may start nothing new.
-    held: set[str] = field(default_factory=set)
-
-    def of(self, stage: str) -> SetBook:
-        """Return the books of the set of a stage."""
-        return next(s for s in self.sets.values() if stage in s.stages)
-
-
-def components(plan: SimulationPlan) -> list[dict[str, StagePlan]]:
-    """Group stages that read each other, by growing from each."""
-    stages = {stage.name: stage for stage in plan.stages}
-    groups: list[dict[str, StagePlan]] = []
-    for name in stages:
-        if any(name in group for group in groups):
-            continue
-        members = {name}
-        while True:
-            more = {
-                other
-                for other in stages
-                if members & set(stages[other].reads)
-                or any(other in stages[m].reads for m in members)
-            }
-            if more <= members:
-                break
-            members |= more
-        groups.append({n: stages[n] for n in stages if n in members})
-    return groups
-
-
-def commons(stages: dict[str, StagePlan]) -> list[int]:
-    """Return the model times at which all stages have a boundary."""
-    return sorted(set.intersection(*(set(s.boundaries) for s in stages.values())))
 
 
 class Auditor:
@@ -103,6 +31,8 @@ class Auditor:
         self.books: dict[str, Book] = {}
         self.up: set[str] = set()
         self.stopping = False
+        self.drained: set[str] = set()
+        self.wishes: set[str] = set()
 
     def read(self, records: Iterable[c.Record]) -> None:
         """Take the records of one instant."""
@@ -133,6 +63,14 @@ class Auditor:
                 book = self.books[record.simulation]
                 book.ended = False
                 book.held.discard("paused")
+            case e.WishTaken():
+                if record.id not in self.wishes:
+                    self.wishes.add(record.id)
+                    self._take(record.wish)
+            case e.DrainRequested():
+                self.drained.add(record.node)
+            case e.UndrainRequested():
+                self.drained.discard(record.node)
             case e.StopRequested():
                 self.stopping = True
             case e.RestoreFailed(damaged=True):
@@ -173,6 +111,7 @@ class Auditor:
     def _decided(self, record: c.Record) -> None:
         match record:
             case c.SetLease():
+                no_drained_node_is_leased_anew(self, record)
                 self.books[record.simulation].lease = record.nodes
                 self.books[record.simulation].held.discard("shrinks")
             case c.ShrinkPlanned():
@@ -283,6 +222,12 @@ def what_is_committed_is_covered(auditor: Auditor) -> None:
         for s in book.sets.values():
             for stage, count in s.committed.items():
                 assert s.alive or count <= s.ended(stage, s.newest), (stage, count, s)
+
+
+def no_drained_node_is_leased_anew(auditor: Auditor, record: c.SetLease) -> None:
+    """A node that is drained is held by whoever held it before, or by nobody."""
+    new = set(record.nodes) - set(auditor.books[record.simulation].lease)
+    assert not new & auditor.drained, record
 
 
 def nothing_is_committed_twice(auditor: Auditor, record: c.SegmentCommitted) -> None:

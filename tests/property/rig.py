@@ -168,6 +168,8 @@ class Rig:
         """Let nothing go wrong any more and see that all that may ends, ends."""
         self.world.calm()
         self.storm = 0.0
+        drained = sorted(self.orchestrator.state.draining)
+        self.handle([e.UndrainRequested(node=node) for node in drained])
         if self.orchestrator.state.stopping:
             self.run_dry()
             self.handle([e.DriverStopped(reason="stop")])

@@ -43,6 +43,8 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 Wish = e.PauseRequested | e.ResumeRequested | e.CancelRequested
+# Small: the same wish is told again, and another one under its name never counts.
+WISH_IDS = st.integers(0, 20).map("{:020d}-0123456789ab".format)
 WISHES: tuple[type[Wish], ...] = (
     *3 * (e.PauseRequested,),
     *4 * (e.ResumeRequested,),
@@ -125,6 +127,16 @@ class Campaign(RuleBasedStateMachine):
     @rule(index=names, wish=st.sampled_from(WISHES))
     def wish(self, index: int, wish: type[Wish]) -> None:
         self.rig.handle([wish(simulation=self.pick(index))])
+
+    @rule(index=names, wish=st.sampled_from(WISHES), id=WISH_IDS)
+    def wish_from_elsewhere(self, index: int, wish: type[Wish], id: str) -> None:
+        asked = wish(simulation=self.pick(index))
+        self.rig.handle([e.WishTaken(id=id, by="me", given_s=0.0, wish=asked)])
+
+    @rule(index=st.integers(0, 5), undo=st.booleans())
+    def drain(self, index: int, undo: bool) -> None:
+        kind = e.UndrainRequested if undo else e.DrainRequested
+        self.rig.handle([kind(node=NODES[index])])
 
     @rule(index=names, priority=st.integers(-2, 2))
     def prioritize(self, index: int, priority: int) -> None:

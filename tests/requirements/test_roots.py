@@ -42,6 +42,7 @@ def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     """It is not read as if it were known, and says which version it has."""
     made = campaign(tmp_path)
     made.pause("s")
+    made.run(co.LocalSite(in_process=True))
     path = tmp_path / "c" / "journal.sqlite"
     with sqlite3.connect(path) as database:
         version = database.execute("PRAGMA user_version").fetchone()[0]

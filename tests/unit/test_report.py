@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from climorch.core.explain import SimulationStatus
+from climorch.core.explain import NodeStatus, SimulationStatus
 from climorch.report import CampaignStatus
 
 
@@ -68,7 +70,49 @@ def test_a_report_is_a_table() -> None:
         "checkpoints",
         "exposure_s",
         "lost_s",
+        "rate_sypd",
+        "expected_end_s",
+        "checkpoint_age_s",
         "why",
+    ]
+
+
+def test_nodes_are_a_table_of_their_own() -> None:
+    """Pandas gets one row per node."""
+    held = NodeStatus(node="n0", up=True, simulation="m01", cores=4)
+    table = CampaignStatus(campaign="c", simulations=(), nodes=(held,))
+
+    assert table.nodes_to_pandas().loc["n0"].to_dict() == {
+        "up": True,
+        "draining": False,
+        "simulation": "m01",
+        "cores": 4,
+        "memory_bytes": 0,
+    }
+    assert len(CampaignStatus(campaign="c", simulations=()).nodes_to_pandas()) == 0
+
+
+def test_rate_end_and_age_are_printed_where_they_are_known() -> None:
+    """People read how fast it is, when it ends, and which nodes are drained."""
+    fast = replace(
+        status("m01"),
+        rate_sypd=12.345,
+        expected_end_s=86_400.0 * 365,
+        checkpoint_age_s=61.4,
+    )
+    # Too far away for any calendar.
+    never = replace(status("m2"), rate_sypd=1e-9, expected_end_s=1e18)
+    nodes = tuple(
+        NodeStatus(node=name, up=True, draining=name == "n1") for name in ("n0", "n1")
+    )
+
+    text = str(CampaignStatus(campaign="c", simulations=(fast, never), nodes=nodes))
+
+    assert text.splitlines()[1:] == [
+        "  m01  running    25.0%  2 nodes  1.500 node-h  12.3 SYPD  "
+        "ends 1971-01-01 00:00 UTC  checkpoint 61 s old  its turn",
+        "  m2   running    25.0%  2 nodes  1.500 node-h  1e-09 SYPD  its turn",
+        "  drained: n1",
     ]
 
 

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from climorch.core.explain import Explanation, SimulationStatus, explain, summarise
+from climorch.core.explain import (
+    Explanation,
+    NodeStatus,
+    SimulationStatus,
+    explain,
+    nodes_of,
+    summarise,
+)
 from climorch.core.fold import apply
 from climorch.core.state import CampaignState
 from climorch.errors import NotFoundError
@@ -129,6 +136,10 @@ def test_a_running_simulation_shows_how_far_it_is() -> None:
         checkpoints=0,
         exposure_s=30.0 + 10.0,
         lost_s=0.0,
+        # One second of model time in 30 s; the phases to come are not measured.
+        rate_sypd=9.1324200913242e-05,
+        expected_end_s=None,
+        checkpoint_age_s=None,
         why="its turn",
     )
 
@@ -157,11 +168,31 @@ def test_progress_counts_what_is_committed() -> None:
     assert (status.computed, status.committed, status.checkpoints) == (2, 2, 1)
     assert status.progress == 0.2
     assert status.exposure_s == 0.0
+    assert status.checkpoint_age_s == 0.0
+    assert summarise(state, 260.0)[0].checkpoint_age_s == 60.0
 
 
 def test_a_clock_that_is_behind_takes_nothing_away() -> None:
     """Asked with an earlier time than the lease, nothing becomes negative."""
     assert summarise(running(), 50.0)[0].node_hours == 0.0
+
+
+def test_nodes_are_listed_with_their_holders() -> None:
+    """A node that is up is held or free; a drained one is listed when it is gone."""
+    state = folded(
+        *NODES,
+        (1.0, submitted("m01")),
+        (1.0, lease(["n0"])),
+        (2.0, e.DrainRequested(node="n1")),
+        (2.0, e.DrainRequested(node="gone")),
+    )
+
+    assert nodes_of(state) == (
+        NodeStatus(node="gone", up=False, draining=True),
+        NodeStatus(node="n0", up=True, simulation="m01", cores=2, memory_bytes=8000),
+        NodeStatus(node="n1", up=True, draining=True, cores=2, memory_bytes=8000),
+    )
+    assert explain(state, "m01", 3.0).factors["nodes drained"] == ("gone", "n1")
 
 
 def why(state: CampaignState, name: str = "m01") -> tuple[str, str]:

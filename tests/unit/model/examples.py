@@ -29,11 +29,14 @@ VALUES: dict[str, Any] = {
     "added": (SUBMITTED,),
     "attempt": 2,
     "boundary": 3,
+    "by": "ada@h (9)",
     "campaign": "c",
     "cause": e.Cause.NOT_DURABLE,
     "cores": 4,
     "epoch": 1,
+    "given_s": 1.7e9,
     "host": "h",
+    "id": "00000000000000000001-0123456789ab",
     "lost_s": 1.5,
     "message": "m",
     "node": "n0",
@@ -54,6 +57,7 @@ VALUES: dict[str, Any] = {
     "stage": "a",
     "version": "1",
     "why": "w",
+    "wish": e.PriorityRequested(simulation="s", priority=3),
 }
 KINDS: tuple[type[msgspec.Struct], ...] = get_args(c.Record)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -241,3 +242,19 @@ def test_nothing_is_leased_twice_or_taken_away(
             assert c.nodes <= len(lease) <= max(c.most_nodes, len(c.held))
         if c.simulation in given_.shrink:
             assert c.nodes <= given_.shrink[c.simulation] < len(c.held)
+
+
+def test_what_moves_gets_nothing_yet_and_nobody_takes_what_it_will_need() -> None:
+    """A claim that must give back first has free nodes kept, and is lent none."""
+    moving = replace(want("x", 2, 4, held="a"), moving=True)
+    after = want("y", serial=1)
+
+    assert allocate([moving, after], up("ab")).leases == {}
+    assert allocate([moving, after], up("abc")).leases == {"y": ("c",)}
+    assert allocate([replace(moving, nodes=1)], up("abc")) == Allocation()
+    # Too few for it: what comes later waits, as behind any other.
+    short = [moving, want("y", held="b", serial=2), want("z", serial=3)]
+    assert allocate(short, up("ab")).waits == {
+        "x": "needs 1 more nodes; 0 are free",
+        "z": "goes after x",
+    }

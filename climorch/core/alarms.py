@@ -1,0 +1,179 @@
+"""When a person is told, and how often.
+
+Decides what in the state needs a person, and that each trouble is told once
+when it begins, once when it ends, and at growing intervals between. Ignores who
+listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from climorch.core.outlook import exposure_s
+from climorch.core.state import CampaignState, Control
+from climorch.model.alarm import Alarm, AlarmEvent, AlarmKind
+from climorch.model.events import Cause
+
+__all__ = ["AlarmBook", "Trouble", "troubles"]
+
+MOST_EXPOSURE_S = 3600.0
+"""Compute that may be at risk before somebody is told, in seconds."""
+
+FIRST_REMINDER_S = 600.0
+LONGEST_REMINDER_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Something that is wrong now.
+
+    Attributes
+    ----------
+    kind : str
+        As in `Alarm`.
+    subject : str
+        Tells troubles of one kind apart; the simulation where it is about one.
+    text : str
+        In words; may change while it is the same trouble.
+    simulation : str or None
+        Which it is about, if one.
+    """
+
+    kind: AlarmKind
+    subject: str
+    text: str
+    simulation: str | None = None
+
+
+def troubles(state: CampaignState, now_s: float) -> tuple[Trouble, ...]:
+    """Return what in the state needs a person.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    now_s : float
+        Driver's clock, seconds.
+
+    Returns
+    -------
+    tuple of Trouble
+        Of the kinds ``failed``, ``storage`` and ``exposure``, at most one of
+        each for each simulation.
+    """
+    found = []
+    for simulation in state.simulations.values():
+        name = simulation.name
+        told: list[tuple[AlarmKind, str]] = []
+        if simulation.failed is not None and simulation.control is Control.RUN:
+            cause, message = simulation.failed
+            told.append(("failed", f"failed for good: {cause.value}: {message}"))
+        tries = simulation.failures.get(Cause.STORAGE, 0)
+        if tries and simulation.lease:
+            told.append(
+                ("storage", f"storage failed {tries} times since the last checkpoint")
+            )
+        exposed_s = exposure_s(simulation, now_s)
+        if exposed_s > MOST_EXPOSURE_S:
+            told.append(
+                (
+                    "exposure",
+                    f"{exposed_s:.0f} s of compute would be lost by a failure now, "
+                    f"more than {MOST_EXPOSURE_S:.0f} s",
+                )
+            )
+        found += [
+            Trouble(kind=kind, subject=name, text=text, simulation=name)
+            for kind, text in told
+        ]
+    return tuple(found)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Standing:
+    trouble: Trouble
+    watched: bool
+    remind_at_s: float
+    wait_s: float = FIRST_REMINDER_S
+
+
+class AlarmBook:
+    """Remembers what was told, so that nothing is told every second."""
+
+    def __init__(self) -> None:
+        self._standing: dict[tuple[str, str], _Standing] = {}
+
+    def begin(
+        self, trouble: Trouble, now_s: float, *, watched: bool = False
+    ) -> list[Alarm]:
+        """Note a trouble; a known one is not told again.
+
+        Parameters
+        ----------
+        trouble : Trouble
+            What is wrong.
+        now_s : float
+            UTC seconds.
+        watched : bool
+            Whether `watch` says when it is over, rather than `end`.
+
+        Returns
+        -------
+        list of Alarm
+            To be told.
+        """
+        key = (trouble.kind, trouble.subject)
+        known = self._standing.get(key)
+        if known is not None:
+            known.trouble = trouble
+            return []
+        self._standing[key] = _Standing(
+            trouble=trouble, watched=watched, remind_at_s=now_s + FIRST_REMINDER_S
+        )
+        return [_alarm(trouble, "begins", now_s)]
+
+    def end(self, kind: AlarmKind, subject: str, now_s: float) -> list[Alarm]:
+        """Note that a trouble is over; return what is to be told."""
+        known = self._standing.pop((kind, subject), None)
+        return [] if known is None else [_alarm(known.trouble, "ends", now_s)]
+
+    def watch(self, found: Iterable[Trouble], now_s: float) -> list[Alarm]:
+        """Compare all that is wrong in the state with what was told of it.
+
+        Parameters
+        ----------
+        found : iterable of Trouble
+            As from `troubles`; what is no longer among them is over.
+        now_s : float
+            UTC seconds.
+
+        Returns
+        -------
+        list of Alarm
+            To be told, reminders of all kinds included.
+        """
+        present = {(trouble.kind, trouble.subject): trouble for trouble in found}
+        alarms = []
+        for key, known in list(self._standing.items()):
+            if known.watched and key not in present:
+                del self._standing[key]
+                alarms.append(_alarm(known.trouble, "ends", now_s))
+        for trouble in present.values():
+            alarms += self.begin(trouble, now_s, watched=True)
+        for known in self._standing.values():
+            if now_s >= known.remind_at_s:
+                known.wait_s = min(2 * known.wait_s, LONGEST_REMINDER_S)
+                known.remind_at_s = now_s + known.wait_s
+                alarms.append(_alarm(known.trouble, "lasts", now_s))
+        return alarms
+
+
+def _alarm(trouble: Trouble, event: AlarmEvent, now_s: float) -> Alarm:
+    return Alarm(
+        kind=trouble.kind,
+        event=event,
+        text=trouble.text,
+        when_s=now_s,
+        simulation=trouble.simulation,
+    )

@@ -1,0 +1,45 @@
+"""What needs a person, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Alarm", "AlarmEvent", "AlarmKind"]
+
+AlarmKind = Literal[
+    "journal", "inbox", "chore", "storage", "failed", "exposure", "scheduler", "driver"
+]
+AlarmEvent = Literal["begins", "lasts", "ends"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something that needs a person began, still lasts, or is over.
+
+    Attributes
+    ----------
+    kind : str
+        ``journal``: it cannot be written · ``inbox``: it cannot be read, or
+        something strange lay in it · ``chore``: results cannot be published, a
+        checkpoint not deleted · ``storage``: checkpoints of a simulation
+        cannot be written · ``failed``: a simulation failed for good ·
+        ``exposure``: more than an hour of compute is not checkpointed ·
+        ``scheduler``: there is no Dask scheduler · ``driver``: the driver ends
+        with an error.
+    event : str
+        ``begins`` once, ``lasts`` as a reminder at growing intervals, ``ends``
+        once.
+    text : str
+        What is wrong, in words.
+    when_s : float
+        UTC seconds.
+    simulation : str or None
+        Which it is about, if one.
+    """
+
+    kind: AlarmKind
+    event: AlarmEvent
+    text: str
+    when_s: float
+    simulation: str | None = None

@@ -1,0 +1,113 @@
+"""Who is told what, and how often."""
+
+from __future__ import annotations
+
+from climorch.core.alarms import AlarmBook, Trouble, troubles
+from climorch.core.progress import Policies
+from climorch.model import events as e
+from climorch.model.alarm import Alarm
+from climorch.model.events import Cause
+from climorch.policy.checkpointing import EverySegments
+from tests.unit.core.script import Script, submitted
+
+RARELY = Policies(checkpointing=EverySegments(count=99))
+FULL = Trouble(kind="journal", subject="", text="the disk is full")
+
+
+def events(alarms: list[Alarm]) -> list[tuple[str, str]]:
+    """Kind and event of each."""
+    return [(alarm.kind, alarm.event) for alarm in alarms]
+
+
+def found(s: Script, after_s: float = 0.0) -> dict[str, str]:
+    """Kinds and texts of what is wrong."""
+    told = troubles(s.orchestrator.state, s.now_s + after_s)
+    assert {t.simulation for t in told} <= {"s"}
+    return {t.kind: t.text for t in told}
+
+
+def started() -> Script:
+    """Compute a first segment."""
+    s = Script(RARELY)
+    s.tell(submitted())
+    s.nodes("n")
+    s.restored()
+    return s
+
+
+def test_a_trouble_is_told_when_it_begins_and_when_it_ends() -> None:
+    """Not again while it lasts, nor its end where there was none."""
+    book = AlarmBook()
+
+    assert book.begin(FULL, 5.0) == [
+        Alarm(kind="journal", event="begins", text="the disk is full", when_s=5.0)
+    ]
+    assert book.begin(FULL, 6.0) == []
+    assert events(book.end("journal", "", 7.0)) == [("journal", "ends")]
+    assert book.end("journal", "", 8.0) == []
+    assert events(book.begin(FULL, 9.0)) == [("journal", "begins")]
+
+
+def test_a_trouble_that_lasts_is_told_again_at_growing_intervals() -> None:
+    """After ten minutes, then twenty, and so on up to a day."""
+    book = AlarmBook()
+    book.begin(FULL, 0.0)
+    told = [s for s in range(0, 500_000, 100) if book.watch((), float(s))]
+
+    assert told[:4] == [600, 1800, 4200, 9000]
+    assert told[-1] - told[-2] == 86_400
+
+
+def test_what_is_watched_ends_when_it_is_no_longer_seen() -> None:
+    """Troubles of two simulations are told apart; text may change meanwhile."""
+    book = AlarmBook()
+    one, two = (
+        Trouble(kind="exposure", subject=name, text="much", simulation=name)
+        for name in ("s", "t")
+    )
+    more = Trouble(kind="exposure", subject="s", text="more", simulation="s")
+
+    first = book.watch((one, two), 1.0)
+    assert [(a.simulation, a.event) for a in first] == [
+        ("s", "begins"),
+        ("t", "begins"),
+    ]
+    assert book.watch((more, two), 2.0) == []
+    last = book.watch((two,), 3.0)
+    assert [(a.simulation, a.event, a.text) for a in last] == [("s", "ends", "more")]
+    # What is told of otherwise is not over because the state says nothing of it.
+    book.begin(FULL, 4.0)
+    assert book.watch((two,), 5.0) == []
+
+
+def test_more_than_an_hour_of_compute_at_risk_is_told() -> None:
+    """A segment that runs counts while it runs; a checkpoint ends it."""
+    s = started()
+
+    assert found(s, after_s=3599.0) == {}
+    assert found(s, after_s=3602.0) == {
+        "exposure": "3602 s of compute would be lost by a failure now, more than 3600 s"
+    }
+
+
+def test_a_storage_that_refuses_checkpoints_is_told_until_one_is_committed() -> None:
+    """The tries since the last commit are counted."""
+    s = started()
+    s.tell(e.PauseRequested(simulation="s"))
+    s.finished(0)
+    s.not_written(1, Cause.STORAGE)
+
+    assert found(s) == {"storage": "storage failed 1 times since the last checkpoint"}
+    s.tell(after_s=3.0)
+    s.committed(1)
+    assert found(s) == {}
+
+
+def test_a_simulation_that_failed_for_good_is_told_until_it_is_resumed() -> None:
+    """Tries that are left are not told; a cancelled one needs nobody."""
+    s = started()
+    s.failed(0, Cause.NUMERICAL)
+
+    assert found(s) == {"failed": "failed for good: numerical blow-up: made to fail"}
+    s.tell(e.CancelRequested(simulation="s"))
+    assert found(s) == {}
