@@ -12,7 +12,7 @@ from climorch.errors import (
     CorruptDataError,
     InvalidInputError,
 )
-from climorch.storage import durable, results
+from climorch.storage import durable, passage, results
 from tests.unit.storage.result_cases import Rig, output, tas
 
 
@@ -25,7 +25,7 @@ def test_the_root_is_what_switches(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
     """Before its last rename a publish is not seen; tried again it completes."""
     rig.publish(1, {0: output(0)}, done=1)
     checkpoint = rig.commit(2, {1: output(2)}, done=2)
-    real = results.write_through
+    real = passage.write_through
 
     def full(way: Path, path: Path, *args: Any) -> None:
         if path == rig.path / "zarr.json":
