@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import signal
 import subprocess
 import threading
@@ -27,7 +26,7 @@ from tests.live.cases import ended, here, kinds, policies, records, same
 from tests.live.faulty_script import campaign_of
 from tests.live.fire import check, files_of, finish_here, script
 
-SEGMENTS = 40
+SEGMENTS = 24
 ALARM = "the journal cannot be written"
 
 
@@ -63,25 +62,27 @@ class Full:
 
 
 class Failing:
-    """Writes of one process fail beyond a size of file; everybody may say so."""
+    """Every transaction of the journal ends with an I/O error."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @property
+    def ill(self) -> Path:
+        """While this file is there."""
+        return self.folder.with_name("ill")
+
     def take(self, driver: Script) -> None:
-        """Let nothing be written behind the first 64 kB of a file."""
-        hard = resource.prlimit(driver.pid, resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(driver.pid, resource.RLIMIT_FSIZE, (2**16, hard))
+        """Let it be there."""
+        self.ill.touch()
 
     def give_back(self, driver: Script) -> None:
-        """Take the limit back."""
-        hard = resource.prlimit(driver.pid, resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(driver.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        """Remove it."""
+        self.ill.unlink()
 
 
 def mounted(folder: Path) -> bool:
     """Try to mount a file system that has room for the ballast and little else."""
-    folder.mkdir()
     size = f"size={BALLAST_BYTES + 2**24}"
     command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
     try:
@@ -95,12 +96,18 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
     """Make a disk that can be full, where this user may, or one that fails."""
     folder = tmp_path / "disk"
     with ExitStack() as cleanup:
-        if mounted(folder) and request.param == "full":
+        folder.mkdir()
+        if request.param == "full" and mounted(folder):
             cleanup.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
             yield Full(folder)
         else:
-            subprocess.run(["umount", str(folder)], capture_output=True, check=False)
             yield Failing(folder)
+
+
+def started(disk: Disk) -> Script:
+    """Run the script on the disk."""
+    ill = str(disk.folder.with_name("ill"))
+    return script(disk.folder, segments=SEGMENTS, work_s=0.1, keep=2, ill=ill)
 
 
 def computed(driver: Script) -> int:
@@ -110,15 +117,12 @@ def computed(driver: Script) -> int:
 
 def until_refused(driver: Script, disk: Disk) -> None:
     """Wait for results, take the disk away and wait for the alarm."""
-    wal = disk.folder / "c" / "journal.sqlite-wal"
+    ballast = disk.folder / "c" / "journal.sqlite.ballast"
     until_record(disk.folder, "c", e.ResultsPublished, count=2, timeout_s=60)
-    until(lambda: wal.stat().st_size > 2**16, what="the journal has grown")
 
     def refused() -> bool:
         disk.take(driver)
-        return not (wal.parent / "journal.sqlite.ballast").exists() and (
-            ALARM in driver.printed
-        )
+        return ALARM in driver.printed and not ballast.exists()
 
     until(refused, what="the alarm")
     # The last transaction of before, and what had been allowed on it.
@@ -138,7 +142,7 @@ def until_refused(driver: Script, disk: Disk) -> None:
 def test_while_the_disk_refuses_rows_work_goes_on_provisionally(disk: Disk) -> None:
     """No commit, publication or deletion; exposure shown; later all lands."""
     watcher = campaign_of({"root": str(disk.folder), "segments": SEGMENTS})
-    with script(disk.folder, segments=SEGMENTS, work_s=0.1, keep=2) as driver:
+    with started(disk) as driver:
         until_refused(driver, disk)
         rows = len(records_of(disk.folder, "c"))
         kept = {k for k in files_of(disk.folder) if not k.startswith("inflight/")}
@@ -175,7 +179,7 @@ def test_while_the_disk_refuses_rows_work_goes_on_provisionally(disk: Disk) -> N
 @pytest.mark.timeout(240)
 def test_a_driver_killed_while_the_disk_refuses_rows_is_followed(disk: Disk) -> None:
     """What was provisional is computed again; the bits are the same."""
-    with script(disk.folder, segments=SEGMENTS, work_s=0.1, keep=2) as driver:
+    with started(disk) as driver:
         until_refused(driver, disk)
         driver.send(signal.SIGKILL)
         driver.finish()
@@ -190,18 +194,17 @@ def test_a_driver_killed_while_the_disk_refuses_rows_is_followed(disk: Disk) -> 
 @pytest.mark.timeout(240)
 def test_memory_for_records_that_wait_is_bounded(tmp_path: Path) -> None:
     """The driver ends with an error that says why; the next one goes on."""
-    disk = Failing(tmp_path)
-    with script(tmp_path, segments=SEGMENTS, work_s=0.02, waiting=30) as driver:
-        until_record(tmp_path, "c", e.ResultsPublished, count=2, timeout_s=60)
-        wal = tmp_path / "c" / "journal.sqlite-wal"
-        until(lambda: wal.stat().st_size > 2**16, what="the journal has grown")
-        disk.take(driver)
+    root, ill = tmp_path / "root", tmp_path / "ill"
+    given = {"segments": SEGMENTS, "work_s": 0.02, "waiting": 30, "ill": str(ill)}
+    with script(root, **given) as driver:
+        until_record(root, "c", e.ResultsPublished, count=2, timeout_s=60)
+        ill.touch()
         status, printed = driver.finish()
         assert status == 1
         assert "records wait for the journal" in printed.splitlines()[-1]
         until(lambda: driver.orphans() == [], what="every process is gone")
 
-    check(finish_here(tmp_path, segments=SEGMENTS), segments=SEGMENTS)
+    check(finish_here(root, segments=SEGMENTS), segments=SEGMENTS)
 
 
 def test_no_space_for_chunks_drops_what_is_in_flight_and_makes_room(
