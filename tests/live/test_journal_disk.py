@@ -195,8 +195,8 @@ def test_a_driver_killed_while_the_disk_refuses_rows_is_followed(disk: Disk) -> 
 def test_memory_for_records_that_wait_is_bounded(tmp_path: Path) -> None:
     """The driver ends with an error that says why; the next one goes on."""
     root, ill = tmp_path / "root", tmp_path / "ill"
-    given = {"segments": SEGMENTS, "work_s": 0.02, "waiting": 30, "ill": str(ill)}
-    with script(root, **given) as driver:
+    given: dict[str, Any] = {"work_s": 0.02, "waiting": 30, "ill": str(ill)}
+    with script(root, segments=SEGMENTS, **given) as driver:
         until_record(root, "c", e.ResultsPublished, count=2, timeout_s=60)
         ill.touch()
         status, printed = driver.finish()
