@@ -32,6 +32,7 @@ IN_DRIVER = [name for name, step in STEPS.items() if step.place == "driver"]
 
 
 @pytest.mark.live
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("step", IN_DRIVER)
 def test_a_driver_killed_in_any_step_is_followed_at_once(
     tmp_path: Path, step: str
@@ -63,11 +64,12 @@ def test_a_driver_killed_in_any_step_is_followed_at_once(
 
 
 @pytest.mark.live
+@pytest.mark.timeout(300)
 def test_another_host_waits_for_the_silence_and_then_takes_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Refused while heartbeats come and for 90 s after the last one, then let in."""
-    campaign = campaign_of({"root": str(tmp_path), "segments": 40})
+    campaign = campaign_of({"root": str(tmp_path), "segments": 12})
 
     def refused(now_s: float) -> float:
         from_elsewhere(monkeypatch, now_s=now_s)
@@ -76,7 +78,7 @@ def test_another_host_waits_for_the_silence_and_then_takes_over(
         assert caught.value.facts["reason"] == "held"
         return float(caught.value.facts["retry_after_s"])
 
-    with script(tmp_path, segments=40, work_s=0.05, heartbeat_s=0.2) as old:
+    with script(tmp_path, segments=12, work_s=0.2, heartbeat_s=0.2) as old:
         until_record(tmp_path, "c", e.SegmentFinished, count=2, timeout_s=60)
         first_s = lock_of(tmp_path).heartbeat_s
         assert refused(first_s + SILENCE_S - 0.5) > 0
@@ -92,12 +94,13 @@ def test_another_host_waits_for_the_silence_and_then_takes_over(
 
     assert campaign.run(here(2)).finished
 
-    check(campaign, segments=40)
+    check(campaign, segments=12)
     started = kinds(records(campaign), e.DriverStarted)
     assert [f.epoch for f in started] == [1, 2]
 
 
 @pytest.mark.live
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "step",
     [
@@ -138,6 +141,7 @@ def test_a_paused_driver_that_wakes_up_after_a_takeover_changes_nothing(
 
 
 @pytest.mark.live
+@pytest.mark.timeout(300)
 def test_workers_of_a_paused_driver_cannot_write_after_a_takeover(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +172,7 @@ def test_workers_of_a_paused_driver_cannot_write_after_a_takeover(
 
 
 @pytest.mark.live
+@pytest.mark.timeout(300)
 def test_a_complete_checkpoint_of_a_dead_driver_is_finished_not_written_again(
     tmp_path: Path,
 ) -> None:
