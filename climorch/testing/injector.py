@@ -14,6 +14,7 @@ import functools
 import importlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -31,6 +32,7 @@ __all__ = ["STEPS", "ArmedFault", "Injection", "Step", "arm", "armed", "dask_set
 VARIABLE = "CLIMORCH_TESTING_FAULT"
 _ARMED, _FIRED, _PIDS = "armed.json", "fired", "pids"
 _around: set[str] = set()
+_journal_at_rest = threading.RLock()
 
 DRIVER = "driver"
 WORKER = "worker"
@@ -72,6 +74,7 @@ def _is_commit_row(arguments: tuple[Any, ...]) -> bool:
 _STORAGE = "climorch.storage"
 _RENAME = f"{_STORAGE}.durable.rename_durably"
 _APPEND = f"{_STORAGE}.journal.SqliteJournal.append"
+_HEARTBEAT = f"{_STORAGE}.journal.SqliteJournal.heartbeat"
 
 STEPS: dict[str, Step] = {
     "directories made": Step(
@@ -249,6 +252,8 @@ def arm(place: str = DRIVER, *, name: str = "") -> None:
     with suppress(FileNotFoundError):
         given = msgspec.json.decode((folder / _ARMED).read_bytes())
         fault = ArmedFault(**given)
+        if fault.signal == "stop" and place == DRIVER:
+            _note_transactions()
         if STEPS[fault.step].place == place:
             _put_around(STEPS[fault.step], fault, folder)
 
@@ -284,6 +289,26 @@ def _put_around(step: Step, fault: ArmedFault, folder: Path) -> None:
     setattr(owner, name, replacement)
 
 
+def _note_transactions() -> None:
+    """Let no stop fall into a transaction of the journal.
+
+    Another thread may be in one. A stopped process keeps the file lock of SQLite,
+    so that nobody could take over: safe, but not what is to be looked at.
+    """
+    for target in (_APPEND, _HEARTBEAT):
+        owner, name = _owner(target)
+        setattr(owner, name, _at_rest(getattr(owner, name)))
+
+
+def _at_rest(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        with _journal_at_rest:
+            return original(*args, **kwargs)
+
+    return replacement
+
+
 def _owner(target: str) -> tuple[Any, str]:
     """Find the module or the class that a function is looked up in."""
     path, _, name = target.rpartition(".")
@@ -305,9 +330,10 @@ def _fire(fault: ArmedFault, step: Step, folder: Path) -> None:
     except FileExistsError:
         return
     number = signal.SIGKILL if fault.signal == "kill" else signal.SIGSTOP
-    for pid in sorted(victims, key=lambda pid: pid == os.getpid()):
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+    with _journal_at_rest:
+        for pid in sorted(victims, key=lambda pid: pid == os.getpid()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def _victims(fault: ArmedFault, step: Step, folder: Path) -> list[int]:

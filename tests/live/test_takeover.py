@@ -11,6 +11,7 @@ import pytest
 from climorch import ConflictError
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.storage.draft import DRAFT, read_draft
 from climorch.storage.lock import SILENCE_S
 from climorch.storage.manifest import read_manifest
 from climorch.testing.faults import records_of, until, until_record
@@ -44,7 +45,7 @@ def test_a_driver_killed_in_any_step_is_followed_at_once(
         fault(root, step=step, call=call) as injection,
         script(root, injection, keep=2) as killed,
     ):
-        assert killed.finish()[0] == -signal.SIGKILL
+        assert killed.finish(timeout_s=90)[0] == -signal.SIGKILL
         assert injection.victims() == [killed.pid]
         until(lambda: killed.orphans() == [], what="every process is gone")
 
@@ -86,7 +87,7 @@ def test_another_host_waits_for_the_silence_and_then_takes_over(
         # Silent for long enough, were it not for the heartbeat that came.
         assert refused(first_s + SILENCE_S) > 0
         old.send(signal.SIGKILL)
-        old.finish()
+        old.finish(timeout_s=90)
         until(lambda: old.orphans() == [], what="every process is gone")
     last_s = lock_of(tmp_path).heartbeat_s
     assert refused(last_s + SILENCE_S - 0.5) == pytest.approx(0.5)
@@ -124,14 +125,18 @@ def test_a_paused_driver_that_wakes_up_after_a_takeover_changes_nothing(
         fault(root, step=step, signal="stop", call=call) as injection,
         script(root, injection, keep=2, segments=8) as old,
     ):
-        until(lambda: injection.fired and is_stopped(old.pid), what="it is stopped")
+        until(
+            lambda: injection.fired and is_stopped(old.pid),
+            what="it is stopped",
+            timeout_s=90,
+        )
         from_elsewhere(monkeypatch, now_s=lock_of(root).heartbeat_s + SILENCE_S)
         campaign = finish_here(root, keep=2, segments=8)
         before, rows = files_of(root), len(records_of(root, "c"))
 
         old.send(signal.SIGCONT)
 
-        status, printed = old.finish()
+        status, printed = old.finish(timeout_s=90)
         assert status == 1, printed
         assert "climorch.errors.ConflictError" in printed.splitlines()[-1], printed
         until(lambda: old.orphans() == [], what="every process is gone")
@@ -163,7 +168,7 @@ def test_workers_of_a_paused_driver_cannot_write_after_a_takeover(
         os.kill(worker, signal.SIGCONT)
         old.send(signal.SIGCONT)
 
-        status, printed = old.finish()
+        status, printed = old.finish(timeout_s=90)
         assert status == 1, printed
         assert "ConflictError" in printed.splitlines()[-1], printed
         until(lambda: old.orphans() == [], what="every process is gone")
@@ -182,14 +187,17 @@ def test_a_complete_checkpoint_of_a_dead_driver_is_finished_not_written_again(
         fault(root, step="before the manifest", call=3) as injection,
         script(root, injection) as killed,
     ):
-        assert killed.finish()[0] == -signal.SIGKILL
-    # Where both outputs are in, all chunks were written before.
-    left = {
-        path.parents[1].parent.name: int(path.parents[1].name[4:].split(".")[0])
-        for path in (root / "c" / "inflight").rglob("receipts/draft.json")
-        if not (path.parents[1] / "MANIFEST.json").exists()
-        and len(list(path.parent.glob("*~*"))) == 2
-    }
+        assert killed.finish(timeout_s=90)[0] == -signal.SIGKILL
+    left: dict[str, int] = {}
+    for path in (root / "c" / "inflight").rglob(DRAFT):
+        draft = read_draft(path.parents[1])
+        assert draft is not None
+        plan = draft.manifest
+        # Where all outputs are in, all chunks were written before.
+        wanted = sum(map(len, plan.outputs.values()))
+        if len(list(path.parent.glob("*~*"))) == wanted:
+            left[plan.simulation] = plan.boundary
+            assert not (path.parents[1] / "MANIFEST.json").exists()
     assert left
 
     def computed(name: str) -> list[e.SegmentFinished]:
