@@ -182,7 +182,8 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
         If it cannot be written or committed; the one before stays.
     """
     services, begin = attempt.services, attempt.services.clock()
-    request = await asyncio.to_thread(_request, attempt, command, cut)
+    outputs = attempt.outputs.due(attempt.set.segments_at[command.boundary])
+    request = await asyncio.to_thread(_request, attempt, command, cut, outputs)
     in_flight = await _to_its_end(services.checkpoints.begin, request)
     staged: dict[tuple[str, int], Staged] = {}
     try:
@@ -217,7 +218,12 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
     )
 
 
-def _request(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> CheckpointRequest:
+def _request(
+    attempt: Attempt,
+    command: BeginCheckpoint,
+    cut: Cut,
+    outputs: Mapping[str, tuple[int, ...]],
+) -> CheckpointRequest:
     """Say what is to be written; looks for the checkpoint to link from."""
     return CheckpointRequest(
         simulation=command.simulation,
@@ -231,7 +237,19 @@ def _request(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> Checkpoint
         segments=attempt.set.segments_at[command.boundary],
         previous=attempt.services.checkpoints.newest(command.simulation, command.set),
         full=command.full,
+        outputs=outputs,
+        finite=_limits(attempt, cut),
     )
+
+
+def _limits(attempt: Attempt, cut: Cut) -> dict[str, int]:
+    """Return of each array how many values may be NaN or infinite."""
+    return {
+        (array := f"{STATE}.zarr/{stage}/{name}"): attempt.not_finite.get(array, 0)
+        for (tree, stage), dataset in cut.datasets.items()
+        if tree == STATE and attempt.stages[stage].check_finite
+        for name in field_names(dataset)
+    }
 
 
 async def _fill(
@@ -250,7 +268,7 @@ async def _fill(
         [(in_flight.jobs[b.tree, b.stage, b.variable, b.index], b) for b in blocks],
         params_digest=in_flight.request.params_digest,
     )
-    _check_finite(attempt, written)
+    _check_finite(in_flight.request.finite, written)
     receipts = [receipt for w in written for receipt in w.receipts]
     cpu_s = sum(w.cpu_s for w in written)
     staged |= await attempt.outputs.take(dict(in_flight.request.segments))
@@ -353,17 +371,15 @@ def _fact(
     )
 
 
-def _check_finite(attempt: Attempt, written: list[Written]) -> None:
+def _check_finite(limits: Mapping[str, int], written: list[Written]) -> None:
     counts: dict[str, int] = {}
     for w in written:
         for array, bad in w.not_finite.items():
             counts[array] = counts.get(array, 0) + bad
-    for array, bad in counts.items():
-        tree, stage, variable = array.split("/", 2)
-        before = attempt.not_finite.get(array, 0)
-        if tree != f"{STATE}.zarr" or not attempt.stages[stage].check_finite:
-            continue
+    for array, before in limits.items():
+        bad = counts.get(array, 0)
         if bad > before:
+            _, stage, variable = array.split("/", 2)
             raise NotFiniteError(
                 f"stage {stage!r}, variable {variable!r}: {bad} values are NaN or "
                 f"infinite, {before} when the attempt began; look at the model, or "

@@ -89,6 +89,14 @@ class Outputs:
             self._write(stage, segment, output)
         )
 
+    def due(self, segments: dict[str, int]) -> dict[str, tuple[int, ...]]:
+        """Return the segments before these counts that have outputs not committed."""
+        due: dict[str, tuple[int, ...]] = {}
+        for stage, segment in sorted({*self._writing, *self._failed}):
+            if segment < segments[stage]:
+                due[stage] = (*due.get(stage, ()), segment)
+        return due
+
     async def take(self, segments: dict[str, int]) -> dict[tuple[str, int], Staged]:
         """Return the outputs of all segments before these counts, once written.
 

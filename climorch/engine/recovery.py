@@ -36,6 +36,7 @@ def reconcile(state: CampaignState, checkpoints: CheckpointStore) -> list[Fact]:
         done = checkpoints.complete(left)
         if done is not None:
             logger.info("finished checkpoint of a dead driver path=%s", done.path)
+    checkpoints.tidy()
     facts: list[Fact] = []
     for simulation, s in state.sets():
         found = {

@@ -11,6 +11,7 @@ import xxhash
 
 from climorch.storage import durable
 from climorch.storage.chunks import RECEIPTS
+from climorch.storage.draft import DRAFT, encode_draft
 from climorch.storage.fencing import give_up, left_of
 from climorch.storage.inflight import CheckpointRequest, InFlight, plan_jobs
 from climorch.storage.layout import Layout
@@ -47,20 +48,29 @@ def begin(
     with durable.translated("begin checkpoint", directory):
         try:
             fixed = _write_groups(directory, rendered)
+            in_flight = InFlight(
+                directory=directory,
+                final=layout.final(
+                    *whose, request.boundary, request.model_time.isoformat()
+                ),
+                # The datasets may hold gigabytes on the cluster.
+                request=dataclasses.replace(
+                    request, states={}, exports={}, previous=None
+                ),
+                jobs=jobs,
+                rendered=rendered,
+                fixed=fixed,
+            )
+            draft = in_flight.draft(layout.campaign.name, epoch)
+            durable.write_durably(directory / DRAFT, encode_draft(draft))
+            durable.fsync_tree(directory)
+            durable.fsync_directory(directory.parent)
+            durable.fsync_directory(directory.parent.parent)
         except BaseException:
             with suppress(OSError):
                 durable.remove_tree(directory)
             raise
-    model_time = request.model_time.isoformat()
-    return InFlight(
-        directory=directory,
-        final=layout.final(*whose, request.boundary, model_time),
-        # The datasets may hold gigabytes on the cluster.
-        request=dataclasses.replace(request, states={}, exports={}, previous=None),
-        jobs=jobs,
-        rendered=rendered,
-        fixed=fixed,
-    )
+    return in_flight
 
 
 def _write_groups(
@@ -82,7 +92,4 @@ def _write_groups(
             for key, content in group.files.items():
                 digest = xxhash.xxh3_128_hexdigest(content)
                 fixed[f"{root}/{stage}/{key}"] = digest
-    durable.fsync_tree(directory)
-    durable.fsync_directory(directory.parent)
-    durable.fsync_directory(directory.parent.parent)
     return fixed

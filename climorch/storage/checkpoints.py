@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from climorch.errors import NotAllowedError
 from climorch.storage import durable
 from climorch.storage.begin import begin
-from climorch.storage.commit import commit, finish, take_outputs
-from climorch.storage.fencing import give_up, refuse_if_fenced, take_over
+from climorch.storage.commit import commit, take_outputs
+from climorch.storage.fencing import give_up, refuse_if_fenced, take_over, tidy
 from climorch.storage.finding import committed, load, opened
+from climorch.storage.finishing import finish
 from climorch.storage.inflight import Checkpoint, CheckpointRequest, InFlight
 from climorch.storage.jobs import ChunkReceipt
 from climorch.storage.layout import Layout
@@ -99,11 +100,15 @@ class CheckpointStore:
     def complete(self, path: Path) -> Checkpoint | None:
         """Finish a folder that `fence` gave, if nothing is missing from it.
 
-        None where it has no manifest or is not as that says: its chunks are still
-        taken by the next attempt.
+        None where something is missing, damaged or not to be committed: its chunks
+        are still taken by the next attempt.
         """
         refuse_if_fenced(self.layout, self.epoch)
-        return finish(self.layout, path)
+        return finish(self.layout, self.epoch, path)
+
+    def tidy(self) -> None:
+        """Delete what `fence` found and `complete` had no use for, but chunks."""
+        tidy(self.layout, self.epoch)
 
     # -- writing ------------------------------------------------------------------
 
@@ -269,7 +274,7 @@ class CheckpointStore:
             Seconds since 1970 (UTC); the computer's clock where it is not given.
         """
         stamp_s = int(time.time() if now_s is None else now_s)
-        return throw_away(self.layout, simulation, set, boundary, stamp_s)
+        return throw_away(self.layout, self.epoch, simulation, set, boundary, stamp_s)
 
     def purge_trash(self, now_s: float, *, older_than_s: float = TRASH_KEPT_S) -> int:
         """Delete what has been in the trash for long enough; return how many.
@@ -281,10 +286,11 @@ class CheckpointStore:
         older_than_s : float
             How long it is kept, in seconds; 0 frees all space at once.
         """
+        refuse_if_fenced(self.layout, self.epoch)
         return empty_trash(self.layout, now_s, older_than_s)
 
     def set_aside(self, simulation: str, set: str, boundary: int) -> None:
         """Keep a damaged checkpoint as evidence, out of use; a missing one is fine."""
         path = self.layout.boundaries(simulation, set).get(boundary)
         if path is not None:
-            set_aside(self.layout, path)
+            set_aside(self.layout, self.epoch, path)

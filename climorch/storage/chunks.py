@@ -32,6 +32,7 @@ from climorch.storage.codec import (
     raw_hash,
 )
 from climorch.storage.jobs import (
+    RECEIPTS,
     Check,
     ChunkJob,
     ChunkReceipt,
@@ -53,9 +54,6 @@ __all__ = [
     "read_file",
     "write_chunks",
 ]
-
-RECEIPTS = "receipts"
-"""Directory, within the one being written, of what each writer has finished."""
 
 _WRITER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import google_crc32c
 import msgspec
@@ -21,7 +22,7 @@ from climorch.storage.chunks import RECEIPTS, read_checked, read_file
 from climorch.storage.fencing import left_of, refuse_if_fenced
 from climorch.storage.inflight import Checkpoint, InFlight
 from climorch.storage.jobs import ChunkReceipt
-from climorch.storage.layout import Layout
+from climorch.storage.layout import Layout, output_notes
 from climorch.storage.manifest import (
     MANIFEST,
     OUTPUTS,
@@ -31,12 +32,12 @@ from climorch.storage.manifest import (
     read_manifest,
 )
 from climorch.storage.removal import set_aside
-from climorch.storage.verify import files_below, verify
+from climorch.storage.verify import files_below
 
 __all__ = [
+    "Filled",
     "collect_entries",
     "commit",
-    "finish",
     "promote",
     "seal",
     "sweep",
@@ -55,7 +56,7 @@ def commit(
     manifest = in_flight.manifest(layout.campaign.name, epoch, entries)
     seal(in_flight.directory, manifest)
     refuse_if_fenced(layout, epoch)
-    checkpoint = promote(layout, in_flight.directory, manifest)
+    checkpoint = promote(layout, epoch, in_flight.directory, manifest)
     for left in left_of(layout, epoch, manifest.simulation, manifest.set):
         if left.boundary <= manifest.boundary:
             # Only space: what is left is tried again at the next commit.
@@ -64,14 +65,30 @@ def commit(
     return checkpoint
 
 
+class Filled(Protocol):
+    """A folder that should have everything; `InFlight` is one."""
+
+    @property
+    def directory(self) -> Path:
+        """Where."""
+
+    @property
+    def expected(self) -> set[str]:
+        """Keys of all chunks that need a receipt."""
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """Key to hash of every file that was there before the chunks."""
+
+
 def collect_entries(
-    in_flight: InFlight, receipts: Iterable[ChunkReceipt]
+    in_flight: Filled, receipts: Iterable[ChunkReceipt]
 ) -> dict[str, Entry]:
     """Make the list of all files of a checkpoint.
 
     Parameters
     ----------
-    in_flight : InFlight
+    in_flight : Filled
         What is expected.
     receipts : iterable of ChunkReceipt
         What was written.
@@ -124,13 +141,17 @@ def seal(directory: Path, manifest: Manifest) -> None:
         durable.write_durably(directory / MANIFEST, encode_manifest(manifest))
 
 
-def promote(layout: Layout, directory: Path, manifest: Manifest) -> Checkpoint:
+def promote(
+    layout: Layout, epoch: int, directory: Path, manifest: Manifest
+) -> Checkpoint:
     """Give a sealed folder its final name: the only commit point.
 
     Parameters
     ----------
     layout : Layout
         Of the campaign.
+    epoch : int
+        Of this driver.
     directory : Path
         The sealed folder.
     manifest : Manifest
@@ -154,7 +175,7 @@ def promote(layout: Layout, directory: Path, manifest: Manifest) -> Checkpoint:
     )
     with durable.translated("commit checkpoint", final):
         durable.make_directories(final.parent)
-        existing = _existing(layout, final)
+        existing = _existing(layout, epoch, final)
         if existing is None:
             durable.remove_tree(directory / RECEIPTS)
             durable.fsync_tree(directory)
@@ -169,23 +190,6 @@ def promote(layout: Layout, directory: Path, manifest: Manifest) -> Checkpoint:
         f"attempt {existing.attempt}); set it aside if it is the wrong one"
     )
     raise ConflictError(message, path=str(final))
-
-
-def finish(layout: Layout, path: Path) -> Checkpoint | None:
-    """Finish what a dead driver began; see `CheckpointStore.complete`."""
-    try:
-        manifest = read_manifest(path)
-    except (FileNotFoundError, CorruptDataError):
-        return None
-    sweep(path)
-    bad = [key for key, _ in verify(path).bad if not key.startswith(f"{RECEIPTS}/")]
-    if bad or manifest.campaign != layout.campaign.name:
-        return None
-    try:
-        return promote(layout, path, manifest)
-    except ConflictError:
-        # Something else was committed there meanwhile, and that is what counts.
-        return None
 
 
 def take_outputs(
@@ -204,7 +208,11 @@ def take_outputs(
     with durable.translated("take over diagnostics", target):
         durable.make_directory(in_flight.directory / OUTPUTS)
         durable.make_directory(target.parent)
-        durable.remove_tree(staged / RECEIPTS)
+        with suppress(FileNotFoundError):
+            # By them another driver can finish the checkpoint.
+            os.rename(
+                staged / RECEIPTS, output_notes(in_flight.directory, stage, segment)
+            )
         durable.rename_durably(staged, target)
     moved = [
         msgspec.structs.replace(receipt, key=f"{folder}/{receipt.key}")
@@ -233,13 +241,13 @@ def sweep(directory: Path) -> None:
                 os.unlink(directory / key)
 
 
-def _existing(layout: Layout, final: Path) -> Manifest | None:
+def _existing(layout: Layout, epoch: int, final: Path) -> Manifest | None:
     if not final.exists():
         return None
     try:
         return read_manifest(final)
     except (FileNotFoundError, CorruptDataError):
-        set_aside(layout, final)
+        set_aside(layout, epoch, final)
         return None
 
 
@@ -286,7 +294,7 @@ def _chunk_entry(directory: Path, receipt: ChunkReceipt) -> Entry:
     )
 
 
-def _fixed_entry(in_flight: InFlight, key: str) -> Entry:
+def _fixed_entry(in_flight: Filled, key: str) -> Entry:
     path = in_flight.directory / key
     data = read_file(path)
     digest = xxhash.xxh3_128_hexdigest(data)

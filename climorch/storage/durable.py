@@ -30,7 +30,6 @@ __all__ = [
     "link_or_none",
     "make_directories",
     "make_directory",
-    "move_to_trash",
     "read_once",
     "remove_tree",
     "rename_durably",
@@ -325,37 +324,6 @@ def link_or_none(
             return False
         raise
     return True
-
-
-def move_to_trash(
-    path: str | os.PathLike[str], trash: str | os.PathLike[str], *, stamp_s: int
-) -> Path:
-    """Take a directory out of sight by one rename, keeping its content.
-
-    Parameters
-    ----------
-    path : path
-        What to remove.
-    trash : path
-        Directory on the same file system; made where it is missing.
-    stamp_s : int
-        Seconds since 1970 (UTC), from which the trash knows its age.
-
-    Returns
-    -------
-    Path
-        Where it is now: ``<trash>/<stamp>-<unique>-<name>``.
-
-    Raises
-    ------
-    OSError
-        ENOENT: `path` is gone.
-    """
-    make_directories(trash)
-    unique = uuid.uuid4().hex[:12]
-    destination = Path(trash) / f"{stamp_s}-{unique}-{Path(path).name}"
-    rename_durably(path, destination)
-    return destination
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from climorch.errors import ConflictError
 from climorch.storage import durable
 from climorch.storage.layout import AttemptFolder, Layout
+from climorch.storage.passage import bring_home
 
-__all__ = ["give_up", "left_of", "refuse_if_fenced", "take_over"]
+__all__ = ["give_up", "left_of", "refuse_if_fenced", "take_over", "tidy"]
 
 
 def take_over(layout: Layout, epoch: int) -> list[Path]:
@@ -30,9 +31,20 @@ def take_over(layout: Layout, epoch: int) -> list[Path]:
             for salvage in layout.salvages(older):
                 durable.rename_durably(salvage, own / salvage.name)
             durable.rename_durably(layout.epoch(older), layout.fenced(older, epoch))
-        for folder in layout.unusable(epoch):
-            durable.remove_tree(folder)
+        for salvage in layout.salvages(epoch):
+            bring_home(layout, salvage)
     return [left.path for left in layout.left(epoch)]
+
+
+def tidy(layout: Layout, epoch: int) -> None:
+    """Delete what older drivers left and nobody can take from."""
+    for salvage in layout.salvages(epoch):
+        with durable.translated("delete what is of no use", salvage):
+            for path in salvage.glob(f"{durable.TEMPORARY_PREFIX}*"):
+                path.unlink(missing_ok=True)
+    for folder in layout.unusable(epoch):
+        with durable.translated("delete what is of no use", folder):
+            durable.remove_tree(folder)
 
 
 def refuse_if_fenced(layout: Layout, epoch: int) -> None:

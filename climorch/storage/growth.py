@@ -21,6 +21,7 @@ import zarr
 from climorch.errors import Fault
 from climorch.storage import durable
 from climorch.storage.codec import encode_chunk
+from climorch.storage.passage import link_through, write_through
 from climorch.storage.template import GROUP
 
 __all__ = [
@@ -143,7 +144,13 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
 
 
 def bring(
-    source: Path, target: Path, model: Mapping[str, Any], first: int, chunk: int
+    source: Path,
+    target: Path,
+    model: Mapping[str, Any],
+    first: int,
+    chunk: int,
+    *,
+    way: Path,
 ) -> None:
     """Put what varies in time into the results; again: no change.
 
@@ -155,6 +162,8 @@ def bring(
         Metadata of the results' arrays: their chunks.
     first, chunk : int
         Number of the first chunk along time, and the length of each.
+    way : Path
+        In-flight folder of this driver, through which every file goes.
     """
     for name, member in members_of(source).items():
         axis = time_axis(member)
@@ -163,17 +172,23 @@ def bring(
         wanted = grid(model[name])
         wanted = [*wanted[:axis], chunk, *wanted[axis + 1 :]]
         if grid(member) != wanted:
-            _rewrite(source, target, name, axis, wanted, first)
+            _rewrite(source, target, name, axis, wanted, first, way)
             continue
         for path in sorted((source / name / "c").rglob("*")):
             if path.is_file():
                 parts = list(path.relative_to(source / name / "c").parts)
                 parts[axis] = str(int(parts[axis]) + first)
-                _link(path, target.joinpath(name, "c", *parts))
+                _link(path, target.joinpath(name, "c", *parts), way)
 
 
 def _rewrite(
-    source: Path, target: Path, name: str, axis: int, wanted: list[int], first: int
+    source: Path,
+    target: Path,
+    name: str,
+    axis: int,
+    wanted: list[int],
+    first: int,
+    way: Path,
 ) -> None:
     """Write a variable in the chunks of the results.
 
@@ -190,34 +205,36 @@ def _rewrite(
         parts[axis] = str(first + index[axis])
         path = target.joinpath(name, "c", *parts)
         durable.make_directories(path.parent)
-        durable.write_durably(path, encode_chunk(values[where], wanted))
+        write_through(way, path, encode_chunk(values[where], wanted))
 
 
-def copy_constants(source: Path, target: Path) -> None:
+def copy_constants(source: Path, target: Path, *, way: Path) -> None:
     """Link the arrays that do not vary in time; again: no change.
 
     Parameters
     ----------
     source, target : Path
         Groups of the output and of the results.
+    way : Path
+        As in `bring`.
     """
     for name, member in members_of(source).items():
         if time_axis(member) is None:
-            _copy(source / name, target / name)
+            _copy(source / name, target / name, way)
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(source: Path, target: Path, way: Path) -> None:
     durable.make_directories(target.parent)
     if target.exists():
         if os.path.samefile(source, target):
             return
-    elif durable.link_or_none(source, target):
+    elif link_through(way, source, target):
         return
-    durable.write_durably(target, source.read_bytes())
+    write_through(way, target, source.read_bytes())
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, way: Path) -> None:
     """Link a whole array that does not vary in time."""
     for path in sorted(source.rglob("*")):
         if path.is_file():
-            _link(path, target / path.relative_to(source))
+            _link(path, target / path.relative_to(source), way)

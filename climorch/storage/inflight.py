@@ -6,7 +6,6 @@ linked. Ignores who writes them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from climorch.storage import durable
 from climorch.storage.arrays import ArraySpec
 from climorch.storage.chunks import RECEIPTS
-from climorch.storage.jobs import ChunkJob, LinkSource, ReceiptLine
+from climorch.storage.draft import Draft
+from climorch.storage.jobs import ChunkJob, LinkSource
 from climorch.storage.layout import AttemptFolder
 from climorch.storage.manifest import EXPORTS, STATE, Entry, Manifest
-from climorch.storage.names import check_names, is_safe_key
+from climorch.storage.names import check_names
+from climorch.storage.receipts import read_receipts
 from climorch.storage.template import Rendered
 
 if TYPE_CHECKING:
@@ -87,6 +87,10 @@ class CheckpointRequest:
         Whose unchanged chunks are linked.
     full : bool
         Link nothing, so that this one shares no file with an older one.
+    outputs : mapping of stage to tuple of int
+        Segments whose staged diagnostics will be taken in.
+    finite : mapping of str to int
+        `Draft.finite`: what the states have to fulfil to be committed.
     """
 
     simulation: str
@@ -100,6 +104,8 @@ class CheckpointRequest:
     segments: Mapping[str, int] = field(default_factory=dict)
     previous: Checkpoint | None = None
     full: bool = False
+    outputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    finite: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def trees(self) -> dict[str, Mapping[str, xr.Dataset]]:
@@ -115,7 +121,7 @@ class CheckpointRequest:
         InvalidInputError
             With one fault per name.
         """
-        stages = sorted({*self.states, *self.exports, *self.segments})
+        stages = sorted({*self.states, *self.exports, *self.segments, *self.outputs})
         check_names(
             f"checkpoint {self.boundary} cannot be begun",
             ("simulation", self.simulation),
@@ -158,6 +164,29 @@ class InFlight:
     def expected(self) -> set[str]:
         """Keys of all chunks that need a receipt."""
         return {job.key for job in self.jobs.values()}.union(*self.outputs.values())
+
+    def draft(self, campaign: str, epoch: int) -> Draft:
+        """Describe the checkpoint before it is written.
+
+        Parameters
+        ----------
+        campaign : str
+            Name of the campaign.
+        epoch : int
+            Of the driver.
+
+        Returns
+        -------
+        Draft
+            By which another driver can finish it.
+        """
+        empty = self.manifest(campaign, epoch, {})
+        outputs = {s: tuple(k) for s, k in sorted(self.request.outputs.items()) if k}
+        return Draft(
+            manifest=msgspec.structs.replace(empty, outputs=outputs),
+            fixed=self.fixed,
+            finite=dict(self.request.finite),
+        )
 
     def manifest(
         self, campaign: str, epoch: int, entries: dict[str, Entry]
@@ -273,7 +302,7 @@ def salvageable(
     """
     found: dict[tuple[str, str], list[LinkSource]] = {}
     for folder in left:
-        for line in _receipts(folder.path / RECEIPTS):
+        for line in read_receipts(folder.path / RECEIPTS):
             shared = line.linked and not line.salvaged
             if line.params_digest != params_digest or shared:
                 continue
@@ -316,21 +345,3 @@ def _trusted(
         mtime_ns=entry.mtime_ns,
         trusted=True,
     )
-
-
-def _receipts(directory: Path) -> Iterator[ReceiptLine]:
-    decoder = msgspec.json.Decoder(ReceiptLine)
-    with durable.translated("read receipts", directory):
-        try:
-            names = sorted(os.listdir(directory))
-        except FileNotFoundError:
-            return
-        lines = [ln for n in names for ln in (directory / n).read_bytes().splitlines()]
-    for text in lines:
-        try:
-            line = decoder.decode(text)
-        except msgspec.MsgspecError:
-            # The last line of a writer that was killed; costs writing one chunk.
-            continue
-        if is_safe_key(line.key):
-            yield line

@@ -6,7 +6,17 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["Check", "ChunkJob", "ChunkReceipt", "LinkSource", "ReceiptLine"]
+__all__ = [
+    "RECEIPTS",
+    "Check",
+    "ChunkJob",
+    "ChunkReceipt",
+    "LinkSource",
+    "ReceiptLine",
+]
+
+RECEIPTS = "receipts"
+"""Directory, within the one being written, of what each writer has finished."""
 
 
 class Check(Protocol):

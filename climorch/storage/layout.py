@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from climorch.storage import durable
+from climorch.storage.jobs import RECEIPTS
 
-__all__ = ["AttemptFolder", "Layout"]
+__all__ = ["AttemptFolder", "Layout", "output_notes", "staging_folder"]
 
 # No simulation can be called so: names start with a letter or digit.
 _SALVAGE = "_salvage-"
+_LEAVING = "_leaving-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,12 @@ class Layout:
 
     def fenced(self, older: int, epoch: int) -> Path:
         """Return the new name for all that an older epoch left."""
-        return self.epoch(epoch) / f"{_SALVAGE}{older}"
+        # Another name than that of what the older one had given up itself.
+        return self.epoch(epoch) / f"{_SALVAGE}{older}.fenced"
+
+    def leaving(self, epoch: int, home: Path) -> Path:
+        """Return where a driver's moves to the trash, for one, pass through."""
+        return self.epoch(epoch) / f"{_LEAVING}{home.name}"
 
     def salvages(self, epoch: int) -> list[Path]:
         """Return the directories within an epoch that hold what others left."""
@@ -167,6 +174,17 @@ class Layout:
             for simulation in sorted(_names(salvage)):
                 for folder in sorted(_names(salvage / simulation)):
                     yield salvage / simulation / folder
+
+
+def staging_folder(set_name: str, attempt: int) -> str:
+    """Return the name, beside its checkpoints, of what an attempt has staged."""
+    return f"outputs-{set_name}.{attempt}"
+
+
+def output_notes(directory: Path, stage: str, segment: int) -> Path:
+    """Return where an in-flight folder keeps the receipts of an output."""
+    # Names have no tilde.
+    return directory / RECEIPTS / f"{stage}~{segment:d}"
 
 
 def _parse(path: Path) -> AttemptFolder | None:

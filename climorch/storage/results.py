@@ -34,7 +34,9 @@ from climorch.storage.growth import (
     structure_of,
     time_axis,
 )
+from climorch.storage.layout import Layout, staging_folder
 from climorch.storage.lengths import Lengths
+from climorch.storage.passage import write_through
 from climorch.storage.template import (
     GROUP,
     Rendered,
@@ -151,8 +153,11 @@ class ResultStore:
             If it cannot be stored as it is.
         """
         folder = self.staging(simulation, set, attempt)
-        durable.make_directories(folder / stage)
         directory = folder / stage / str(segment)
+        with durable.translated("stage an output", directory):
+            # Never the driver's own folder: if it is gone, a newer one has come.
+            for needed in (folder.parent, folder, folder / stage):
+                durable.make_directory(needed)
         if directory.exists():
             shutil.rmtree(directory)
         dataset = _timed(output)
@@ -192,8 +197,12 @@ class ResultStore:
 
     def staging(self, simulation: str, set: str, attempt: int) -> Path:
         """Return the folder of the outputs of an attempt."""
-        epoch = self.folder / "inflight" / str(self.epoch)
-        return epoch / simulation / f"{OUTPUTS}-{set}.{attempt}"
+        return self._way / simulation / staging_folder(set, attempt)
+
+    @property
+    def _way(self) -> Path:
+        """The in-flight folder of this driver; renamed when it is superseded."""
+        return Layout(self.folder).epoch(self.epoch)
 
     def drop(self, simulation: str, set: str, attempt: int) -> None:
         """Remove what an attempt staged and did not commit."""
@@ -206,6 +215,8 @@ class ResultStore:
         ------
         CorruptDataError
             If an output does not continue what is published.
+        ConflictError
+            If a newer driver has taken over; nothing that it sees is changed.
         BackendError
             If the disk is full or fails; what was seen stays.
         """
@@ -248,11 +259,13 @@ class ResultStore:
                     path=str(group),
                 )
             _refuse_other(model, group)
-            bring(group, target, members_of(model), offset // chunk, chunk)
+            bring(
+                group, target, members_of(model), offset // chunk, chunk, way=self._way
+            )
         if not exists:
-            copy_constants(model, target)
+            copy_constants(model, target, way=self._way)
         durable.fsync_tree(target)
-        _commit(model, target, lengths, chunk)
+        _commit(model, target, lengths, chunk, way=self._way)
 
 
 def _same_constants(last: Rendered, now: Rendered) -> bool:
@@ -339,7 +352,9 @@ def _refuse_other(model: Path, group: Path) -> None:
         raise CorruptDataError("\n".join(lines), path=str(group))
 
 
-def _commit(model: Path, target: Path, lengths: Lengths, chunk: int) -> None:
+def _commit(
+    model: Path, target: Path, lengths: Lengths, chunk: int, *, way: Path
+) -> None:
     """Write the metadata for the new length, the root's last."""
     group = json.loads((model / GROUP).read_bytes())
     for name, member in group["consolidated_metadata"]["metadata"].items():
@@ -348,10 +363,10 @@ def _commit(model: Path, target: Path, lengths: Lengths, chunk: int) -> None:
             member["shape"][axis] = lengths.total
             grid(member)[axis] = chunk
         durable.make_directories(target / name)
-        durable.write_durably(target / name / GROUP, json.dumps(member).encode())
+        write_through(way, target / name / GROUP, json.dumps(member).encode())
     # Text: netCDF, to which users convert, has no nested attributes.
     group["attributes"][ATTRIBUTE] = json.dumps(
         {"chunk": chunk, "lengths": lengths.runs, "segments": lengths.segments}
     )
-    durable.write_durably(target / GROUP, json.dumps(group).encode())
+    write_through(way, target / GROUP, json.dumps(group).encode())
     durable.fsync_tree(target)

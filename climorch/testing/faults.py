@@ -343,8 +343,14 @@ class Script:
         except subprocess.TimeoutExpired as error:
             message = f"the script runs after {timeout_s:g} s"
             raise TimeoutError(message) from error
-        self._printed.seek(0)
-        return status, self._printed.read()
+        return status, self.printed
+
+    @property
+    def printed(self) -> str:
+        """What it and its processes have printed so far."""
+        # By position: seeking would move the place at which they write.
+        descriptor = self._printed.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode()
 
     def orphans(self) -> list[int]:
         """Return the ids of processes that it started and that still run."""

@@ -237,8 +237,8 @@ def test_unreadable_checkpoint_gives_way(
     (first.path / "MANIFEST.json").unlink()
     second = save(store, request(attempt=2, shift=1))
     assert store.verify(second).good
-    evidence = tmp_path / "cmip" / "damaged" / "m01" / "earth"
-    assert names(evidence) == ["1851-01-01-1~0"]
+    evidence = tmp_path / "cmip" / "damaged"
+    assert names(evidence) == ["m01~earth~1851-01-01-1~0"]
 
 
 def test_diagnostics_become_part_of_the_checkpoint(store: CheckpointStore) -> None:

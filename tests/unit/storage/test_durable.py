@@ -135,20 +135,6 @@ def test_link_on_an_ill_disk_is_an_error(
         durable.link_or_none(tmp_path / "a", tmp_path / "b")
 
 
-def test_trash_keeps_content_and_age(tmp_path: Path) -> None:
-    """What is thrown away lies in the trash under the second it came there."""
-    (tmp_path / "a").mkdir()
-    durable.write_durably(tmp_path / "a" / "x", b"x")
-    moved = durable.move_to_trash(
-        tmp_path / "a", tmp_path / "trash", stamp_s=1700000000
-    )
-    assert moved.parent == tmp_path / "trash"
-    assert moved.name.startswith("1700000000-")
-    assert moved.name.endswith("-a")
-    assert (moved / "x").read_bytes() == b"x"
-    assert not (tmp_path / "a").exists()
-
-
 def test_removed_tree_may_be_gone(tmp_path: Path) -> None:
     """Deleting a directory twice is fine."""
     (tmp_path / "a").mkdir()

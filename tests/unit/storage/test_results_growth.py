@@ -12,7 +12,7 @@ from climorch.errors import (
     CorruptDataError,
     InvalidInputError,
 )
-from climorch.storage import durable
+from climorch.storage import durable, passage, results
 from tests.unit.storage.result_cases import Rig, output, tas
 
 
@@ -25,14 +25,14 @@ def test_the_root_is_what_switches(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
     """Before its last rename a publish is not seen; tried again it completes."""
     rig.publish(1, {0: output(0)}, done=1)
     checkpoint = rig.commit(2, {1: output(2)}, done=2)
-    real = durable.write_durably
+    real = passage.write_through
 
-    def full(path: Path, *args: Any) -> None:
+    def full(way: Path, path: Path, *args: Any) -> None:
         if path == rig.path / "zarr.json":
             raise OSError(28, "No space left on device")
-        real(path, *args)
+        real(way, path, *args)
 
-    monkeypatch.setattr(durable, "write_durably", full)
+    monkeypatch.setattr(results, "write_through", full)
     with pytest.raises(BackendError, match="cannot publish results at"):
         rig.results.publish(checkpoint)
     assert rig.read()["tas"].values.tolist() == tas(0, 1)
