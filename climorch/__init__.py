@@ -31,6 +31,7 @@ from climorch.policy.checkpointing import (
 )
 from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import KeepLast, RetentionPolicy
+from climorch.policy.watching import Watch
 from climorch.report import CampaignStatus
 from climorch.sites.local import LocalSite
 
@@ -74,5 +75,6 @@ __all__ = [
     "SimulationStatus",
     "Span",
     "Stage",
+    "Watch",
     "Workflow",
 ]

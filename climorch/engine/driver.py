@@ -98,6 +98,7 @@ class Driver:
         self._runners: dict[tuple[str, str], SetRunner] = {}
         self._deferred: list[c.Command] = []
         self._wake_at_s: float | None = None
+        self._told: tuple[dict[str, tuple[str, ...]], dict[str, int]] = ({}, {})
 
     def post(self, fact: e.Fact) -> None:
         """Take a fact; on the driver's loop only."""
@@ -183,6 +184,7 @@ class Driver:
             post=self.post,
             lost=self.fail,
             may_commit=self.keeper.writable,
+            watch=self.spec.policies.watch,
         )
         ready = asyncio.Event()
 
@@ -199,7 +201,7 @@ class Driver:
             await client.log_event(TOPIC, {"what": "ready"})
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ready.wait(), 0.02)
-        await client.register_plugin(LeasePlugin())
+        await client.register_plugin(LeasePlugin(self.spec.policies.watch))
         await client.register_plugin(NodePlugin())
         return services
 
@@ -218,6 +220,12 @@ class Driver:
             case "lost":
                 services.nodes.pop(message["address"], None)
                 self.post(e.NodeLost(node=message["node"], reason=message["reason"]))
+            case "stuck":
+                self._take_stuck(message)
+            case "alarm":
+                self.spec.alarm(message["message"])
+            case "mistagged":
+                logger.warning("%s", message["message"])
             case "error":
                 self.fail(
                     InternalError(
@@ -225,6 +233,19 @@ class Driver:
                         "placement can no longer be trusted"
                     )
                 )
+
+    def _take_stuck(self, message: Mapping[str, Any]) -> None:
+        if message["lease"] in self.orchestrator.state.simulations:
+            self.post(
+                e.SegmentFailed(
+                    simulation=message["lease"],
+                    stage=message["stage"],
+                    segment=message["segment"],
+                    attempt=message["attempt"],
+                    cause=e.Cause.HANG,
+                    message=message["message"],
+                )
+            )
 
     async def _loop(self, services: Services, chores: Chores) -> None:
         while not self.orchestrator.over:
@@ -273,9 +294,8 @@ class Driver:
     async def _execute(
         self, commands: tuple[c.Command, ...], services: Services, chores: Chores
     ) -> None:
-        if any(isinstance(command, c.SetLease) for command in commands):
-            # Before anything is submitted for the new lease.
-            await self._tell_leases(services)
+        # Before anything is submitted for a new lease.
+        await self._tell_leases(services)
         for command in commands:
             match command:
                 case c.SetLease():
@@ -301,12 +321,14 @@ class Driver:
                     chores.start(command)
 
     async def _tell_leases(self, services: Services) -> None:
-        simulations = self.orchestrator.state.simulations.values()
-        errors = await services.client.run_on_scheduler(
-            set_leases,
-            {s.name: s.lease for s in simulations if s.lease},
-            {s.name: s.priority for s in simulations if s.lease},
-        )
+        """Tell the Dask scheduler of leases and priorities, if they changed."""
+        held = [s for s in self.orchestrator.state.simulations.values() if s.lease]
+        leases = {s.name: s.lease for s in held}
+        priorities = {s.name: s.priority for s in held}
+        if self._told == (leases, priorities):
+            return
+        self._told = (leases, priorities)
+        errors = await services.client.run_on_scheduler(set_leases, leases, priorities)
         if errors:
             raise InternalError(f"hooks on the Dask scheduler failed: {errors}")
 

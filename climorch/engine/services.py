@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from climorch.core.state import CampaignState
 from climorch.model.events import Fact
 from climorch.model.workflow import Workflow
+from climorch.policy.watching import Watch
 from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
 
@@ -46,6 +47,8 @@ class Services:
         Address of a worker to the name of its node.
     clock : callable
         Monotonic seconds.
+    watch : Watch
+        When a task counts as stuck.
     """
 
     client: Client
@@ -59,6 +62,7 @@ class Services:
     may_commit: Callable[[], Awaitable[None]]
     nodes: dict[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
+    watch: Watch = field(default_factory=Watch)
 
     def lease(self, simulation: str) -> tuple[str, ...]:
         """Nodes that a simulation holds now."""
