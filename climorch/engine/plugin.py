@@ -88,6 +88,11 @@ class LeasePlugin(SchedulerPlugin):
         self._stamp_all(scheduler.tasks.values())
         self._watchdog.start()
 
+    @property
+    def recalled(self) -> int:
+        """How many tasks workers were asked to give back and have not answered."""
+        return self._recaller.pending
+
     async def close(self) -> None:
         """Stop watching."""
         self._watchdog.stop()

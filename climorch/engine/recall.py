@@ -57,6 +57,11 @@ class Recaller:
         self._before = scheduler.stream_handlers.get(ANSWER)
         scheduler.stream_handlers[ANSWER] = self._answered
 
+    @property
+    def pending(self) -> int:
+        """How many tasks are asked for and not answered."""
+        return sum(len(r.asked) for r in self._rounds.values())
+
     def close(self) -> None:
         """Stop listening."""
         self._scheduler.stream_handlers.pop(ANSWER, None)
