@@ -89,6 +89,11 @@ class LeasePlugin(SchedulerPlugin):
         self._watchdog.start()
 
     @property
+    def priorities(self) -> Mapping[str, int]:
+        """Simulation, or name of a guest, to its priority; higher runs first."""
+        return self._order.priorities
+
+    @property
     def recalled(self) -> int:
         """How many tasks workers were asked to give back and have not answered."""
         return self._recaller.pending

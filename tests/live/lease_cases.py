@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask
-from distributed import Client, Future, Scheduler, get_worker
+from distributed import Client, Future, Scheduler, Worker, get_worker
 
 from climorch import LocalSite
 from climorch.engine.plugin import NAME, LeasePlugin, set_leases
@@ -80,13 +80,18 @@ class Cluster:
         """Set leases and wait until workers have given back what they must."""
         told = await self.client.run_on_scheduler(set_leases, leases, priorities or {})
         assert told == []
-        # The handle is looked at, never touched.
         await soon(lambda: not self.plugin.recalled, "workers answer")
+        await self.known()
 
     def tagged(self, tag: Any, work: Any, *args: Any, **kwargs: Any) -> Future[Any]:
         """Submit a task with a label."""
         with dask.annotate(**{ANNOTATION: tag}):
             return self.client.submit(work, *args, pure=False, **kwargs)
+
+    def mapped(self, tag: Any, work: Any, arguments: Any) -> list[Future[Any]]:
+        """Submit many tasks of one group with a label."""
+        with dask.annotate(**{ANNOTATION: tag}):
+            return self.client.map(work, arguments, pure=False)
 
     def state(self, future: Future[Any]) -> str:
         """State of a task on the Dask scheduler."""
@@ -94,13 +99,23 @@ class Cluster:
         return "unknown" if known is None else known.state
 
     async def known(self, *futures: Future[Any]) -> None:
-        """Wait until the Dask scheduler has placed tasks."""
+        """Wait until tasks are placed, and workers know all that they were sent."""
         await soon(
             lambda: all(
                 self.state(f) not in ("unknown", "released", "waiting")
                 for f in futures
             ),
             "tasks are known",
+        )
+        here = {worker.address: worker for worker in Worker._instances}
+        await soon(
+            lambda: all(
+                state.key in (known := here[worker.address].state.tasks)
+                and known[state.key].run_id == state.run_id
+                for worker in self.scheduler.workers.values()
+                for state in list(worker.processing)
+            ),
+            "workers know their tasks",
         )
 
     async def leave(self, node: str) -> None:
