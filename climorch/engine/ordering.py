@@ -39,6 +39,10 @@ class Order:
         # With the first part of the priority that each came with.
         self._members: dict[str, WeakKeyDictionary[TaskState, float]] = {}
 
+    def __len__(self) -> int:
+        """Tasks that go by the priority of a name."""
+        return sum(len(members) for members in self._members.values())
+
     def join(self, state: TaskState, name: str, first: float) -> None:
         """Let a task go by the priority of a name from now on.
 

@@ -70,9 +70,9 @@ class Places:
         # Weak: a set is there for as long as a task holds it.
         self._made: dict[str, WeakValueDictionary[str | None, Place]] = {}
 
-    def name(self, address: str) -> str | None:
-        """Return the node that a worker is, if it is known."""
-        return self._names.get(address)
+    def __len__(self) -> int:
+        """Sets that tasks of leases hold."""
+        return sum(len(made) for made in self._made.values())
 
     def addresses(self, node: str) -> frozenset[str]:
         """Return the workers of a node; more than one only for odd names."""
@@ -229,6 +229,7 @@ class Wishes:
         self._wishes: WeakKeyDictionary[TaskState, _Wish] = WeakKeyDictionary()
 
     def __len__(self) -> int:
+        """Tasks that asked for something."""
         return len(self._wishes)
 
     def place(self, state: TaskState) -> None:

@@ -98,6 +98,14 @@ class LeasePlugin(SchedulerPlugin):
         """How many tasks workers were asked to give back and have not answered."""
         return self._recaller.pending
 
+    def kept(self) -> dict[str, int]:
+        """Count what is remembered of tasks: it goes when Dask forgets them."""
+        return {
+            "places": len(self.places),
+            "wishes": len(self._wishes),
+            "members": len(self._order),
+        }
+
     async def close(self) -> None:
         """Stop watching."""
         self._watchdog.stop()
