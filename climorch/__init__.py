@@ -32,6 +32,7 @@ from climorch.policy.checkpointing import (
 )
 from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import KeepLast, RetentionPolicy
+from climorch.policy.watching import Watch
 from climorch.report import CampaignStatus
 from climorch.sites.dask import DaskSite
 from climorch.sites.local import LocalSite
@@ -79,5 +80,6 @@ __all__ = [
     "SimulationStatus",
     "Span",
     "Stage",
+    "Watch",
     "Workflow",
 ]

@@ -31,6 +31,7 @@ from climorch.model.events import Cause
 from climorch.policy.checkpointing import CheckpointStrategy, Daly
 from climorch.policy.recovery import RecoveryPolicy
 from climorch.policy.retention import KeepLast, Kept, RetentionPolicy, guarded
+from climorch.policy.watching import Watch
 
 __all__ = [
     "Policies",
@@ -58,12 +59,15 @@ class Policies:
         Retry budgets.
     full_every : int
         Every so many checkpoints of a set one shares no file with older ones.
+    watch : Watch
+        When a node counts as frozen and a task as stuck.
     """
 
     checkpointing: CheckpointStrategy = field(default_factory=Daly)
     retention: RetentionPolicy = field(default_factory=KeepLast)
     recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
     full_every: int = 8
+    watch: Watch = field(default_factory=Watch)
 
 
 def commit(simulation: SimulationState, s: SetState) -> Iterator[Record]:

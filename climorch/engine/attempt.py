@@ -29,11 +29,12 @@ from climorch.engine.steps import (
     scalars,
     settle,
 )
-from climorch.engine.tags import ANNOTATION, make_tag
+from climorch.engine.tags import ANNOTATION, Watched, make_tag
 from climorch.engine.worker import RootSpec
 from climorch.intake.trace import make_segment, merge_exports
 from climorch.model.plan import SetPlan, SimulationPlan, StagePlan
 from climorch.model.workflow import Stage
+from climorch.policy.watching import stuck_after_s
 from climorch.storage.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Attempt:
     async def advance(self, stage: StagePlan, segment: int) -> dict[str, float]:
         """Compute a segment; return its metrics."""
         inputs = self._inputs(stage, segment)
-        tag = make_tag(self.simulation)
+        tag = make_tag(self.simulation, watched=self._watched(stage, segment))
         built = await asyncio.to_thread(
             build_segment,
             self.stages[stage.name],
@@ -169,6 +170,17 @@ class Attempt:
         self.states.clear()
         self.exports.clear()
         self.finals.clear()
+
+    def _watched(self, stage: StagePlan, segment: int) -> Watched | None:
+        """Return how long tasks of a segment may take, if that is known."""
+        services = self.services
+        s = services.state.simulations[self.simulation].sets[self.set.name]
+        limit_s = stuck_after_s(services.watch, stage.name, s.pace_s.get(stage.name))
+        if limit_s is None:
+            return None
+        return Watched(
+            stage=stage.name, segment=segment, attempt=self.number, limit_s=limit_s
+        )
 
     def _inputs(self, stage: StagePlan, segment: int) -> dict[str, xr.Dataset]:
         inputs = {n: self.finals[n] for n in stage.after} if segment == 0 else {}

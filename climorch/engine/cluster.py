@@ -25,6 +25,7 @@ from climorch.engine.tags import TOPIC
 from climorch.engine.worker import NodePlugin
 from climorch.errors import BackendError, InternalError, InvalidInputError
 from climorch.model import events as e
+from climorch.policy.watching import Watch
 from climorch.sites.settings import setting_faults
 
 __all__ = ["Cluster"]
@@ -55,6 +56,8 @@ class Cluster:
         Told while there is no Dask scheduler.
     let_go : callable
         Ends what lives on the nodes; returns once it has ended.
+    watch : Watch
+        When nodes are frozen and tasks stuck.
 
     Attributes
     ----------
@@ -70,6 +73,7 @@ class Cluster:
         fail: Callable[[BaseException], None],
         alarms: Alarms,
         let_go: Callable[[], Awaitable[None]],
+        watch: Watch,
     ) -> None:
         self.site = site
         self.nodes: dict[str, str] = {}
@@ -77,6 +81,9 @@ class Cluster:
         self._fail = fail
         self._alarms = alarms
         self._let_go = let_go
+        self._watch = watch
+        # What the Dask scheduler was told last, and need not be told again.
+        self._told: tuple[Mapping[str, tuple[str, ...]], Mapping[str, int]] = ({}, {})
         self._client: Client | None = None
         # A client connects again by itself, to a scheduler that knows nothing:
         # the session is the connection, not the client.
@@ -132,6 +139,9 @@ class Cluster:
         if self._client is None or not self._listens:
             # Its nodes are lost: a new session begins without leases.
             return
+        if self._told == (leases, priorities):
+            return
+        self._told = (leases, priorities)
         try:
             errors = await self._client.run_on_scheduler(set_leases, leases, priorities)
         except (OSError, KeyError) as error:
@@ -202,11 +212,16 @@ class Cluster:
         self._former.append(client.id)
         ear = await _subscribed(client)
         await client.register_plugin(
-            LeasePlugin(client.id, orphaned if site.shared else None)
+            LeasePlugin(
+                self._watch,
+                owner=client.id,
+                on_orphaned=orphaned if site.shared else None,
+            )
         )
         await client.register_plugin(NodePlugin())
         # Only now: a node that is leased before it has its plugin would fail.
         self._listens = True
+        self._told = ({}, {})
         ear.listen(lambda message: self._hear(client, message))
         await site.start_nodes()
 
@@ -240,6 +255,21 @@ class Cluster:
             case "lost":
                 self.nodes.pop(message["address"], None)
                 self._post(e.NodeLost(node=message["node"], reason=message["reason"]))
+            case "stuck":
+                self._post(
+                    e.SegmentFailed(
+                        simulation=message["lease"],
+                        stage=message["stage"],
+                        segment=message["segment"],
+                        attempt=message["attempt"],
+                        cause=e.Cause.HANG,
+                        message=message["message"],
+                    )
+                )
+            case "alarm":
+                self._alarms.begin("node", message["message"])
+            case "mistagged":
+                logger.warning("%s", message["message"])
             case "error":
                 self._fail(
                     InternalError(

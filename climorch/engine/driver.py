@@ -94,6 +94,7 @@ class Driver:
         self._runners: dict[tuple[str, str], SetRunner] = {}
         self._deferred: list[c.Command] = []
         self._wake_at_s: float | None = None
+        self._told: tuple[dict[str, tuple[str, ...]], dict[str, int]] = ({}, {})
 
     def post(self, fact: e.Fact) -> None:
         """Take a fact; on the driver's loop only."""
@@ -159,6 +160,7 @@ class Driver:
             fail=self.fail,
             alarms=self.lookout.alarms,
             let_go=self._let_go,
+            watch=self.spec.policies.watch,
         )
         services = Services(
             cluster=cluster,
@@ -170,6 +172,7 @@ class Driver:
             post=self.post,
             lost=self.fail,
             may_commit=self.keeper.writable,
+            watch=self.spec.policies.watch,
         )
         chores = Chores(services, self.lookout.alarms)
         cluster.start()
@@ -205,9 +208,8 @@ class Driver:
     async def _execute(
         self, commands: tuple[c.Command, ...], services: Services, chores: Chores
     ) -> None:
-        if any(isinstance(command, c.SetLease) for command in commands):
-            # Before anything is submitted for the new lease.
-            await self._tell_leases(services)
+        # Before anything is submitted for a new lease.
+        await self._tell_leases(services)
         for command in commands:
             match command:
                 case c.SetLease():
@@ -233,10 +235,10 @@ class Driver:
                     chores.start(command)
 
     async def _tell_leases(self, services: Services) -> None:
-        simulations = self.orchestrator.state.simulations.values()
+        """Tell the Dask scheduler who holds which nodes, and what goes first."""
+        held = [s for s in self.orchestrator.state.simulations.values() if s.lease]
         await services.cluster.tell_leases(
-            {s.name: s.lease for s in simulations if s.lease},
-            {s.name: s.priority for s in simulations if s.lease},
+            {s.name: s.lease for s in held}, {s.name: s.priority for s in held}
         )
 
     def _runner(self, services: Services, simulation: str, name: str) -> SetRunner:

@@ -81,7 +81,7 @@ async def leave(owner: str, dask_scheduler: Scheduler) -> None:
                 stimulus_id="climorch-leave",
             )
         dask_scheduler.remove_plugin(NAME)
-        plugin.withdraw()
+        plugin.leave()
     if getattr(dask_scheduler, STOPPED, False):
         delattr(dask_scheduler, STOPPED)
         await dask_scheduler.extensions[STEALING].start()

@@ -8,23 +8,27 @@ hooks, so they are latched here and told to the driver. Hooks do no I/O.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from distributed import Scheduler, SchedulerPlugin
 
-from climorch.engine.nodes import missing_resources, node_name
-from climorch.engine.tags import ANNOTATION, COMPUTE, TOPIC, placed_on
+from climorch.engine.lending import Lending
+from climorch.engine.nodes import node_name
+from climorch.engine.ordering import Order
+from climorch.engine.placing import Place, Places, Wishes
+from climorch.engine.recall import Recaller
+from climorch.engine.tags import ANNOTATION, COMPUTE, TOPIC, Tag, read_guest, read_tag
+from climorch.engine.watchdog import Watchdog
+from climorch.errors import InternalError, InvalidInputError
+from climorch.policy.watching import Watch
 
 if TYPE_CHECKING:
     from distributed.scheduler import TaskState, WorkerState
 
-__all__ = ["NAME", "LeasePlugin", "set_leases"]
+__all__ = ["NAME", "LeasePlugin", "set_leases", "take_leave"]
 
 NAME = "climorch-leases"
-
-# An address that no worker has: a task restricted to it waits for a rescue.
-NOWHERE = "climorch://nowhere"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,10 +41,7 @@ def _latched(hook: F) -> F:
         try:
             return hook(self, *args, **kwargs)
         except Exception as error:
-            text = f"{hook.__name__}: {type(error).__name__}: {error}"
-            self.errors.append(text)
-            if self.scheduler is not None:
-                self.scheduler.log_event(TOPIC, {"what": "error", "message": text})
+            self.failed(hook.__name__, error)
             raise
 
     return call  # type: ignore[return-value]  # wraps keeps the signature
@@ -51,6 +52,8 @@ class LeasePlugin(SchedulerPlugin):
 
     Parameters
     ----------
+    watch : Watch or None
+        When nodes are frozen and tasks stuck; None: the defaults.
     owner : str
         Id of the driver's client.
     on_orphaned : callable or None
@@ -58,10 +61,8 @@ class LeasePlugin(SchedulerPlugin):
 
     Attributes
     ----------
-    leases : dict of str to tuple of str
-        Simulation to the names of its nodes.
-    priorities : dict of str to int
-        Simulation to its priority; higher runs first where nodes are shared.
+    places : Places
+        Leases and the workers that they mean now.
     errors : list of str
         Exceptions of hooks.
     """
@@ -71,81 +72,97 @@ class LeasePlugin(SchedulerPlugin):
 
     def __init__(
         self,
+        watch: Watch | None = None,
+        *,
         owner: str = "",
         on_orphaned: Callable[[str, Scheduler], None] | None = None,
     ) -> None:
+        self.watch = watch or Watch()
         self.owner = owner
-        self.leases: dict[str, tuple[str, ...]] = {}
-        self.priorities: dict[str, int] = {}
-        self.errors: list[str] = []
-        self.scheduler: Scheduler | None = None
         self._on_orphaned = on_orphaned
-        self._names: dict[str, str] = {}
-        # What we changed, to undo it: resources by address, places by key.
-        self._given: dict[str, dict[str, float]] = {}
-        self._places: dict[Any, set[str] | None] = {}
+        self.places = Places()
+        self.errors: list[str] = []
 
     async def start(self, scheduler: Scheduler) -> None:
-        """Take note of the workers that are there already."""
-        self.scheduler = scheduler
+        """Take note of the workers and tasks that are there already."""
+        self._scheduler = scheduler
+        self._wishes = Wishes(self.places, self._workers_of)
+        self._order = Order(scheduler)
+        self._lending = Lending(scheduler)
+        self._recaller = Recaller(scheduler, self.failed)
+        self._watchdog = Watchdog(
+            scheduler,
+            self.watch,
+            tag_of=self._tag_of,
+            tell=self._tell,
+            failed=self.failed,
+        )
+        self._mistagged: set[str] = set()
         for address in list(scheduler.workers):
             self.add_worker(scheduler, address)
+        self._stamp_all(scheduler.tasks.values())
+        self._watchdog.start()
+
+    @property
+    def priorities(self) -> Mapping[str, int]:
+        """Simulation, or name of a guest, to its priority; higher runs first."""
+        return self._order.priorities
+
+    @property
+    def recalled(self) -> int:
+        """How many tasks workers were asked to give back and have not answered."""
+        return self._recaller.pending
+
+    def kept(self) -> dict[str, int]:
+        """Count what is remembered of tasks: it goes when Dask forgets them."""
+        return {
+            "places": len(self.places),
+            "wishes": len(self._wishes),
+            "members": len(self._order),
+        }
+
+    async def close(self) -> None:
+        """Stop watching."""
+        self._watchdog.stop()
+
+    def failed(self, where: str, error: Exception) -> None:
+        """Keep an exception of ours and tell the driver, who stops."""
+        text = f"{where}: {type(error).__name__}: {error}"
+        self.errors.append(text)
+        self._tell({"what": "error", "message": text})
 
     @_latched
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Tell the driver of a node and let waiting tasks have it."""
-        state = scheduler.workers[worker]
-        name = node_name(state.name)
-        self._names[worker] = name
-        self._give_resources(scheduler, worker)
-        scheduler.log_event(
-            TOPIC,
-            {
-                "what": "joined",
-                "node": name,
-                "address": worker,
-                "cores": int(state.resources.get(COMPUTE, state.nthreads)),
-                "memory": int(state.memory_limit or 0),
-            },
-        )
-        self._place_again(scheduler)
+        self._joined(scheduler.workers[worker])
+        # Dask itself sends to the worker what waits for it, once this returns.
+        self._wishes.refresh()
 
     @_latched
     def remove_worker(
         self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **kwargs: Any
     ) -> None:
         """Tell the driver that a node is gone and rescue its tasks."""
-        name = self._names.pop(worker, None)
-        self._given.pop(worker, None)
-        if name is not None and name not in self._names.values():
-            scheduler.log_event(
-                TOPIC,
-                {
-                    "what": "lost",
-                    "node": name,
-                    "address": worker,
-                    "reason": stimulus_id,
-                },
-            )
-        self._place_again(scheduler)
+        self._left(worker, self._watchdog.reason(worker, stimulus_id))
+        self._recaller.gone(worker)
+        self._lending.gone(worker)
+        self._wishes.refresh()
+        self._rescue()
 
     @_latched
     def update_graph(
         self, scheduler: Scheduler, *, tasks: list[Any], **kwargs: Any
     ) -> None:
         """Stamp new tasks before Dask decides where they run."""
-        for key in tasks:
-            state = scheduler.tasks.get(key)
-            if state is not None:
-                self._stamp(state)
+        known = scheduler.tasks
+        self._stamp_all(known[key] for key in tasks if key in known)
 
     @_latched
     def valid_workers_downscaling(
         self, scheduler: Scheduler, workers: list[WorkerState]
     ) -> list[WorkerState]:
         """Offer only nodes that nobody leases for closing."""
-        leased = self._leased()
-        return [w for w in workers if self._names.get(w.address) not in leased]
+        return self._offered(workers)
 
     @_latched
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
@@ -156,89 +173,170 @@ class LeasePlugin(SchedulerPlugin):
     def update(
         self, leases: Mapping[str, tuple[str, ...]], priorities: Mapping[str, int]
     ) -> None:
-        """Take new leases and place all tasks accordingly."""
-        self.leases = {name: tuple(nodes) for name, nodes in leases.items()}
-        self.priorities = dict(priorities)
-        if self.scheduler is not None:
-            self._place_again(self.scheduler)
+        """Take new leases and priorities; tasks follow them at once.
 
-    def withdraw(self) -> None:
-        """Undo what was changed: places of foreign tasks, resources of workers."""
-        scheduler = self.scheduler
-        if scheduler is None:
-            return
-        self.leases = {}
-        for key, places in self._places.items():
-            state = scheduler.tasks.get(key)
-            if state is not None:
-                state.worker_restrictions = places
-        self._places = {}
-        self._let_wait_again(scheduler, list(scheduler.unrunnable))
-        for address, given in self._given.items():
-            worker = scheduler.workers[address]
-            for resource in given:
-                del worker.resources[resource]
-                del worker.used_resources[resource]
-                del scheduler.resources[resource][address]
-        self._given = {}
+        Parameters
+        ----------
+        leases : mapping of str to tuple of str
+            Simulation to the names of its nodes.
+        priorities : mapping of str to int
+            As the attribute.
+        """
+        was_free = not self.places.free
+        moved = self.places.assign(leases)
+        self._wishes.refresh()
+        misplaced = self._misplaced(moved)
+        raised = self._competing(self._order.change(priorities))
+        if was_free and self.places.free:
+            self._unqueue()
+        self._recall([*misplaced, *raised])
+        self._rescue()
 
-    def _give_resources(self, scheduler: Scheduler, worker: str) -> None:
-        """Note what `NodePlugin` gives a worker that offers no resources."""
-        state = scheduler.workers[worker]
-        given = missing_resources(state.nthreads, state.resources)
-        # Not `Scheduler.add_resources`: it forgets what foreign tasks use now.
-        for resource, quantity in given.items():
-            state.resources[resource] = quantity
-            state.used_resources[resource] = 0
-            scheduler.resources.setdefault(resource, {})[worker] = quantity
-        if given:
-            self._given[worker] = given
+    def leave(self) -> None:
+        """Give the Dask scheduler back as it was found."""
+        self.update({}, {})
+        self._watchdog.stop()
+        self._recaller.close()
+        self._lending.take_back()
 
-    def _leased(self) -> set[str]:
-        return {node for nodes in self.leases.values() for node in nodes}
+    def _tell(self, message: Mapping[str, Any]) -> None:
+        self._scheduler.log_event(TOPIC, dict(message))
 
-    def _stamp(self, state: TaskState) -> None:
-        tag = (state.annotations or {}).get(ANNOTATION)
-        if tag is None:
-            leased = self._leased()
-            free = {a for a, name in self._names.items() if name not in leased}
-            if leased:
-                places = self._places.setdefault(state.key, state.worker_restrictions)
-                if places and not (state.loose_restrictions and not places & free):
-                    free &= places
-                state.worker_restrictions = free or {NOWHERE}
-            elif state.key in self._places:
-                state.worker_restrictions = self._places.pop(state.key)
-            return
-        nodes = self.leases.get(tag["lease"], ())
-        allowed = {a for a, name in self._names.items() if name in nodes}
-        wanted = placed_on(tag, state.key)
-        preferred = {a for a in allowed if self._names[a] == wanted}
-        state.worker_restrictions = preferred or allowed or {NOWHERE}
-        state.resource_restrictions = {tag["kind"]: 1}
-        priority = -self.priorities.get(tag["lease"], 0)
-        if state.priority:
-            state.priority = (priority, *state.priority[1:])
+    def _joined(self, worker: WorkerState) -> None:
+        name = node_name(worker.name)
+        self._lending.lend(worker.address)
+        self.places.join(worker.address, name)
+        self._tell(
+            {
+                "what": "joined",
+                "node": name,
+                "address": worker.address,
+                "cores": int(worker.resources.get(COMPUTE, worker.nthreads)),
+                "memory": int(worker.memory_limit or 0),
+            }
+        )
 
-    def _place_again(self, scheduler: Scheduler) -> None:
-        """Stamp what has not run yet and let go of what waits for a node."""
-        self._places = {k: p for k, p in self._places.items() if k in scheduler.tasks}
-        for state in scheduler.tasks.values():
-            if state.state not in ("memory", "processing", "erred", "forgotten"):
-                self._stamp(state)
-        waiting = [
-            state
-            for state in scheduler.unrunnable
-            if (state.worker_restrictions or set()) & set(scheduler.workers)
-        ]
-        self._let_wait_again(scheduler, waiting)
-
-    @staticmethod
-    def _let_wait_again(scheduler: Scheduler, tasks: list[TaskState]) -> None:
-        if tasks:
-            scheduler.transitions(
-                {state.key: "waiting" for state in tasks}, "climorch-rescue"
+    def _left(self, worker: str, reason: str) -> None:
+        name = self.places.leave(worker)
+        if name is not None:
+            self._tell(
+                {"what": "lost", "node": name, "address": worker, "reason": reason}
             )
+
+    def _offered(self, workers: list[WorkerState]) -> list[WorkerState]:
+        return [w for w in workers if not self.places.leased(node_name(w.name))]
+
+    def _workers_of(self, host: str) -> Iterable[str]:
+        found = self._scheduler.host_info.get(self._scheduler.coerce_hostname(host))
+        return found["addresses"] if found else ()
+
+    def _stamp_all(self, tasks: Iterable[TaskState]) -> None:
+        # Most tasks of a graph carry the very same object.
+        read: dict[int, Tag | str | None] = {}
+        for state in tasks:
+            annotation = (state.annotations or {}).get(ANNOTATION)
+            if annotation is None:
+                self._place_foreign(state, None)
+                continue
+            tag = read.get(id(annotation), "")
+            if tag == "":
+                tag = read[id(annotation)] = self._read(annotation)
+            if isinstance(tag, Tag):
+                self._place_tagged(state, tag)
+            else:
+                self._place_foreign(state, tag)
+
+    def _read(self, annotation: object) -> Tag | str | None:
+        """Return a label, or the name of a guest, or None for a label of nobody."""
+        guest = read_guest(annotation)
+        if guest is not None:
+            return guest
+        try:
+            return read_tag(annotation)
+        except InvalidInputError as error:
+            # Somebody's mistake, and no reason to stop. Each is told once.
+            if str(error) not in self._mistagged and len(self._mistagged) < 100:
+                self._mistagged.add(str(error))
+                self._tell({"what": "mistagged", "message": str(error)})
+        return None
+
+    def _tag_of(self, state: TaskState) -> Tag | None:
+        annotation = (state.annotations or {}).get(ANNOTATION)
+        tag = None if annotation is None else self._read(annotation)
+        return tag if isinstance(tag, Tag) else None
+
+    def _place_tagged(self, state: TaskState, tag: Tag) -> None:
+        """Hold a task to its lease, whatever else it asks for."""
+        state.worker_restrictions = self.places.place(tag.lease, tag.place(state.key))
+        state.host_restrictions = None
+        state.loose_restrictions = False
+        state.resource_restrictions = {tag.kind: 1}
+        self._order.join(state, tag.lease, 0.0)
+
+    def _place_foreign(self, state: TaskState, guest: str | None) -> None:
+        """Hold a task to the nodes that nobody leases."""
+        self._wishes.place(state)
+        if guest is not None and state.priority:
+            self._order.join(state, guest, state.priority[0])
+
+    def _competing(self, tasks: Iterable[TaskState]) -> list[TaskState]:
+        """Return tasks that wait on a worker among those of others."""
+        found = []
+        for state in tasks:
+            place, worker = state.worker_restrictions, state.processing_on
+            lease = place.lease if isinstance(place, Place) else None
+            # A node that one simulation holds alone has one order anyway.
+            if worker is not None and (
+                lease is None or self.places.shared(worker.address)
+            ):
+                found.append(state)
+        return found
+
+    def _unqueue(self) -> None:
+        """Place what is queued: Dask takes from there for any node."""
+        self._release(self._scheduler.queued, "climorch-lease")
+
+    def _misplaced(self, moved: Iterable[str]) -> list[TaskState]:
+        """Return tasks on nodes that changed hands which they may not use now."""
+        found = []
+        for node in moved:
+            for address in self.places.addresses(node):
+                worker = self._scheduler.workers.get(address)
+                found += [
+                    state
+                    for state in (worker.processing if worker is not None else ())
+                    if not self.places.allows(state.worker_restrictions, address)
+                ]
+        return found
+
+    def _recall(self, tasks: Iterable[TaskState]) -> None:
+        self._recaller.recall(tasks)
+
+    def _rescue(self) -> None:
+        """Let go of tasks that waited for a node and have one now."""
+        waiting = [s for s in self._scheduler.unrunnable if self._can_run(s)]
+        self._release(waiting, "climorch-rescue")
+
+    def _can_run(self, state: TaskState) -> bool:
+        allowed = state.worker_restrictions
+        # Most wait for a lease: the cheap question first.
+        if allowed and self._scheduler.workers.keys().isdisjoint(allowed):
+            return False
+        return self._scheduler.valid_workers(state) != set()
+
+    def _release(self, tasks: Iterable[TaskState], why: str) -> None:
+        """Let Dask decide anew on tasks, the most important first."""
+        # It takes the last recommendation first.
+        ordered = sorted(tasks, key=lambda task: task.priority or (), reverse=True)
+        if ordered:
+            self._scheduler.transitions({task.key: "released" for task in ordered}, why)
+
+
+def _plugin(scheduler: Scheduler) -> LeasePlugin:
+    plugin = scheduler.plugins[NAME]
+    if not isinstance(plugin, LeasePlugin):
+        raise InternalError(f"plugin {NAME} is a {type(plugin).__name__}")
+    return plugin
 
 
 def set_leases(
@@ -248,13 +346,35 @@ def set_leases(
 ) -> list[str]:
     """Give the plugin new leases; runs on the Dask scheduler.
 
+    Parameters
+    ----------
+    leases : mapping of str to tuple of str
+        Simulation to the names of its nodes.
+    priorities : mapping of str to int
+        Simulation or guest to its priority.
+    dask_scheduler : distributed.Scheduler
+        Given by Dask.
+
     Returns
     -------
     list of str
         Exceptions of hooks so far; the driver stops on any.
     """
-    plugin = dask_scheduler.plugins[NAME]
-    if not isinstance(plugin, LeasePlugin):
-        raise TypeError(f"plugin {NAME} is a {type(plugin).__name__}")
+    plugin = _plugin(dask_scheduler)
     plugin.update(leases, priorities)
     return plugin.errors
+
+
+def take_leave(dask_scheduler: Scheduler) -> None:
+    """Remove the plugin from a Dask scheduler that goes on without it.
+
+    What foreign tasks had asked for holds again.
+
+    Parameters
+    ----------
+    dask_scheduler : distributed.Scheduler
+        Given by Dask.
+    """
+    if NAME in dask_scheduler.plugins:
+        _plugin(dask_scheduler).leave()
+        dask_scheduler.remove_plugin(NAME)

@@ -115,6 +115,8 @@ class SetRunner:
         task = asyncio.create_task(self._after(before, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Cancelled before its first step, it would never have been begun.
+        task.add_done_callback(lambda _: work.close())
         if serial:
             self._serial = task
 
@@ -122,12 +124,8 @@ class SetRunner:
     async def _after(
         before: asyncio.Task[None] | None, work: Coroutine[None, None, None]
     ) -> None:
-        try:
-            if before is not None:
-                await asyncio.wait([before])
-        except BaseException:
-            work.close()
-            raise
+        if before is not None:
+            await asyncio.wait([before])
         await work
 
     async def _start(self, attempt: Attempt, command: StartAttempt) -> None:

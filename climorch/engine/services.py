@@ -11,6 +11,7 @@ from climorch.core.state import CampaignState
 from climorch.engine.cluster import Cluster
 from climorch.model.events import Fact
 from climorch.model.workflow import Workflow
+from climorch.policy.watching import Watch
 from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
 
@@ -45,6 +46,8 @@ class Services:
         done before.
     clock : callable
         Monotonic seconds.
+    watch : Watch
+        When a task counts as stuck.
     """
 
     cluster: Cluster
@@ -56,6 +59,7 @@ class Services:
     post: Callable[[Fact], None]
     lost: Callable[[BaseException], None]
     may_commit: Callable[[], Awaitable[None]]
+    watch: Watch
     clock: Callable[[], float] = time.monotonic
 
     @property

@@ -2,19 +2,101 @@
 
 A plain dict, since Dask sends annotations as msgpack: it says whose lease the
 task may use, which of a node's resources it takes, and where its blocks go.
+Anybody can write one, so it is read with distrust: what says no lease and kind
+is foreign work; a hint that makes no sense is not followed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
-__all__ = ["ANNOTATION", "COMPUTE", "IO", "TOPIC", "make_tag", "placed_on"]
+from climorch.errors import Fault, InvalidInputError
+
+__all__ = [
+    "ANNOTATION",
+    "COMPUTE",
+    "IO",
+    "TOPIC",
+    "Tag",
+    "Watched",
+    "make_guest_tag",
+    "make_tag",
+    "read_guest",
+    "read_tag",
+]
 
 ANNOTATION = "climorch"
 TOPIC = "climorch"
 COMPUTE = "cpu"
 IO = "io"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """The segment that a task belongs to, for who watches how long it takes.
+
+    Attributes
+    ----------
+    stage : str
+        Whose.
+    segment, attempt : int
+        Which.
+    limit_s : float
+        Seconds of execution after which the task is stuck.
+    """
+
+    stage: str
+    segment: int
+    attempt: int
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """A label that could be read.
+
+    Attributes
+    ----------
+    lease, kind, node, blocks, watched
+        As in `make_tag`.
+    """
+
+    lease: str
+    kind: str
+    node: str | None = None
+    blocks: Mapping[str, tuple[Sequence[int], Sequence[str]]] = field(
+        default_factory=dict
+    )
+    watched: Watched | None = None
+
+    def place(self, key: Any) -> str | None:
+        """Return the node that a task prefers, if it prefers one.
+
+        Parameters
+        ----------
+        key : object
+            Of the task.
+
+        Returns
+        -------
+        str or None
+            None too for a block that the label does not know of.
+        """
+        if isinstance(key, tuple) and key and key[0] in self.blocks:
+            counts, nodes = self.blocks[key[0]]
+            indices = key[1:]
+            if len(indices) != len(counts):
+                return None
+            flat = 0
+            for index, count in zip(indices, counts, strict=True):
+                if not isinstance(index, int) or not 0 <= index < count:
+                    return None
+                flat = flat * count + index
+            return nodes[flat]
+        return self.node
 
 
 def make_tag(
@@ -23,6 +105,7 @@ def make_tag(
     kind: str = COMPUTE,
     node: str | None = None,
     blocks: Mapping[str, tuple[Sequence[int], Sequence[str]]] | None = None,
+    watched: Watched | None = None,
 ) -> dict[str, Any]:
     """Return the annotation of some tasks.
 
@@ -37,6 +120,8 @@ def make_tag(
     blocks : mapping of str to (block counts, nodes) or None
         For keys ``(name, i, j, ...)``: number of blocks per dimension and the
         preferred node of each block in C order.
+    watched : Watched or None
+        Segment that they compute; None: nobody looks how long they take.
 
     Returns
     -------
@@ -51,17 +136,118 @@ def make_tag(
             name: [list(counts), list(nodes)]
             for name, (counts, nodes) in blocks.items()
         }
+    if watched is not None:
+        tag["watched"] = {
+            "stage": watched.stage,
+            "segment": watched.segment,
+            "attempt": watched.attempt,
+            "limit_s": watched.limit_s,
+        }
     return tag
 
 
-def placed_on(tag: Mapping[str, Any], key: Any) -> str | None:
-    """Return the node that a task prefers, if it prefers one."""
-    if isinstance(key, tuple) and key[0] in tag.get("blocks", ()):
-        counts, nodes = tag["blocks"][key[0]]
-        flat = 0
-        for index, count in zip(key[1:], counts, strict=True):
-            flat = flat * count + index
-        found: str = nodes[flat]
-        return found
-    node: str | None = tag.get("node")
-    return node
+def make_guest_tag(name: str) -> dict[str, Any]:
+    """Return the annotation of foreign work that has a name of its own.
+
+    Parameters
+    ----------
+    name : str
+        What its priority is given under; it runs where nobody has a lease.
+
+    Returns
+    -------
+    dict
+        Plain data.
+    """
+    return {"guest": name}
+
+
+def read_guest(annotation: object) -> str | None:
+    """Return the name of foreign work that gave itself one."""
+    if isinstance(annotation, Mapping) and "lease" not in annotation:
+        name = annotation.get("guest")
+        if isinstance(name, str):
+            return name
+    return None
+
+
+def read_tag(annotation: object) -> Tag:
+    """Read a label that anybody may have written.
+
+    Parameters
+    ----------
+    annotation : object
+        What a task carries under `ANNOTATION`.
+
+    Returns
+    -------
+    Tag
+        Without the hints that make no sense.
+
+    Raises
+    ------
+    InvalidInputError
+        If it does not say whose lease and which resource.
+    """
+    if not isinstance(annotation, Mapping):
+        raise _mistagged("", f"is a {type(annotation).__name__}, expected a dict")
+    lease, kind = annotation.get("lease"), annotation.get("kind")
+    if not isinstance(lease, str) or not lease:
+        raise _mistagged("['lease']", f"is {lease!r}, expected a simulation's name")
+    if kind not in (COMPUTE, IO):
+        raise _mistagged("['kind']", f"is {kind!r}, expected {COMPUTE!r} or {IO!r}")
+    node = annotation.get("node")
+    return Tag(
+        lease=lease,
+        kind=kind,
+        node=node if isinstance(node, str) else None,
+        blocks=_read_blocks(annotation.get("blocks")),
+        watched=_read_watched(annotation.get("watched")),
+    )
+
+
+def _mistagged(where: str, problem: str) -> InvalidInputError:
+    return InvalidInputError(
+        "this label is not ours: its tasks are foreign work",
+        faults=[
+            Fault(
+                place=f"annotation {ANNOTATION!r}{where}",
+                problem=problem,
+                remedy=f"leave {ANNOTATION!r} to the library",
+            )
+        ],
+    )
+
+
+def _read_blocks(
+    blocks: object,
+) -> Mapping[str, tuple[Sequence[int], Sequence[str]]]:
+    if not isinstance(blocks, Mapping):
+        return {}
+    found = {}
+    for name, entry in blocks.items():
+        match entry:
+            case [[*counts], [*nodes]] if (
+                all(isinstance(count, int) and count >= 0 for count in counts)
+                and all(isinstance(node, str) for node in nodes)
+                and prod(counts) == len(nodes)
+            ):
+                found[name] = (counts, nodes)
+            case _:
+                pass
+    return found
+
+
+def _read_watched(watched: object) -> Watched | None:
+    match watched:
+        case {
+            "stage": str(stage),
+            "segment": int(segment),
+            "attempt": int(attempt),
+            "limit_s": float(limit_s) | int(limit_s),
+        } if limit_s > 0:
+            return Watched(
+                stage=stage, segment=segment, attempt=attempt, limit_s=float(limit_s)
+            )
+        case _:
+            return None

@@ -8,7 +8,15 @@ from typing import Literal
 __all__ = ["Alarm", "AlarmEvent", "AlarmKind"]
 
 AlarmKind = Literal[
-    "journal", "inbox", "chore", "storage", "failed", "exposure", "scheduler", "driver"
+    "journal",
+    "inbox",
+    "chore",
+    "storage",
+    "failed",
+    "exposure",
+    "node",
+    "scheduler",
+    "driver",
 ]
 AlarmEvent = Literal["begins", "lasts", "ends"]
 
@@ -25,8 +33,8 @@ class Alarm:
         checkpoint not deleted · ``storage``: checkpoints of a simulation
         cannot be written · ``failed``: a simulation failed for good ·
         ``exposure``: more than an hour of compute is not checkpointed ·
-        ``scheduler``: there is no Dask scheduler · ``driver``: the driver ends
-        with an error.
+        ``node``: one is frozen or a task on it is stuck · ``scheduler``: there
+        is no Dask scheduler · ``driver``: the driver ends with an error.
     event : str
         ``begins`` once, ``lasts`` as a reminder at growing intervals, ``ends``
         once.

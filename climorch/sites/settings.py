@@ -23,6 +23,9 @@ DASK_SETTINGS: dict[str, Any] = {
     # A campaign may wait for days for nodes.
     "distributed.scheduler.idle-timeout": None,
     "distributed.scheduler.no-workers-timeout": None,
+    # Measured by the wall clock: after a pause of the whole process it would
+    # condemn every node. The watchdog looks for frozen ones.
+    "distributed.scheduler.worker-ttl": None,
     # Pinned work puts many innocent tasks on a node that dies; our retry
     # budgets count, not Dask's.
     "distributed.scheduler.allowed-failures": 1000,

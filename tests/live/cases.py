@@ -22,6 +22,7 @@ from climorch import (
     RecoveryPolicy,
     Segment,
     Span,
+    Watch,
     Workflow,
 )
 from climorch.intake.planning import segment_seed
@@ -36,7 +37,11 @@ SHAPE = (8, 5)
 
 
 def policies(
-    *, every: int = 1, keep: int = 10, budgets: dict[Cause, Budget] | None = None
+    *,
+    every: int = 1,
+    keep: int = 10,
+    budgets: dict[Cause, Budget] | None = None,
+    watch: Watch | None = None,
 ) -> Policies:
     """Checkpoint often, keep much, try again at once."""
     quick = {
@@ -47,6 +52,7 @@ def policies(
         checkpointing=EverySegments(count=every),
         retention=KeepLast(count=keep),
         recovery=RecoveryPolicy(budgets={**quick, **(budgets or {})}),
+        watch=watch or Watch(),
     )
 
 

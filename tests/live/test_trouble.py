@@ -254,7 +254,7 @@ def test_an_exception_in_a_hook_stops_the_campaign_loudly(
     campaign.submit(wf, scenario=Scenario("s"))
     run = campaign.start(here())
     until_record(tmp_path, "c", e.SegmentFinished, run=run)
-    monkeypatch.setattr(LeasePlugin, "_stamp", broken)
+    monkeypatch.setattr(LeasePlugin, "_stamp_all", broken)
 
     with pytest.raises(InternalError, match="RuntimeError: a hook is broken"):
         run.wait(timeout_s=30)

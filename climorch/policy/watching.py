@@ -1,0 +1,280 @@
+"""Which nodes are frozen and which tasks are stuck.
+
+Measured on a clock that stands while nobody looks: if the whole Dask scheduler
+was stopped, or the machine slept, silence meanwhile says nothing about nodes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from climorch.errors import Fault, InvalidInputError
+
+__all__ = [
+    "Frozen",
+    "Sight",
+    "Stuck",
+    "Vigil",
+    "Watch",
+    "counted_s",
+    "frozen_after_s",
+    "look",
+    "period_s",
+    "stuck_after_s",
+]
+
+# With many workers Dask lets heartbeats come seldom; so many may be missed.
+HEARTBEATS = 5
+LONGEST_PERIOD_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """When a node counts as frozen and a task as stuck.
+
+    Attributes
+    ----------
+    frozen_s : float
+        Seconds without a heartbeat, > 0; ``inf``: never. Longer than any step
+        holds Python's interpreter lock, for then no heartbeat is sent.
+    stuck_min_s : float
+        A task is never stuck before it has run for so many seconds, > 0.
+    stuck_factor : float
+        A task is stuck once it has run so many times as long as segments of
+        its stage took lately, > 1; ``inf``: never.
+    limits_s : mapping of str to float
+        Stage to the seconds after which its tasks are stuck, for stages whose
+        pace is known beforehand; these count from the first segment on.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is outside its range.
+    """
+
+    frozen_s: float = 60.0
+    stuck_min_s: float = 1800.0
+    stuck_factor: float = 10.0
+    limits_s: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        wanted = [
+            ("frozen_s", self.frozen_s, 0.0),
+            ("stuck_min_s", self.stuck_min_s, 0.0),
+            ("stuck_factor", self.stuck_factor, 1.0),
+            *((f"limits_s[{s!r}]", limit, 0.0) for s, limit in self.limits_s.items()),
+        ]
+        faults = [
+            Fault(
+                place=f"Watch.{name}",
+                problem=f"got {value!r}, expected > {least:g}",
+                remedy="give a larger number; inf switches the rule off",
+            )
+            for name, value, least in wanted
+            if not value > least
+        ]
+        if faults:
+            raise InvalidInputError("this watch cannot be kept", faults=faults)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What is seen of a worker.
+
+    Attributes
+    ----------
+    worker : str
+        Its address.
+    last_seen : float
+        Time of its last heartbeat on any clock; only changes matter.
+    own_process : bool
+        Whether it has a process of its own; one within the Dask scheduler's
+        process is as alive as that.
+    executing : mapping
+        Task, which is run anew each time it is sent, to its limit in seconds.
+    """
+
+    worker: str
+    last_seen: float
+    own_process: bool = True
+    executing: Mapping[Hashable, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vigil:
+    """What is remembered between two looks.
+
+    Attributes
+    ----------
+    clock_s : float
+        Seconds that were watched.
+    heard : mapping of str to (float, float)
+        Worker to the time of its last heartbeat and when that was noticed.
+    begun : mapping of (str, task) to float
+        When each task was first seen executing.
+    told : frozenset
+        Workers and tasks that were spoken of: once is enough.
+    """
+
+    clock_s: float = 0.0
+    heard: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    begun: Mapping[tuple[str, Hashable], float] = field(default_factory=dict)
+    told: frozenset[Hashable] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """A worker that has been silent for too long."""
+
+    worker: str
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stuck:
+    """A task that has been executing for too long."""
+
+    worker: str
+    task: Hashable
+    seconds: float
+    limit_s: float
+
+
+def period_s(watch: Watch) -> float:
+    """Compute how often to look.
+
+    Parameters
+    ----------
+    watch : Watch
+        The rules.
+
+    Returns
+    -------
+    float
+        Seconds: a quarter of the shortest limit, at most 5.
+    """
+    limits = [watch.frozen_s, watch.stuck_min_s, *watch.limits_s.values()]
+    return min(min(limits) / 4, LONGEST_PERIOD_S)
+
+
+def counted_s(elapsed_s: float, period_s: float) -> float:
+    """Compute how much of the time since the last look counts.
+
+    Parameters
+    ----------
+    elapsed_s, period_s : float
+        Time since then, and when this look was due, in seconds.
+
+    Returns
+    -------
+    float
+        Seconds, at most two periods: whoever is late was not watching.
+    """
+    return min(max(elapsed_s, 0.0), 2 * period_s)
+
+
+def frozen_after_s(watch: Watch, heartbeat_s: float) -> float:
+    """Compute the silence after which a worker counts as frozen.
+
+    Parameters
+    ----------
+    watch : Watch
+        The rules.
+    heartbeat_s : float
+        Time between two heartbeats as they are due now, in seconds.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    return max(watch.frozen_s, HEARTBEATS * heartbeat_s)
+
+
+def stuck_after_s(watch: Watch, stage: str, pace_s: float | None) -> float | None:
+    """Compute how long a task of a stage may execute.
+
+    Parameters
+    ----------
+    watch : Watch
+        The rules.
+    stage : str
+        Its name.
+    pace_s : float or None
+        Mean duration of the stage's segments, in seconds; None: none yet.
+
+    Returns
+    -------
+    float or None
+        Seconds. None: nothing is known to compare with.
+    """
+    declared = watch.limits_s.get(stage)
+    if declared is not None:
+        limit = declared
+    elif pace_s is not None:
+        limit = max(watch.stuck_min_s, watch.stuck_factor * pace_s)
+    else:
+        return None
+    return limit if math.isfinite(limit) else None
+
+
+def look(
+    vigil: Vigil,
+    sights: Iterable[Sight],
+    *,
+    counted_s: float,
+    frozen_after_s: float,
+) -> tuple[Vigil, tuple[Frozen | Stuck, ...]]:
+    """Look at all workers once.
+
+    Parameters
+    ----------
+    vigil : Vigil
+        From the look before.
+    sights : iterable of Sight
+        All workers that are there.
+    counted_s : float
+        Watched seconds since then.
+    frozen_after_s : float
+        Silence that is too long, in seconds.
+
+    Returns
+    -------
+    Vigil
+        For the next look.
+    tuple of Frozen or Stuck
+        What is found, each once.
+    """
+    clock_s = vigil.clock_s + counted_s
+    heard: dict[str, tuple[float, float]] = {}
+    begun: dict[tuple[str, Hashable], float] = {}
+    found: list[Frozen | Stuck] = []
+    told: set[Hashable] = set()
+    for sight in sights:
+        worker = sight.worker
+        seen, noticed_s = vigil.heard.get(worker, (math.nan, clock_s))
+        if seen != sight.last_seen:
+            noticed_s = clock_s
+        heard[worker] = (sight.last_seen, noticed_s)
+        silent_s = clock_s - noticed_s
+        if sight.own_process and silent_s > frozen_after_s:
+            told.add(worker)
+            if worker not in vigil.told:
+                found.append(Frozen(worker=worker, silent_s=silent_s))
+        for task, limit_s in sight.executing.items():
+            place = (worker, task)
+            begun[place] = vigil.begun.get(place, clock_s)
+            seconds = clock_s - begun[place]
+            if seconds > limit_s:
+                told.add(place)
+                if place not in vigil.told:
+                    found.append(
+                        Stuck(
+                            worker=worker, task=task, seconds=seconds, limit_s=limit_s
+                        )
+                    )
+    after = Vigil(clock_s=clock_s, heard=heard, begun=begun, told=frozenset(told))
+    return after, tuple(found)
