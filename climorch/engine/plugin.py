@@ -153,7 +153,7 @@ class LeasePlugin(SchedulerPlugin):
         wanted = placed_on(tag, state.key)
         preferred = {a for a in allowed if self._names[a] == wanted}
         state.worker_restrictions = preferred or allowed or {NOWHERE}
-        state.resource_restrictions = {tag["kind"]: 1}
+        state.resource_restrictions = {tag["kind"]: 1} if tag["kind"] else {}
         priority = -self.priorities.get(tag["lease"], 0)
         if state.priority:
             state.priority = (priority, *state.priority[1:])

@@ -16,7 +16,7 @@ from climorch.engine import checkpointing
 from climorch.engine.attempt import Attempt
 from climorch.engine.services import Services
 from climorch.engine.steps import cause_of
-from climorch.engine.worker import clear_stash
+from climorch.engine.worker import clear_attempt
 from climorch.errors import CorruptDataError
 from climorch.model.commands import (
     BeginCheckpoint,
@@ -97,9 +97,14 @@ class SetRunner:
             await asyncio.wait(tasks)
         await attempt.release()
         with contextlib.suppress(Exception):
-            # Nodes that are gone have no stash to clear.
-            await self.services.client.run(
-                clear_stash, f"{attempt.tag}/", on_error="ignore"
+            # Nodes that are gone have no stash to clear. Models of a set that is
+            # complete are not wanted again; others serve the next attempt.
+            services = self.services
+            over = self.state.complete
+            lease = () if over else services.lease(self.simulation)
+            owners = f"{self.simulation}/{attempt.set.name}/"
+            await services.client.run(
+                clear_attempt, attempt.tag, owners, lease, on_error="ignore"
             )
 
     def _spawn(

@@ -15,6 +15,7 @@ from dask.base import is_dask_collection
 from distributed import Client, Future, KilledWorker, futures_of
 from distributed.client import FutureCancelledError, FuturesCancelledError
 
+from climorch.engine.children import ModelFailedError
 from climorch.engine.keys import futures_in, own_keys
 from climorch.engine.tags import ANNOTATION
 from climorch.engine.worker import StateNotDurableError, freeze
@@ -37,6 +38,7 @@ __all__ = [
     "build_segment",
     "cause_of",
     "hold",
+    "is_held",
     "load_others",
     "settle",
 ]
@@ -169,7 +171,7 @@ def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
         for dataset in parts
         if dataset is not None
         for array in _lazy(dataset).values()
-        if not _is_held(array)
+        if not is_held(array)
     }
     own = {n: metric for n, metric in metrics.items() if is_dask_collection(metric)}
     if fresh or own:
@@ -193,7 +195,7 @@ def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
     )
 
 
-def _is_held(array: Any) -> bool:
+def is_held(array: Any) -> bool:
     """Whether an array is nothing but futures; persisting it again loses them."""
     graph = array.dask
     return len(graph) == array.npartitions and all(
@@ -250,6 +252,8 @@ async def scalars(client: Client, metrics: Mapping[str, Any]) -> dict[str, float
 def cause_of(error: BaseException) -> Cause:
     """Say which retry budget an error draws on."""
     match error:
+        case ModelFailedError():
+            return error.cause
         case StateNotDurableError():
             return Cause.NOT_DURABLE
         case CorruptDataError():

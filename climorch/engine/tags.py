@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["ANNOTATION", "COMPUTE", "IO", "TOPIC", "make_tag", "placed_on"]
+__all__ = ["ANNOTATION", "COMPUTE", "IO", "LIGHT", "TOPIC", "make_tag", "placed_on"]
 
 ANNOTATION = "climorch"
 TOPIC = "climorch"
 COMPUTE = "cpu"
 IO = "io"
+# Takes no time, so it need not wait for a core.
+LIGHT = ""
 
 
 def make_tag(
@@ -31,7 +33,7 @@ def make_tag(
     lease : str
         Simulation on whose nodes they run.
     kind : str
-        `COMPUTE` or `IO`: the resource that each takes one of.
+        `COMPUTE` or `IO`: the resource that each takes one of; `LIGHT`: none.
     node : str or None
         Node that all of them prefer.
     blocks : mapping of str to (block counts, nodes) or None
