@@ -115,6 +115,7 @@ class AwkwardModel:
         self.lock = threading.Lock()
         self.helper = _helper()
         self.state = xr.Dataset()
+        self.shown = np.empty(SHAPE)
         # Hidden: only what is dumped and loaded keeps it right.
         self.clock = -1
         self.note(f"build {os.getpid()} {self.helper.pid}")
@@ -139,14 +140,17 @@ class AwkwardModel:
         other[...] = np.nan
         self.clock += 1
         self.state["hits"].values[...] += 1
+        self.shown[...] = heat
         with self.lock:
             return {
-                "output": _output(heat, segment),
+                "output": _output(self.shown, segment),
                 "metrics": {"heat": heat.mean(), "clock": np.int32(self.clock)},
             }
 
     def dump(self) -> xr.Dataset:
         """Hand out the very arrays that the next segment overwrites."""
+        # What it has shown is its own too.
+        self.shown[...] = np.nan
         self.state["clock"] = ((), np.int64(self.clock), self.state["clock"].attrs)
         return self.state
 
@@ -277,5 +281,5 @@ def _output(heat: Array, segment: Segment) -> xr.Dataset:
     date = cftime.datetime(
         segment.start.year, segment.start.month, 1, calendar=segment.start.calendar
     )
-    # A view: it changes with the model.
+    # A view: it changes with the array.
     return xr.Dataset({"heat": (("time", "row", "col"), heat[None])}, {"time": [date]})

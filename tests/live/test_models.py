@@ -169,6 +169,8 @@ def test_a_model_ends_when_its_simulation_does_not_need_it_any_more(
     check(campaign, params)
 
 
+# Each node imports everything anew, which takes long on a crowded machine.
+@pytest.mark.timeout(300)
 @pytest.mark.live
 def test_a_node_killed_while_its_model_holds_the_lock_costs_no_bit(
     tmp_path: Path,

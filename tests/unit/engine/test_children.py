@@ -16,6 +16,7 @@ import xarray as xr
 
 from climorch.engine import nursery
 from climorch.engine.children import Children, ModelFailedError
+from climorch.model.advance import Advance
 from climorch.model.events import Cause
 from climorch.model.steps import Isolated, LiveModel
 from climorch.testing.awkward import (
@@ -107,6 +108,7 @@ def test_what_a_model_does_with_its_arrays_stays_with_it(
     shown = output.copy(deep=True)
     run(children, job(step, 1, **params), first.state, AIR)
 
+    assert (shown["heat"][0] == kept["heat"]).all()
     xr.testing.assert_identical(given, STATE)
     xr.testing.assert_identical(first.state, kept)
     xr.testing.assert_identical(output, shown)
@@ -340,3 +342,30 @@ def test_what_a_live_model_returns_is_checked(
 
     with pytest.raises(ModelFailedError, match=r"the state comes from dump\(\)"):
         run(children, job(LiveModel(Model)), STATE)
+
+
+def test_a_process_is_as_fresh_as_an_interpreter(children: Children) -> None:
+    """One thread, the handlers of Python, random numbers of its own."""
+
+    def look(state: xr.Dataset, inputs: Any, given: Any) -> Advance:
+        (threads,) = (
+            int(line.split()[1])
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("Threads:")
+        )
+        handler = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        main = threading.current_thread() is threading.main_thread()
+        found = {"threads": threads, "handler": handler, "main": main}
+        group = os.getpgid(0) == os.getpid()
+        draw = np.random.random()  # noqa: NPY002 the old generator is what forks share
+        return Advance(state=state, metrics={**found, "group": group, "draw": draw})
+
+    found = [
+        dict(run(children, job(Isolated(look)), STATE)[0].metrics or {})
+        for _ in range(2)
+    ]
+
+    draws = {metrics.pop("draw") for metrics in found}
+    fresh = {"threads": 1.0, "handler": 1.0, "main": 1.0, "group": 1.0}
+    assert found == [fresh, fresh]
+    assert len(draws) == 2
