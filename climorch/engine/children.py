@@ -298,7 +298,7 @@ class Children:
         if limit_s is not None and built:
             limit_s += job.build_timeout_s
         work = Work(
-            state=distinct(state()) if loaded else None,
+            state=state() if loaded else None,
             inputs={name: distinct(given) for name, given in inputs().items()},
             segment=job.segment,
         )

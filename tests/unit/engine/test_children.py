@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,36 @@ def test_a_model_that_fails_ends_with_its_group_and_is_built_anew(
     until(lambda: all(map(gone, ids)), what="its group is gone")
     _, told = run(children, job(step, 1, **params), first.state, AIR)
     assert (told.built, told.loaded) == (True, True)
+
+
+def test_building_has_a_limit_of_its_own(children: Children) -> None:
+    """The first segment after it may take longer by as much, later ones not."""
+
+    class Slow:
+        def load(self, state: xr.Dataset) -> None:
+            self.state = state
+
+        def run(self, inputs: Any, given: Any) -> None:
+            # Longer than a segment may take: what is tested is time.
+            threading.Event().wait(0.6)
+
+        def dump(self) -> xr.Dataset:
+            return self.state
+
+    def never() -> Slow:
+        threading.Event().wait()
+        return Slow()
+
+    step = LiveModel(Slow, timeout_s=0.3)
+    first, _ = run(children, job(step, 0), STATE)
+    with pytest.raises(ModelFailedError, match=r"segment 1: no answer within 0\.3"):
+        run(children, job(step, 1), first.state)
+    endless = replace(job(LiveModel(never), stage="a"), build_timeout_s=0.3)
+    with pytest.raises(
+        ModelFailedError, match=r"build: no answer within 0\.3"
+    ) as raised:
+        run(children, endless, STATE)
+    assert raised.value.cause is Cause.HANG
 
 
 def test_an_error_can_be_sent() -> None:
