@@ -24,7 +24,8 @@ from dask.base import flatten, tokenize
 from dask.highlevelgraph import HighLevelGraph
 from distributed import futures_of
 
-from climorch.engine.children import Job, Told
+from climorch.engine.child import Job
+from climorch.engine.children import Told
 from climorch.engine.keys import own_keys
 from climorch.engine.outline import Outline, joined, outlined, own_fields
 from climorch.engine.services import Services
@@ -167,21 +168,7 @@ async def advance_opaque(
         *(job.owner, segment.index, node, told.built, told.loaded),
         *(told.build_s, told.run_s),
     )
-    chunks = dict(stage.chunks)
-    if output_chunk:
-        chunks_of_output = {**chunks, "time": output_chunk}
-    else:
-        chunks_of_output = {n: c for n, c in chunks.items() if n != "time"}
-    parts = {
-        name: _cut(run, name, outline, chunks_of_output if name == OUTPUT else chunks)
-        for name, outline in description.parts.items()
-    }
-    advance = Advance(
-        state=parts[STATE],
-        exports=parts.get(EXPORTS),
-        output=parts.get(OUTPUT),
-        metrics=description.metrics,
-    )
+    advance = _lazy(run, description, stage, output_chunk)
     return tag, accepted(stage, state, advance)
 
 
@@ -264,6 +251,27 @@ async def _described(
     if not isinstance(description, Description):
         raise InternalError(f"a segment is described by {type(description).__name__}")
     return description
+
+
+def _lazy(
+    run: da.Array, description: Description, stage: Stage, output_chunk: int | None
+) -> Advance:
+    """Return an outcome with its fields in the chunks of the stage."""
+    chunks = dict(stage.chunks)
+    if output_chunk:
+        chunks_of_output = {**chunks, "time": output_chunk}
+    else:
+        chunks_of_output = {n: c for n, c in chunks.items() if n != "time"}
+    parts = {
+        name: _cut(run, name, outline, chunks_of_output if name == OUTPUT else chunks)
+        for name, outline in description.parts.items()
+    }
+    return Advance(
+        state=parts[STATE],
+        exports=parts.get(EXPORTS),
+        output=parts.get(OUTPUT),
+        metrics=description.metrics,
+    )
 
 
 def _cut(

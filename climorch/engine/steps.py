@@ -15,7 +15,7 @@ from dask.base import is_dask_collection
 from distributed import Client, Future, KilledWorker, futures_of
 from distributed.client import FutureCancelledError, FuturesCancelledError
 
-from climorch.engine.children import ModelFailedError
+from climorch.engine.child import ModelFailedError
 from climorch.engine.keys import futures_in, own_keys
 from climorch.engine.tags import ANNOTATION
 from climorch.engine.worker import StateNotDurableError, freeze

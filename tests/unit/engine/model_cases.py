@@ -10,7 +10,8 @@ import cftime
 import cloudpickle
 import xarray as xr
 
-from climorch.engine.children import Children, Job, Told
+from climorch.engine.child import Job
+from climorch.engine.children import Children, Told
 from climorch.intake.planning import segment_seed
 from climorch.model.advance import Advance, Segment
 from climorch.model.steps import Isolated, LiveModel
