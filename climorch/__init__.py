@@ -23,6 +23,7 @@ from climorch.model.plan import Coupling
 from climorch.model.resources import Resources
 from climorch.model.scenario import Project, Scenario
 from climorch.model.span import Span
+from climorch.model.steps import Isolated, LiveModel
 from climorch.model.workflow import Stage, Workflow
 from climorch.policy.checkpointing import (
     CheckpointStrategy,
@@ -64,7 +65,9 @@ __all__ = [
     "Fault",
     "InternalError",
     "InvalidInputError",
+    "Isolated",
     "KeepLast",
+    "LiveModel",
     "LocalSite",
     "NodeStatus",
     "NotAllowedError",

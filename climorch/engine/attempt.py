@@ -17,6 +17,7 @@ import dask
 from climorch.core.frontier import needed_exports
 from climorch.core.state import SetState
 from climorch.engine.keys import futures_in
+from climorch.engine.opaque import advance_opaque, is_opaque
 from climorch.engine.outputs import Outputs
 from climorch.engine.rooting import EXPORTS, STATE, root_dataset, root_tag
 from climorch.engine.services import Services
@@ -32,6 +33,7 @@ from climorch.engine.steps import (
 from climorch.engine.tags import ANNOTATION, Watched, make_tag
 from climorch.engine.worker import RootSpec
 from climorch.intake.trace import make_segment, merge_exports
+from climorch.model.advance import Advance
 from climorch.model.plan import SetPlan, SimulationPlan, StagePlan
 from climorch.model.workflow import Stage
 from climorch.policy.watching import stuck_after_s
@@ -113,17 +115,7 @@ class Attempt:
 
     async def advance(self, stage: StagePlan, segment: int) -> dict[str, float]:
         """Compute a segment; return its metrics."""
-        inputs = self._inputs(stage, segment)
-        tag = make_tag(self.simulation, watched=self._watched(stage, segment))
-        built = await asyncio.to_thread(
-            build_segment,
-            self.stages[stage.name],
-            self.states[stage.name],
-            inputs,
-            make_segment(self.simulation, self.plan, stage, segment),
-            (self.tag, stage.name, segment),
-            self.outputs.chunk(self.stages[stage.name]),
-        )
+        tag, built = await self._built(stage, segment)
         held: Held = hold(self.services.client, built, tag)
         await settle(held.futures)
         state = await load_others(self.services.client, held.state, tag)
@@ -135,6 +127,25 @@ class Attempt:
         if held.output is not None:
             self.outputs.stage(stage, segment, held.output)
         return metrics
+
+    async def _built(
+        self, stage: StagePlan, segment: int
+    ) -> tuple[dict[str, Any], Advance]:
+        """Build the graph of a segment, or compute one that has no graph."""
+        declared = self.stages[stage.name]
+        state, inputs = self.states[stage.name], self._inputs(stage, segment)
+        told = make_segment(self.simulation, self.plan, stage, segment)
+        chunk = self.outputs.chunk(declared)
+        if is_opaque(declared):
+            return await advance_opaque(
+                self.services, self.tag, declared, told, state, inputs, chunk
+            )
+        seed = (self.tag, stage.name, segment)
+        built = await asyncio.to_thread(
+            build_segment, declared, state, inputs, told, seed, chunk
+        )
+        watched = self._watched(stage, segment)
+        return make_tag(self.simulation, watched=watched), built
 
     def reroot(self, rooted: Mapping[tuple[str, str], xr.Dataset]) -> None:
         """Go on with rooted states; exports that nobody will read are dropped."""

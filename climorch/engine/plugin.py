@@ -270,7 +270,7 @@ class LeasePlugin(SchedulerPlugin):
         state.worker_restrictions = self.places.place(tag.lease, tag.place(state.key))
         state.host_restrictions = None
         state.loose_restrictions = False
-        state.resource_restrictions = {tag.kind: 1}
+        state.resource_restrictions = {tag.kind: 1} if tag.kind else {}
         self._order.join(state, tag.lease, 0.0)
 
     def _place_foreign(self, state: TaskState, guest: str | None) -> None:

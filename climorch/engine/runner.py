@@ -16,7 +16,7 @@ from climorch.engine import checkpointing
 from climorch.engine.attempt import Attempt
 from climorch.engine.services import Services
 from climorch.engine.steps import cause_of
-from climorch.engine.worker import clear_stash
+from climorch.engine.worker import clear_attempt
 from climorch.errors import CorruptDataError
 from climorch.model.commands import (
     BeginCheckpoint,
@@ -99,13 +99,18 @@ class SetRunner:
         if tasks:
             await asyncio.wait(tasks)
         await attempt.release()
-        if not self.services.cluster.connected:
+        services = self.services
+        if not services.cluster.connected:
             # Nodes that are gone have no stash to clear.
             return
+        # Models of a set that is complete are not wanted again; others serve the
+        # next attempt.
+        lease = () if self.state.complete else services.lease(self.simulation)
+        owners = f"{self.simulation}/{attempt.set.name}/"
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CLEAR_S):
-                await self.services.client.run(
-                    clear_stash, f"{attempt.tag}/", on_error="ignore"
+                await services.client.run(
+                    clear_attempt, attempt.tag, owners, lease, on_error="ignore"
                 )
 
     def _spawn(

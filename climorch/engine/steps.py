@@ -20,6 +20,7 @@ from distributed.client import (
 )
 from distributed.comm import CommClosedError
 
+from climorch.engine.child import ModelFailedError
 from climorch.engine.keys import futures_in, own_keys
 from climorch.engine.tags import ANNOTATION
 from climorch.engine.worker import StateNotDurableError, freeze
@@ -42,6 +43,7 @@ __all__ = [
     "build_segment",
     "cause_of",
     "hold",
+    "is_held",
     "load_others",
     "settle",
 ]
@@ -174,7 +176,7 @@ def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
         for dataset in parts
         if dataset is not None
         for array in _lazy(dataset).values()
-        if not _is_held(array)
+        if not is_held(array)
     }
     own = {n: metric for n, metric in metrics.items() if is_dask_collection(metric)}
     if fresh or own:
@@ -198,7 +200,7 @@ def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
     )
 
 
-def _is_held(array: Any) -> bool:
+def is_held(array: Any) -> bool:
     """Whether an array is nothing but futures; persisting it again loses them."""
     graph = array.dask
     return len(graph) == array.npartitions and all(
@@ -258,6 +260,8 @@ def cause_of(error: BaseException) -> Cause:
         # First: Dask makes it an OSError, as if a disk had failed.
         case CommClosedError() | ClosedClientError():
             return Cause.NODE_LOST
+        case ModelFailedError():
+            return error.cause
         case StateNotDurableError():
             return Cause.NOT_DURABLE
         case CorruptDataError():

@@ -19,6 +19,7 @@ __all__ = [
     "ANNOTATION",
     "COMPUTE",
     "IO",
+    "LIGHT",
     "TOPIC",
     "Tag",
     "Watched",
@@ -32,6 +33,8 @@ ANNOTATION = "climorch"
 TOPIC = "climorch"
 COMPUTE = "cpu"
 IO = "io"
+# Takes no time, so it need not wait for a core.
+LIGHT = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +117,7 @@ def make_tag(
     lease : str
         Simulation on whose nodes they run.
     kind : str
-        `COMPUTE` or `IO`: the resource that each takes one of.
+        `COMPUTE` or `IO`: the resource that each takes one of; `LIGHT`: none.
     node : str or None
         Node that all of them prefer.
     blocks : mapping of str to (block counts, nodes) or None
@@ -194,7 +197,7 @@ def read_tag(annotation: object) -> Tag:
     lease, kind = annotation.get("lease"), annotation.get("kind")
     if not isinstance(lease, str) or not lease:
         raise _mistagged("['lease']", f"is {lease!r}, expected a simulation's name")
-    if kind not in (COMPUTE, IO):
+    if kind not in (COMPUTE, IO, LIGHT):
         raise _mistagged("['kind']", f"is {kind!r}, expected {COMPUTE!r} or {IO!r}")
     node = annotation.get("node")
     return Tag(

@@ -6,6 +6,7 @@ them have taken them over, so that re-rooting moves and copies nothing.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import Sequence
@@ -17,8 +18,10 @@ from typing import Any
 import numpy as np
 from distributed import Worker, WorkerPlugin, get_worker
 
+from climorch.engine.children import Children
 from climorch.engine.nodes import missing_resources
 from climorch.engine.tags import IO
+from climorch.errors import InternalError
 from climorch.storage.chunks import ChunkJob, ChunkReceipt, read_chunk, write_chunks
 from climorch.storage.manifest import Manifest, read_manifest
 
@@ -29,7 +32,8 @@ __all__ = [
     "StateNotDurableError",
     "Written",
     "array_of",
-    "clear_stash",
+    "children_here",
+    "clear_attempt",
     "count_not_finite",
     "freeze",
     "load_root",
@@ -101,13 +105,15 @@ class Written:
 
 
 class NodePlugin(WorkerPlugin):
-    """Adds the stash and the I/O thread to a worker."""
+    """Adds the stash, the I/O thread and the processes of models to a worker."""
 
     name = NAME
 
     def __init__(self) -> None:
         self.stash: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
         self._given: dict[str, float] = {}
+        # Made on the node: it cannot be sent there.
+        self.children: Children | None = None
 
     def setup(self, worker: Worker) -> None:
         """Give the worker its own thread for I/O, and resources if it has none."""
@@ -118,10 +124,11 @@ class NodePlugin(WorkerPlugin):
         # by the same rule: before any task, and without a message.
         state.total_resources.update(self._given)
         state.available_resources.update(self._given)
+        self.children = Children()
         worker.executors[IO] = ThreadPoolExecutor(1, thread_name_prefix="climorch-io")
 
-    def teardown(self, worker: Worker) -> None:
-        """Let go of everything."""
+    async def teardown(self, worker: Worker) -> None:
+        """Let go of everything; no process of a model stays behind."""
         self.stash.clear()
         executor = worker.executors.pop(IO, None)
         if executor is not None:
@@ -133,6 +140,8 @@ class NodePlugin(WorkerPlugin):
                 del state.total_resources[resource]
                 del state.available_resources[resource]
         self._given = {}
+        if self.children is not None:
+            await asyncio.to_thread(self.children.close)
 
 
 def freeze(block: Any) -> Any:
@@ -231,9 +240,35 @@ def write_blocks(
     )
 
 
-def clear_stash(tag: str, dask_worker: Worker) -> None:
-    """Let go of what was stashed under a tag; runs on the worker's loop."""
+async def clear_attempt(
+    tag: str, owners: str, lease: Sequence[str], dask_worker: Worker
+) -> None:
+    """Let go of what an attempt has on this node; runs on the worker's loop.
+
+    Parameters
+    ----------
+    tag : str
+        Of the attempt.
+    owners : str
+        Beginning of the names of its models.
+    lease : sequence of str
+        Nodes where these may be wanted again: elsewhere they end.
+    """
     plugin = dask_worker.plugins.get(NAME)
-    if isinstance(plugin, NodePlugin):
-        for kept in [name for name in plugin.stash if name.startswith(tag)]:
-            plugin.stash.pop(kept)
+    if not isinstance(plugin, NodePlugin):
+        return
+    for kept in [name for name in plugin.stash if name.startswith(f"{tag}/")]:
+        plugin.stash.pop(kept)
+    children = plugin.children
+    if children is not None:
+        children.abandon(tag)
+        if dask_worker.name not in lease:
+            await asyncio.to_thread(children.end, owners)
+
+
+def children_here() -> Children:
+    """Return the processes of models of the node that this task runs on."""
+    children = _plugin().children
+    if children is None:
+        raise InternalError("the node's plugin was not set up")
+    return children

@@ -18,6 +18,7 @@ from climorch.intake.calendar import boundaries, span_faults
 from climorch.model.names import name_fault
 from climorch.model.plan import Coupling
 from climorch.model.span import CALENDARS
+from climorch.model.steps import function_of
 from climorch.model.workflow import Stage, Workflow
 
 __all__ = ["workflow_faults"]
@@ -128,7 +129,7 @@ def _reference_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
 def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
     for stage in workflow.stages:
         here = f"{place}, stage {stage.name!r}"
-        step: object = stage.step
+        step = function_of(stage.step)
         initial: object = stage.init
         if not callable(step):
             yield Fault(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dask
@@ -16,12 +16,13 @@ import dask.threaded
 import numpy as np
 import xarray as xr
 
-from climorch.errors import Fault, InvalidInputError
+from climorch.errors import Fault, InternalError, InvalidInputError
 from climorch.intake.fields import chunked, structure_faults
 from climorch.model.advance import Advance, Segment
+from climorch.model.steps import Isolated, LiveModel
 from climorch.model.workflow import Stage
 
-__all__ = ["call_init", "call_step", "in_memory_faults"]
+__all__ = ["accepted", "call_init", "call_step", "in_memory_faults", "type_faults"]
 
 
 def call_step(
@@ -56,15 +57,48 @@ def call_step(
         Whatever the step itself raises.
     """
     place = f"stage {stage.name!r}, step"
+    if isinstance(stage.step, LiveModel | Isolated):
+        raise InternalError(f"{place}: it builds no graph")
     given = {"state": _own(state), **{n: _own(d) for n, d in inputs.items()}}
     with _building():
         returned = stage.step(
             given["state"], {name: given[name] for name in inputs}, segment
         )
-    faults = [
-        *_mutations(place, {"state": state, **inputs}, given),
-        *_type_faults(place, returned),
-    ]
+    mutations = _mutations(place, {"state": state, **inputs}, given)
+    return accepted(stage, state, returned, mutations)
+
+
+def accepted(
+    stage: Stage,
+    state: xr.Dataset,
+    returned: xr.Dataset | Advance,
+    more: Iterable[Fault] = (),
+) -> Advance:
+    """Check what a step returned.
+
+    Parameters
+    ----------
+    stage : Stage
+        Whose step.
+    state : xarray.Dataset
+        What it was given.
+    returned : Dataset or Advance
+        What it returned.
+    more : iterable of Fault
+        What is known to be wrong already.
+
+    Returns
+    -------
+    Advance
+        Its state in the chunks of the stage.
+
+    Raises
+    ------
+    InvalidInputError
+        If the step breaks the contract; names every breach.
+    """
+    place = f"stage {stage.name!r}, step"
+    faults = [*more, *type_faults(place, returned)]
     if not faults:
         advance = _advance(returned, stage)
         faults += structure_faults(state, advance.state, place=place)
@@ -90,7 +124,7 @@ def call_init(
             f"init of stage {stage.name!r} breaks the contract",
             [*_mutations(place, inputs, given)],
         )
-    faults = [*_type_faults(place, returned)]
+    faults = [*type_faults(place, returned)]
     if not faults:
         advance = _advance(returned, stage)
         faults += _name_faults(place, advance.state)
@@ -176,7 +210,21 @@ def _advance(returned: xr.Dataset | Advance, stage: Stage) -> Advance:
     )
 
 
-def _type_faults(place: str, returned: object) -> Iterator[Fault]:
+def type_faults(place: str, returned: object) -> Iterator[Fault]:
+    """Say what is not of the type that a step returns.
+
+    Parameters
+    ----------
+    place : str
+        Where.
+    returned : object
+        What it returned.
+
+    Yields
+    ------
+    Fault
+        One for each part.
+    """
     parts: list[tuple[str, object]] = [("return value", returned)]
     if isinstance(returned, Advance):
         parts = [("Advance.state", returned.state)]

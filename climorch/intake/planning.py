@@ -12,6 +12,7 @@ from climorch.errors import Fault, InvalidInputError
 from climorch.intake.calendar import boundaries
 from climorch.model.plan import Provenance, RulePlan, SimulationPlan, StagePlan
 from climorch.model.scenario import Scenario
+from climorch.model.steps import function_of
 from climorch.model.workflow import Workflow
 
 __all__ = ["change_faults", "make_plan", "params_digest", "provenance", "segment_seed"]
@@ -49,7 +50,7 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
     """
     functions: dict[str, Any] = {}
     for stage in workflow.stages:
-        functions[f"{stage.name}.step"] = stage.step
+        functions[f"{stage.name}.step"] = function_of(stage.step)
         if callable(stage.init):
             functions[f"{stage.name}.init"] = stage.init
     functions |= {name: then for name, _, then in workflow.rules}

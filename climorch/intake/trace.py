@@ -19,6 +19,7 @@ from climorch.intake.planning import make_plan, segment_seed
 from climorch.model.advance import Advance, Segment
 from climorch.model.plan import Coupling, SetPlan, SimulationPlan, StagePlan
 from climorch.model.scenario import Scenario
+from climorch.model.steps import Isolated, LiveModel
 from climorch.model.workflow import Stage, Workflow
 
 __all__ = ["make_segment", "merge_exports", "trace_faults"]
@@ -135,9 +136,13 @@ def _trace_set(
                 [exports[other][0 if k < 0 else -1] for k in needed]
             )
         try:
-            advance = call_step(
-                stages[stage.name], first[stage.name].state, given, segment
-            )
+            if isinstance(stages[stage.name].step, LiveModel | Isolated):
+                # It runs on a node only; what follows sees what its init made.
+                advance = first[stage.name]
+            else:
+                advance = call_step(
+                    stages[stage.name], first[stage.name].state, given, segment
+                )
             for part in (advance.state, advance.exports, advance.output):
                 if part is not None:
                     cloudpickle.dumps(dict(part.__dask_graph__() or {}))

@@ -15,15 +15,14 @@ from climorch.model.edits import Committed, Edit
 from climorch.model.plan import Coupling
 from climorch.model.resources import Resources
 from climorch.model.span import Span
+from climorch.model.steps import Isolated, LiveModel, StepFunction
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Initial", "RuleFunction", "Stage", "Step", "Workflow"]
 
-Step = Callable[
-    ["xr.Dataset", Mapping[str, "xr.Dataset"], Segment], "xr.Dataset | Advance"
-]
+Step = StepFunction | LiveModel | Isolated
 Initial = Callable[[Segment, Mapping[str, "xr.Dataset"]], "xr.Dataset | Advance"]
 RuleFunction = Callable[[Committed], Iterable[Edit]]
 
@@ -36,9 +35,10 @@ class Stage:
     ----------
     name : str
         Its name, part of paths.
-    step : callable
+    step : callable, LiveModel or Isolated
         ``step(state, inputs, segment) -> Dataset | Advance``; builds a graph
-        over the chunked fields that it is given, never computes.
+        over the chunked fields that it is given, never computes. The others
+        compute in a process of their own.
     init : callable, xarray.Dataset or None
         First state: a Dataset or ``init(segment, inputs)``, where ``inputs``
         are the last states of the ``after`` stages or of the simulation that
@@ -123,7 +123,7 @@ class Workflow:
         ----------
         name : str
             Its name, part of paths.
-        step : callable
+        step : callable, LiveModel or Isolated
             ``step(state, inputs, segment) -> Dataset | Advance``.
         span : Span
             Model time and segments.

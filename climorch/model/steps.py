@@ -1,0 +1,168 @@
+"""Steps that are no graphs: a model object kept alive, a step on its own.
+
+Declares what is to run; the engine decides where its process lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from climorch.errors import Fault, InvalidInputError
+from climorch.model.advance import Advance, Segment
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = [
+    "BUILD_TIMEOUT_S",
+    "Isolated",
+    "LiveModel",
+    "Model",
+    "StepFunction",
+    "function_of",
+]
+
+StepFunction = Callable[
+    ["xr.Dataset", Mapping[str, "xr.Dataset"], Segment], "xr.Dataset | Advance"
+]
+
+
+# Importing and compiling take seconds to minutes.
+BUILD_TIMEOUT_S = 600.0
+
+
+class Model(Protocol):
+    """What a `LiveModel` keeps alive."""
+
+    def load(self, state: xr.Dataset) -> None:
+        """Replace all that the model remembers; the arrays are its own."""
+        ...
+
+    def run(
+        self, inputs: Mapping[str, xr.Dataset], segment: Segment
+    ) -> Mapping[str, Any] | None:
+        """Advance by a segment; may return ``exports``, ``output``, ``metrics``."""
+        ...
+
+    def dump(self) -> xr.Dataset:
+        """Return all that `load` needs; copied before the model goes on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveModel:
+    """A step that keeps a model object alive from segment to segment.
+
+    Lives in a process of its own, on its main thread, on one node of the lease.
+    The state is given to it only when it does not hold it already: at the
+    start, after a loss, on another node.
+
+    Parameters
+    ----------
+    build : callable
+        ``build()`` or ``build(segment)`` makes the model, an object with
+        ``load(state)``, ``run(inputs, segment)`` and ``dump()``; see `Model`.
+        Called in the model's process: only the function is sent there, never
+        the model. ``segment`` is the one that the process starts with, so
+        nothing but its ``params`` may shape the model.
+    build_timeout_s : float
+        Longest time to build, in seconds, > 0. The first segment after a build
+        may take this much longer too: compilers work there.
+    timeout_s : float or None
+        Longest time for one segment, in seconds, > 0; None: no limit.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``build`` cannot be called or a limit is not positive.
+
+    Examples
+    --------
+    >>> import climorch as co
+    >>> step = co.LiveModel(lambda: None, timeout_s=3600)
+    >>> step.build_timeout_s
+    600.0
+    """
+
+    build: Callable[..., Model]
+    build_timeout_s: float = field(default=BUILD_TIMEOUT_S, kw_only=True)
+    timeout_s: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _require(
+            "LiveModel",
+            {"build": self.build},
+            {"build_timeout_s": self.build_timeout_s, "timeout_s": self.timeout_s},
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Isolated:
+    """A step that runs in a fresh process for each segment, on its main thread.
+
+    Whatever it leaves behind (globals, signal handlers, threads, processes of
+    its group) ends with the segment.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(state, inputs, segment) -> Dataset | Advance`` on datasets in
+        memory that are its own; computes at once, builds no graph.
+    timeout_s : float or None
+        Longest time for one segment, in seconds, > 0; None: no limit.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``step`` cannot be called or the limit is not positive.
+
+    Examples
+    --------
+    >>> import climorch as co
+    >>> co.Isolated(lambda state, inputs, segment: state).timeout_s is None
+    True
+    """
+
+    step: StepFunction
+    timeout_s: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _require("Isolated", {"step": self.step}, {"timeout_s": self.timeout_s})
+
+
+def function_of(step: object) -> Any:
+    """Return the user's function behind a step of any kind."""
+    match step:
+        case LiveModel():
+            return step.build
+        case Isolated():
+            return step.step
+        case _:
+            return step
+
+
+def _require(
+    kind: str, functions: Mapping[str, object], limits: Mapping[str, float | None]
+) -> None:
+    faults = [
+        Fault(
+            place=f"{kind}.{name}",
+            problem=f"{type(function).__name__} cannot be called",
+            remedy="pass a function",
+        )
+        for name, function in functions.items()
+        if not callable(function)
+    ]
+    faults += [
+        Fault(
+            place=f"{kind}.{name}",
+            problem=f"got {limit!r}, expected seconds > 0",
+            remedy="leave it out for the default",
+        )
+        for name, limit in limits.items()
+        if limit is not None and not limit > 0
+    ]
+    if faults:
+        raise InvalidInputError(f"this {kind} cannot be made", faults=faults)
