@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from distributed import Worker, WorkerPlugin, get_worker
+from distributed.core import Status
 
 from climorch.engine.children import Children
 from climorch.engine.nodes import missing_resources
@@ -42,6 +43,9 @@ __all__ = [
 ]
 
 NAME = "climorch-node"
+
+# How often a worker that was left looks whether our last task has ended.
+TAKE_BACK_S = 0.1
 
 
 class StateNotDurableError(Exception):
@@ -133,15 +137,28 @@ class NodePlugin(WorkerPlugin):
         executor = worker.executors.pop(IO, None)
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
-        state = worker.state
-        if not (state.executing or state.long_running):
-            # What still runs gives its resources back: they must be there then.
-            for resource in self._given:
-                del state.total_resources[resource]
-                del state.available_resources[resource]
-        self._given = {}
         if self.children is not None:
             await asyncio.to_thread(self.children.close)
+        given, self._given = self._given, {}
+        if given:
+            worker.loop.add_callback(_take_back, worker, tuple(given))
+
+
+async def _take_back(worker: Worker, given: Sequence[str]) -> None:
+    """Remove resources of a worker once nothing that runs uses them.
+
+    A cancelled task runs to its end and gives its resources back then: the
+    worker would break if they were gone.
+    """
+    state = worker.state
+    while any(t.resource_restrictions for t in state.executing | state.long_running):
+        if worker.status is not Status.running:
+            return
+        await asyncio.sleep(TAKE_BACK_S)
+    if NAME not in worker.plugins:
+        for resource in given:
+            del state.total_resources[resource]
+            del state.available_resources[resource]
 
 
 def freeze(block: Any) -> Any:

@@ -97,7 +97,7 @@ def test_a_campaign_runs_on_a_cluster_and_leaves_it_as_it_was(
 
         assert campaign.run(DaskSite(theirs)).finished
 
-        assert traces(client) == before
+        until(lambda: traces(client) == before, what="no trace is left")
         assert before[0]["stealing"]
         places = client.gather(client.map(where, range(20), pure=False))
         assert set(places) == set(client.scheduler_info()["workers"])
@@ -216,7 +216,10 @@ def test_a_driver_that_is_killed_leaves_the_cluster_to_others(tmp_path: Path) ->
 
             assert future.result(timeout=30) == next(iter(before[1]))
             del future
-            until(lambda: traces(client) == before, what="no trace is left")
+            until(
+                lambda: traces(client) == before,
+                what="no trace is left",
+            )
             assert killed.finish()[0] == -signal.SIGKILL
         campaign = submitted(tmp_path, segments=8)
         assert campaign.run(DaskSite(address)).finished
