@@ -212,8 +212,6 @@ class CheckpointStore:
             with durable.translated("delete", directory):
                 durable.remove_tree(directory)
 
-    # -- finding ------------------------------------------------------------------
-
     def list(self, simulation: str, set: str) -> list[Checkpoint]:
         """Find the committed checkpoints of a set, newest first.
 
