@@ -102,8 +102,7 @@ class Cluster:
         """Wait until tasks are placed, and workers know all that they were sent."""
         await soon(
             lambda: all(
-                self.state(f) not in ("unknown", "released", "waiting")
-                for f in futures
+                self.state(f) not in ("unknown", "released", "waiting") for f in futures
             ),
             "tasks are known",
         )

@@ -37,9 +37,7 @@ AFTER = {"a": 1, "b": 5}
 
 async def hold_all(c: Cluster, threads: int) -> list[Future[Any]]:
     """Keep all threads of free nodes busy until the gate opens."""
-    held = [
-        c.client.submit(gated, "g", f"held{i}", pure=False) for i in range(threads)
-    ]
+    held = [c.client.submit(gated, "g", f"held{i}", pure=False) for i in range(threads)]
     await soon(lambda: len(ran("held")) == threads, "all threads are busy")
     return held
 

@@ -18,7 +18,9 @@ async def pinned(c: Cluster, count: int = 4) -> list[object]:
     await c.lease(LEASE)
     held = c.tagged(make_tag("sim", node="node000"), gated, "g", "held")
     await soon(lambda: ran("held"), "the core is busy")
-    futures = [c.tagged(make_tag("sim", node="node000"), where, i) for i in range(count)]
+    futures = [
+        c.tagged(make_tag("sim", node="node000"), where, i) for i in range(count)
+    ]
     await c.known(*futures)
     on = {c.scheduler.tasks[f.key].processing_on for f in futures}
     assert {str(w.name) for w in on if w is not None} == {"node000"}
@@ -146,7 +148,9 @@ async def test_nothing_is_kept_of_tasks_that_are_forgotten() -> None:
     """Neither sets of addresses, nor wishes, nor priorities."""
     async with cluster() as c:
         await c.lease(LEASE)
-        futures = [c.tagged(make_tag("sim", node="node001"), where, i) for i in range(9)]
+        futures = [
+            c.tagged(make_tag("sim", node="node001"), where, i) for i in range(9)
+        ]
         pin = c.client.submit(where, 0, workers=["node002"], pure=False)
         await c.client.gather([pin, *futures])
         assert c.plugin.kept() == {"places": 1, "wishes": 1, "members": 9}

@@ -54,9 +54,7 @@ def beats(*seen: float, **more: Any) -> list[tuple[float, list[Sight]]]:
             id="silent, told once",
         ),
         pytest.param(beats(1, 1, 1, 2, 2, 2), [], id="it was slow"),
-        pytest.param(
-            beats(1, 1, 1, 1, 1, own_process=False), [], id="in this process"
-        ),
+        pytest.param(beats(1, 1, 1, 1, 1, own_process=False), [], id="in this process"),
         pytest.param(
             beats(9, 9, 9, 3, 3, 3, 3, 3),
             [(28.0, Frozen(worker="w", silent_s=12.0))],
@@ -159,9 +157,7 @@ def test_a_pause_of_the_whole_process_condemns_nobody(
         elapsed = period + (pause if i == at else 0.0)
         # The first look after it comes before the heartbeats that wait.
         seen = float(i - 1 if i == at else i)
-        looks.append(
-            (counted_s(elapsed, period), [Sight(worker="w", last_seen=seen)])
-        )
+        looks.append((counted_s(elapsed, period), [Sight(worker="w", last_seen=seen)]))
 
     assert watched(looks, frozen_s=frozen) == []
 
