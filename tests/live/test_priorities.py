@@ -29,7 +29,6 @@ from tests.live.lease_cases import (
 )
 from tests.live.test_enforcement import NoRecall
 
-
 # Submitted within a tenth of a second, tasks have no order of their own.
 BEFORE = {"a": 1}
 AFTER = {"a": 1, "b": 5}
