@@ -150,7 +150,7 @@ async def queued_before_the_lease(c: Cluster) -> bool:
     await c.lease({"sim": (LEASED,)})
     GATES["g"].set()
     places = await c.client.gather(held)
-    return places.count(LEASED) > 2
+    return bool(places.count(LEASED) > 2)
 
 
 async def lost_results(c: Cluster) -> bool:
