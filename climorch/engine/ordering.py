@@ -40,7 +40,7 @@ class Order:
         self._members: dict[str, WeakKeyDictionary[TaskState, float]] = {}
 
     def __len__(self) -> int:
-        """Tasks that go by the priority of a name."""
+        """Return how many tasks go by the priority of a name."""
         return sum(len(members) for members in self._members.values())
 
     def join(self, state: TaskState, name: str, first: float) -> None:

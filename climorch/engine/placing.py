@@ -71,7 +71,7 @@ class Places:
         self._made: dict[str, WeakValueDictionary[str | None, Place]] = {}
 
     def __len__(self) -> int:
-        """Sets that tasks of leases hold."""
+        """Return how many sets tasks of leases hold."""
         return sum(len(made) for made in self._made.values())
 
     def addresses(self, node: str) -> frozenset[str]:
@@ -229,7 +229,7 @@ class Wishes:
         self._wishes: WeakKeyDictionary[TaskState, _Wish] = WeakKeyDictionary()
 
     def __len__(self) -> int:
-        """Tasks that asked for something."""
+        """Return how many tasks asked for something."""
         return len(self._wishes)
 
     def place(self, state: TaskState) -> None:

@@ -17,7 +17,7 @@ from tests.live.test_enforcement import NoProtection
 @asynccontextmanager
 async def adaptive(
     plugin: LeasePlugin,
-) -> AsyncIterator[tuple[Client, SpecCluster]]:
+) -> AsyncIterator[tuple[Client, Scheduler]]:
     """Three idle nodes; the first is leased; then the cluster wants none."""
     worker = {"cls": Worker, "options": {"nthreads": 2, "dashboard": False}}
     with dask.config.set({**DASK_SETTINGS, "distributed.scheduler.validate": True}):
@@ -40,13 +40,14 @@ async def adaptive(
             await client.register_plugin(plugin)
             await client.run_on_scheduler(set_leases, {"sim": ("a",)}, {})
             cluster.adapt(minimum=0, interval="20ms", wait_count=1)
-            yield client, cluster
+            scheduler = cluster.scheduler
+            assert isinstance(scheduler, Scheduler)
+            yield client, scheduler
 
 
 async def test_adaptive_scaling_closes_only_nodes_that_nobody_leases() -> None:
     """All nodes are idle: the free ones go; the leased one goes with its lease."""
-    async with adaptive(LeasePlugin()) as (client, cluster):
-        scheduler = cluster.scheduler
+    async with adaptive(LeasePlugin()) as (client, scheduler):
         await soon(lambda: set(scheduler.aliases) == {"a"}, "free nodes are closed")
         assert scheduler.workers_to_close(target=0) == []
 
@@ -56,14 +57,13 @@ async def test_adaptive_scaling_closes_only_nodes_that_nobody_leases() -> None:
 
 async def test_without_protection_the_leased_node_is_closed_too() -> None:
     """Nothing else keeps Dask from closing an idle node."""
-    async with adaptive(NoProtection()) as (_, cluster):
-        await soon(lambda: not cluster.scheduler.workers, "all nodes are closed")
+    async with adaptive(NoProtection()) as (_, scheduler):
+        await soon(lambda: not scheduler.workers, "all nodes are closed")
 
 
 async def test_a_scheduler_that_is_left_is_as_it_was_found() -> None:
     """Foreign work runs on all nodes again, and nodes are offered for closing."""
-    async with adaptive(LeasePlugin()) as (client, cluster):
-        scheduler = cluster.scheduler
+    async with adaptive(LeasePlugin()) as (client, scheduler):
         before = client.submit(where, 0, workers=["a"], pure=False)
         await soon(lambda: before.key in scheduler.tasks, "it is known")
         found = set(scheduler.plugins), set(scheduler.periodic_callbacks)

@@ -109,14 +109,14 @@ async def pinned_to_the_host(c: Cluster) -> bool:
     await c.lease({"sim": (LEASED,)})
     host = next(iter(c.scheduler.workers.values())).host
     tasks = c.client.map(where, range(30), workers=[host], pure=False)
-    return LEASED in await c.client.gather(tasks)
+    return LEASED in set(await c.client.gather(tasks))
 
 
 async def with_resources(c: Cluster) -> bool:
     """Tasks that ask for a core as simulations do."""
     await c.lease({"sim": (LEASED,)})
     tasks = c.client.map(where, range(30), resources={"cpu": 1}, pure=False)
-    return LEASED in await c.client.gather(tasks)
+    return LEASED in set(await c.client.gather(tasks))
 
 
 async def before_the_lease(c: Cluster) -> bool:
@@ -150,7 +150,7 @@ async def queued_before_the_lease(c: Cluster) -> bool:
     await c.lease({"sim": (LEASED,)})
     GATES["g"].set()
     places = await c.client.gather(held)
-    return places.count(LEASED) > 2
+    return bool(places.count(LEASED) > 2)
 
 
 async def lost_results(c: Cluster) -> bool:

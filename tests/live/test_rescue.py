@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from distributed import Worker
+from distributed import Future, Worker
 
 from climorch.engine.plugin import LeasePlugin
 from climorch.engine.tags import make_tag
@@ -13,7 +13,7 @@ from tests.live.test_enforcement import NoRescue
 LEASE = {"sim": ("node000", "node001")}
 
 
-async def pinned(c: Cluster, count: int = 4) -> list[object]:
+async def pinned(c: Cluster, count: int = 4) -> list[Future[str]]:
     """Tasks that prefer a node and wait there for its core."""
     await c.lease(LEASE)
     held = c.tagged(make_tag("sim", node="node000"), gated, "g", "held")
@@ -41,16 +41,16 @@ async def test_tasks_of_a_dead_node_run_on_the_rest_of_its_lease() -> None:
 async def test_without_rescue_they_wait_for_ever() -> None:
     """Dask goes on waiting for the address that is gone."""
     async with cluster(NoRescue) as c:
-        held, *futures = await pinned(c)
+        _, *futures = await pinned(c)
         GATES["g"].set()
         await c.leave("node000")
 
         await soon(
-            lambda: all(c.state(f) == "no-worker" for f in futures),  # type: ignore[arg-type]  # futures
+            lambda: all(c.state(f) == "no-worker" for f in futures),
             "they wait",
         )
         c.plugin.update(LEASE, {})
-        assert all(c.state(f) == "no-worker" for f in futures)  # type: ignore[arg-type]  # futures
+        assert all(c.state(f) == "no-worker" for f in futures)
 
 
 @pytest.mark.parametrize("plugin", [LeasePlugin, NoRescue])
@@ -64,14 +64,14 @@ async def test_with_no_node_left_they_wait_for_the_next(
         await c.leave("node000")
         await c.leave("node001")
         await soon(
-            lambda: all(c.state(f) == "no-worker" for f in futures),  # type: ignore[arg-type]  # futures
+            lambda: all(c.state(f) == "no-worker" for f in futures),
             "they wait",
         )
 
         await c.lease({"sim": ("node002",)})
 
         if plugin is NoRescue:
-            assert all(c.state(f) == "no-worker" for f in futures)  # type: ignore[arg-type]  # futures
+            assert all(c.state(f) == "no-worker" for f in futures)
         else:
             assert set(await c.client.gather(futures)) == {"node002"}
 
@@ -84,7 +84,7 @@ async def test_a_node_that_comes_back_is_of_its_lease_at_once() -> None:
         await c.leave("node000")
         await c.leave("node001")
         await soon(
-            lambda: all(c.state(f) == "no-worker" for f in futures),  # type: ignore[arg-type]  # futures
+            lambda: all(c.state(f) == "no-worker" for f in futures),
             "they wait",
         )
         async with Worker(
