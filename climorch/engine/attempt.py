@@ -30,7 +30,7 @@ from climorch.engine.steps import (
     scalars,
     settle,
 )
-from climorch.engine.tags import ANNOTATION, Watched, make_tag
+from climorch.engine.tags import Watched, annotating, make_tag
 from climorch.engine.worker import RootSpec
 from climorch.intake.trace import make_segment, merge_exports
 from climorch.model.advance import Advance
@@ -287,7 +287,7 @@ def persist_all(
     from_graph = {w: d for w, d in datasets.items() if d.__dask_graph__()}
     held = dict(datasets)
     if from_graph:
-        with dask.annotate(**{ANNOTATION: dict(tag)}):
+        with dask.annotate(**annotating(tag)):
             persisted = services.client.persist(list(from_graph.values()))
         held |= dict(zip(from_graph, persisted, strict=True))
     return held

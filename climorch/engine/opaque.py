@@ -30,7 +30,7 @@ from climorch.engine.keys import own_keys
 from climorch.engine.outline import Outline, joined, outlined, own_fields
 from climorch.engine.services import Services
 from climorch.engine.steps import is_held, settle
-from climorch.engine.tags import ANNOTATION, LIGHT, make_tag
+from climorch.engine.tags import LIGHT, annotating, make_tag
 from climorch.engine.worker import children_here, freeze
 from climorch.errors import InternalError
 from climorch.intake.contract import accepted
@@ -158,7 +158,7 @@ async def advance_opaque(
     node = _place(services, simulation, stage)
     seed = (attempt, stage.name, segment.index)
     run = await asyncio.to_thread(_graph, job, {OWN: state, **inputs}, seed)
-    with dask.annotate(**{ANNOTATION: make_tag(simulation, node=node)}):
+    with dask.annotate(**annotating(make_tag(simulation, node=node))):
         (run,) = client.persist([run], optimize_graph=False)
     tag = make_tag(simulation, node=node, kind=LIGHT)
     description = await _described(client, run, tag, seed)
@@ -242,7 +242,7 @@ async def _described(
     client: Client, run: da.Array, tag: Mapping[str, Any], seed: tuple[Any, ...]
 ) -> Description:
     outcome: Future[Outcome] = futures_of(run)[0]
-    with dask.annotate(**{ANNOTATION: dict(tag)}):
+    with dask.annotate(**annotating(tag)):
         future = client.submit(
             describe, outcome, key=f"describe-{tokenize(seed)}", pure=False
         )

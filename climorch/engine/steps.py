@@ -22,7 +22,7 @@ from distributed.comm import CommClosedError
 
 from climorch.engine.child import ModelFailedError
 from climorch.engine.keys import futures_in, own_keys
-from climorch.engine.tags import ANNOTATION
+from climorch.engine.tags import annotating
 from climorch.engine.worker import StateNotDurableError, freeze
 from climorch.errors import (
     BackendError,
@@ -180,7 +180,7 @@ def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
     }
     own = {n: metric for n, metric in metrics.items() if is_dask_collection(metric)}
     if fresh or own:
-        with dask.annotate(**{ANNOTATION: dict(tag)}):
+        with dask.annotate(**annotating(tag)):
             held = client.persist(
                 [*fresh.values(), *own.values()], optimize_graph=False
             )
@@ -227,7 +227,7 @@ async def load_others(
     names = lazy_others(dataset)
     if not names:
         return dataset
-    with dask.annotate(**{ANNOTATION: dict(tag)}):
+    with dask.annotate(**annotating(tag)):
         futures = client.compute([dataset.variables[name].data for name in names])
     values = await client.gather(futures)
     return replaced(dataset, dict(zip(names, values, strict=True)))

@@ -23,6 +23,7 @@ __all__ = [
     "TOPIC",
     "Tag",
     "Watched",
+    "annotating",
     "make_guest_tag",
     "make_tag",
     "read_guest",
@@ -100,6 +101,25 @@ class Tag:
                 flat = flat * count + index
             return nodes[flat]
         return self.node
+
+
+def annotating(tag: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all annotations that tasks with a label need.
+
+    Parameters
+    ----------
+    tag : mapping
+        From `make_tag`.
+
+    Returns
+    -------
+    dict
+        The label, and one span of Dask per simulation for ever: else Dask makes
+        a new one now and then, and nodes keep counters for each.
+    """
+    lease = str(tag["lease"])
+    span = {"name": (lease,), "ids": (f"{ANNOTATION}-{lease}",)}
+    return {ANNOTATION: dict(tag), "span": span}
 
 
 def make_tag(

@@ -11,7 +11,7 @@ import dask
 from climorch.engine.rooting import Block, by_holder
 from climorch.engine.services import Services
 from climorch.engine.steps import settle
-from climorch.engine.tags import ANNOTATION, COMPUTE, IO, make_tag
+from climorch.engine.tags import COMPUTE, IO, annotating, make_tag
 from climorch.engine.worker import Written, write_blocks
 from climorch.storage.chunks import ChunkJob
 
@@ -64,7 +64,7 @@ async def on_holders(
     for node, blocks in groups.items():
         tag = make_tag(simulation, kind=kind, node=node)
         extra = {"executor": IO} if kind == IO else {}
-        with dask.annotate(**{ANNOTATION: tag}, **extra):
+        with dask.annotate(**annotating(tag), **extra):
             futures.append(
                 services.client.submit(
                     function,

@@ -15,6 +15,7 @@ from distributed.utils import get_mp_context
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.resources import parse_bytes
 from climorch.sites.settings import DASK_SETTINGS, WORKER_ENVIRONMENT
+from climorch.sites.spans import keep_spans_small
 
 __all__ = ["LocalSite"]
 
@@ -141,6 +142,7 @@ class LocalSite:
             dashboard_address=self.dashboard or ":0",
         )
         await self._scheduler
+        keep_spans_small(self._scheduler)
         # The driver is in this process: it needs no socket to the scheduler.
         return str(self._scheduler.listeners[-1].contact_address)
 
