@@ -332,6 +332,11 @@ def _fire(fault: ArmedFault, step: Step, folder: Path) -> None:
     number = signal.SIGKILL if fault.signal == "kill" else signal.SIGSTOP
     with _journal_at_rest:
         for pid in sorted(victims, key=lambda pid: pid == os.getpid()):
+            if pid == os.getpid():
+                # To this very thread: sent to the process, another thread may take
+                # it, and this one goes a few steps on.
+                signal.pthread_kill(threading.get_ident(), number)
+                continue
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import xarray as xr
 
 from climorch.engine.session import read_records
@@ -26,6 +25,9 @@ from climorch.model import events as e
 from climorch.testing import kill_campaign
 from climorch.testing.faults import Script, committed_twice, records_of, until
 from climorch.testing.injector import STEPS, ArmedFault, Injection, armed
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "KINDS",
@@ -327,20 +329,30 @@ def _judge(folder: Path, died_s: float, reference: Reference, seen: Seen) -> Non
     seen.lost_s = sum(
         r.lost_s for r, at_s in timed if isinstance(r, c.RolledBack) and at_s >= died_s
     )
-    running: dict[tuple[str, str], float] = {}
+    seen.recovery_s = _recovery_s(timed, died_s)
+
+
+def _recovery_s(timed: Sequence[tuple[c.Record, float]], died_s: float) -> float:
+    """Look when each simulation that computed has finished a segment again."""
+    busy: set[tuple[str, str]] = set()
+    lacking: set[str] = set()
+    back_s: dict[str, float] = {}
     for record, at_s in timed:
         match record:
             case c.StartSegment() if at_s < died_s:
-                running[record.simulation, record.stage] = np.nan
+                busy.add((record.simulation, record.stage))
             case e.SegmentFinished() if at_s < died_s:
-                running.pop((record.simulation, record.stage), None)
+                busy.discard((record.simulation, record.stage))
+            case c.RolledBack() if at_s >= died_s:
+                # What it finished before this counts no more.
+                lacking.add(record.simulation)
+                back_s.pop(record.simulation, None)
             case e.SegmentFinished():
-                place = (record.simulation, record.stage)
-                if np.isnan(running.get(place, 0.0)):
-                    running[place] = at_s - died_s
+                if record.simulation in lacking | {name for name, _ in busy}:
+                    back_s.setdefault(record.simulation, at_s - died_s)
             case _:
                 pass
-    seen.recovery_s = float(np.nanmax([0.0, *running.values()]))
+    return max(back_s.values(), default=0.0)
 
 
 def _outcome(root: Path) -> dict[str, xr.Dataset]:
