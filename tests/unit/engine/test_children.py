@@ -276,18 +276,27 @@ def test_an_abandoned_attempt_is_killed_and_others_stay(
     assert children.pids() == {}
 
 
-def test_a_process_is_found_dead_though_its_helpers_hold_its_socket(
-    children: Children,
+def test_a_process_is_found_dead_though_its_socket_is_held_open(
+    children: Children, tmp_path: Path
 ) -> None:
-    """A fork of the model that outlives it does not make the node wait."""
+    """A daemon that the model left behind does not make the node wait."""
+    daemon = tmp_path / "daemon"
 
     def fork_and_die(state: xr.Dataset, inputs: Any, given: Any) -> xr.Dataset:
-        if os.fork() == 0:
+        pid = os.fork()
+        if pid == 0:
+            os.setsid()
+            daemon.write_text(str(os.getpid()))
             signal.pause()
+        while not daemon.exists():
+            pass
         os._exit(7)
 
-    with pytest.raises(ModelFailedError, match="left with status 7"):
-        run(children, job(Isolated(fork_and_die)), STATE)
+    try:
+        with pytest.raises(ModelFailedError, match="left with status 7"):
+            run(children, job(Isolated(fork_and_die)), STATE)
+    finally:
+        os.kill(int(daemon.read_text()), signal.SIGKILL)
 
 
 def test_without_its_nursery_a_model_dies_and_the_next_has_a_new_one(
@@ -308,20 +317,15 @@ def test_without_its_nursery_a_model_dies_and_the_next_has_a_new_one(
 
 
 def test_a_process_is_as_fresh_as_an_interpreter(children: Children) -> None:
-    """One thread, the handlers of Python, random numbers of its own."""
+    """On its main thread, in its group, with random numbers of its own."""
 
     def look(state: xr.Dataset, inputs: Any, given: Any) -> Advance:
-        (threads,) = (
-            int(line.split()[1])
-            for line in Path("/proc/self/status").read_text().splitlines()
-            if line.startswith("Threads:")
-        )
-        handler = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         main = threading.current_thread() is threading.main_thread()
-        found = {"threads": threads, "handler": handler, "main": main}
         group = os.getpgid(0) == os.getpid()
         draw = np.random.random()  # noqa: NPY002 the old generator is what forks share
-        return Advance(state=state, metrics={**found, "group": group, "draw": draw})
+        return Advance(
+            state=state, metrics={"main": main, "group": group, "draw": draw}
+        )
 
     found = [
         dict(run(children, job(Isolated(look)), STATE)[0].metrics or {})
@@ -329,6 +333,8 @@ def test_a_process_is_as_fresh_as_an_interpreter(children: Children) -> None:
     ]
 
     draws = {metrics.pop("draw") for metrics in found}
-    fresh = {"threads": 1.0, "handler": 1.0, "main": 1.0, "group": 1.0}
-    assert found == [fresh, fresh]
+    assert found == [{"main": 1.0, "group": 1.0}] * 2
     assert len(draws) == 2
+    # A fork takes one thread along: there must be no other that holds a lock.
+    threads = Path(f"/proc/{nursery.join(children).pid}/task")
+    assert len(list(threads.iterdir())) == 1

@@ -30,6 +30,8 @@ def test_an_isolated_step_dies_with_its_node(
         )
         pids = [int(pid) for pid in line.split()[2:]]
         assert not any(map(gone, pids))
+        # Not those that the node was started with.
+        assert "handlers usual" in notes({"notes": path})
         # Nursery, step and helper.
         assert len(node.orphans()) == 3
         node.send(number)
