@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from distributed import Scheduler, SchedulerPlugin
 
+from climorch.engine.labels import Labels
 from climorch.engine.lending import Lending
 from climorch.engine.nodes import node_name
 from climorch.engine.ordering import Order
 from climorch.engine.placing import Place, Places, Wishes
-from climorch.engine.recall import Recaller
-from climorch.engine.tags import ANNOTATION, COMPUTE, TOPIC, Tag, read_guest, read_tag
+from climorch.engine.recall import Recaller, can_run, decide_anew
+from climorch.engine.tags import ANNOTATION, COMPUTE, TOPIC, Tag
 from climorch.engine.watchdog import Watchdog
-from climorch.errors import InternalError, InvalidInputError
+from climorch.errors import InternalError
 from climorch.policy.watching import Watch
 
 if TYPE_CHECKING:
@@ -90,14 +91,14 @@ class LeasePlugin(SchedulerPlugin):
         self._order = Order(scheduler)
         self._lending = Lending(scheduler)
         self._recaller = Recaller(scheduler, self.failed)
+        self._labels = Labels(self._tell)
         self._watchdog = Watchdog(
             scheduler,
             self.watch,
-            tag_of=self._tag_of,
+            tag_of=self._labels.of,
             tell=self._tell,
             failed=self.failed,
         )
-        self._mistagged: set[str] = set()
         for address in list(scheduler.workers):
             self.add_worker(scheduler, address)
         self._stamp_all(scheduler.tasks.values())
@@ -240,30 +241,11 @@ class LeasePlugin(SchedulerPlugin):
                 continue
             tag = read.get(id(annotation), "")
             if tag == "":
-                tag = read[id(annotation)] = self._read(annotation)
+                tag = read[id(annotation)] = self._labels.read(annotation)
             if isinstance(tag, Tag):
                 self._place_tagged(state, tag)
             else:
                 self._place_foreign(state, tag)
-
-    def _read(self, annotation: object) -> Tag | str | None:
-        """Return a label, or the name of a guest, or None for a label of nobody."""
-        guest = read_guest(annotation)
-        if guest is not None:
-            return guest
-        try:
-            return read_tag(annotation)
-        except InvalidInputError as error:
-            # Somebody's mistake, and no reason to stop. Each is told once.
-            if str(error) not in self._mistagged and len(self._mistagged) < 100:
-                self._mistagged.add(str(error))
-                self._tell({"what": "mistagged", "message": str(error)})
-        return None
-
-    def _tag_of(self, state: TaskState) -> Tag | None:
-        annotation = (state.annotations or {}).get(ANNOTATION)
-        tag = None if annotation is None else self._read(annotation)
-        return tag if isinstance(tag, Tag) else None
 
     def _place_tagged(self, state: TaskState, tag: Tag) -> None:
         """Hold a task to its lease, whatever else it asks for."""
@@ -294,7 +276,7 @@ class LeasePlugin(SchedulerPlugin):
 
     def _unqueue(self) -> None:
         """Place what is queued: Dask takes from there for any node."""
-        self._release(self._scheduler.queued, "climorch-lease")
+        decide_anew(self._scheduler, self._scheduler.queued, "climorch-lease")
 
     def _misplaced(self, moved: Iterable[str]) -> list[TaskState]:
         """Return tasks on nodes that changed hands which they may not use now."""
@@ -314,22 +296,9 @@ class LeasePlugin(SchedulerPlugin):
 
     def _rescue(self) -> None:
         """Let go of tasks that waited for a node and have one now."""
-        waiting = [s for s in self._scheduler.unrunnable if self._can_run(s)]
-        self._release(waiting, "climorch-rescue")
-
-    def _can_run(self, state: TaskState) -> bool:
-        allowed = state.worker_restrictions
-        # Most wait for a lease: the cheap question first.
-        if allowed and self._scheduler.workers.keys().isdisjoint(allowed):
-            return False
-        return self._scheduler.valid_workers(state) != set()
-
-    def _release(self, tasks: Iterable[TaskState], why: str) -> None:
-        """Let Dask decide anew on tasks, the most important first."""
-        # It takes the last recommendation first.
-        ordered = sorted(tasks, key=lambda task: task.priority or (), reverse=True)
-        if ordered:
-            self._scheduler.transitions({task.key: "released" for task in ordered}, why)
+        scheduler = self._scheduler
+        waiting = [s for s in scheduler.unrunnable if can_run(scheduler, s)]
+        decide_anew(scheduler, waiting, "climorch-rescue")
 
 
 def _plugin(scheduler: Scheduler) -> LeasePlugin:

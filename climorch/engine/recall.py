@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from distributed import Scheduler
     from distributed.scheduler import TaskState
 
-__all__ = ["Recaller"]
+__all__ = ["Recaller", "can_run", "decide_anew"]
 
 ANSWER = "steal-response"
 
@@ -134,9 +134,41 @@ class Recaller:
 
     def _send_anew(self, tasks: list[TaskState], stimulus_id: str) -> None:
         # Together, so that an idle worker does not begin the least important
-        # first. Dask takes the last recommendation first.
+        # first.
         still = [task for task in tasks if task.state == "processing"]
-        still.sort(key=lambda task: task.priority or (), reverse=True)
-        self._scheduler.transitions(
-            {task.key: "released" for task in still}, stimulus_id
-        )
+        decide_anew(self._scheduler, still, stimulus_id)
+
+
+def can_run(scheduler: Scheduler, state: TaskState) -> bool:
+    """Tell whether there is a worker for a task.
+
+    Parameters
+    ----------
+    scheduler : distributed.Scheduler
+        Whose.
+    state : TaskState
+        One that waits for a worker.
+    """
+    allowed = state.worker_restrictions
+    # Most wait for a lease: the cheap question first.
+    if allowed and scheduler.workers.keys().isdisjoint(allowed):
+        return False
+    return scheduler.valid_workers(state) != set()
+
+
+def decide_anew(scheduler: Scheduler, tasks: Iterable[TaskState], why: str) -> None:
+    """Let Dask decide anew where tasks run, the most important first.
+
+    Parameters
+    ----------
+    scheduler : distributed.Scheduler
+        Whose.
+    tasks : iterable of TaskState
+        Queued, assigned or waiting for a worker.
+    why : str
+        For Dask's own log.
+    """
+    # It takes the last recommendation first.
+    ordered = sorted(tasks, key=lambda task: task.priority or (), reverse=True)
+    if ordered:
+        scheduler.transitions({task.key: "released" for task in ordered}, why)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from distributed.comm import get_address_host
 from distributed.scheduler import heartbeat_interval
-from tornado.ioloop import PeriodicCallback
 
 from climorch.engine.tags import Tag
 from climorch.errors import InternalError
@@ -78,22 +77,24 @@ class Watchdog:
         self._vigil = Vigil()
         self._period_s = period_s(watch)
         self._looked_s = time.monotonic()
+        self._again: asyncio.Task[None] | None = None
         self._kills: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Look again and again from now on."""
-        again = PeriodicCallback(self.check, self._period_s * 1000)
-        # Dask stops its callbacks when the scheduler closes.
-        self._scheduler.periodic_callbacks[NAME] = again
-        again.start()
+        self._again = asyncio.create_task(self._keep_looking(), name=NAME)
 
     def stop(self) -> None:
         """Look no more."""
-        again = self._scheduler.periodic_callbacks.pop(NAME, None)
-        if again is not None:
-            again.stop()
+        if self._again is not None:
+            self._again.cancel()
         for kill in self._kills:
             kill.cancel()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(self._period_s)
+            self.check()
 
     def check(self) -> None:
         """Look once; an exception is told to the driver."""

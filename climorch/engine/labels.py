@@ -1,0 +1,55 @@
+"""What tasks say of themselves, and whom a wrong label is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from climorch.engine.tags import ANNOTATION, Tag, read_guest, read_tag
+from climorch.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from distributed.scheduler import TaskState
+
+__all__ = ["Labels"]
+
+MOST_TOLD = 100
+
+
+class Labels:
+    """Reads labels; somebody's mistake is told once and is no reason to stop.
+
+    Parameters
+    ----------
+    tell : callable
+        Takes a message for the driver.
+    """
+
+    def __init__(self, tell: Callable[[Mapping[str, Any]], None]) -> None:
+        self._tell = tell
+        self._told: set[str] = set()
+
+    def read(self, annotation: object) -> Tag | str | None:
+        """Return a label, or the name of a guest, or None for a label of nobody.
+
+        Parameters
+        ----------
+        annotation : object
+            What a task carries under `ANNOTATION`.
+        """
+        guest = read_guest(annotation)
+        if guest is not None:
+            return guest
+        try:
+            return read_tag(annotation)
+        except InvalidInputError as error:
+            if str(error) not in self._told and len(self._told) < MOST_TOLD:
+                self._told.add(str(error))
+                self._tell({"what": "mistagged", "message": str(error)})
+        return None
+
+    def of(self, state: TaskState) -> Tag | None:
+        """Return the label of a task; None: it is foreign work."""
+        annotation = (state.annotations or {}).get(ANNOTATION)
+        tag = None if annotation is None else self.read(annotation)
+        return tag if isinstance(tag, Tag) else None
