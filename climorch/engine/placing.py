@@ -103,6 +103,17 @@ class Places:
         """Tell whether anybody holds a node."""
         return node in self._tenants
 
+    def competing(self, tasks: Iterable[TaskState]) -> list[TaskState]:
+        """Return tasks that wait on a worker among those of others."""
+        found = []
+        for state in tasks:
+            place, worker = state.worker_restrictions, state.processing_on
+            lease = place.lease if isinstance(place, Place) else None
+            # A node that one simulation holds alone has one order anyway.
+            if worker is not None and (lease is None or self.shared(worker.address)):
+                found.append(state)
+        return found
+
     def allowed(self, lease: str) -> set[str]:
         """Return the workers that a lease has now."""
         nodes = self.leases.get(lease, ())

@@ -17,7 +17,7 @@ from climorch.engine.labels import Labels
 from climorch.engine.lending import Lending
 from climorch.engine.nodes import node_name
 from climorch.engine.ordering import Order
-from climorch.engine.placing import Place, Places, Wishes
+from climorch.engine.placing import Places, Wishes
 from climorch.engine.recall import Recaller, can_run, decide_anew
 from climorch.engine.tags import ANNOTATION, COMPUTE, TOPIC, Tag
 from climorch.engine.watchdog import Watchdog
@@ -187,7 +187,7 @@ class LeasePlugin(SchedulerPlugin):
         moved = self.places.assign(leases)
         self._wishes.refresh()
         misplaced = self._misplaced(moved)
-        raised = self._competing(self._order.change(priorities))
+        raised = self.places.competing(self._order.change(priorities))
         if was_free and self.places.free:
             self._unqueue()
         self._recall([*misplaced, *raised])
@@ -260,19 +260,6 @@ class LeasePlugin(SchedulerPlugin):
         self._wishes.place(state)
         if guest is not None and state.priority:
             self._order.join(state, guest, state.priority[0])
-
-    def _competing(self, tasks: Iterable[TaskState]) -> list[TaskState]:
-        """Return tasks that wait on a worker among those of others."""
-        found = []
-        for state in tasks:
-            place, worker = state.worker_restrictions, state.processing_on
-            lease = place.lease if isinstance(place, Place) else None
-            # A node that one simulation holds alone has one order anyway.
-            if worker is not None and (
-                lease is None or self.places.shared(worker.address)
-            ):
-                found.append(state)
-        return found
 
     def _unqueue(self) -> None:
         """Place what is queued: Dask takes from there for any node."""

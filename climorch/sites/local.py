@@ -81,6 +81,7 @@ class LocalSite:
         self._scheduler: Scheduler | None = None
         self._workers: dict[str, Worker | Nanny] = {}
         self._starting: list[asyncio.Future[Any]] = []
+        self._pruning: asyncio.Task[None] | None = None
         self._settings = contextlib.ExitStack()
 
     @property
@@ -142,7 +143,7 @@ class LocalSite:
             dashboard_address=self.dashboard or ":0",
         )
         await self._scheduler
-        keep_spans_small(self._scheduler)
+        self._pruning = asyncio.create_task(keep_spans_small(self._scheduler))
         # The driver is in this process: it needs no socket to the scheduler.
         return str(self._scheduler.listeners[-1].contact_address)
 
@@ -203,9 +204,12 @@ class LocalSite:
                 *(worker.close() for worker in self._workers.values()),
                 return_exceptions=True,
             )
+            if self._pruning is not None:
+                self._pruning.cancel()
             if self._scheduler is not None:
                 await self._scheduler.close()
         finally:
+            self._pruning = None
             self._workers = {}
             self._starting = []
             self._scheduler = None

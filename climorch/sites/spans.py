@@ -6,31 +6,28 @@ collection (Dask issue 7977): some kilobytes for each segment of a campaign.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
-
-from tornado.ioloop import PeriodicCallback
 
 if TYPE_CHECKING:
     from distributed import Scheduler
 
 __all__ = ["keep_spans_small", "prune"]
 
-NAME = "climorch-spans"
 EVERY_S = 5.0
 
 
-def keep_spans_small(scheduler: Scheduler) -> None:
-    """Prune again and again while a Dask scheduler lives.
+async def keep_spans_small(scheduler: Scheduler) -> None:
+    """Prune again and again until cancelled.
 
     Parameters
     ----------
     scheduler : distributed.Scheduler
         One of our own: others may want what is in their spans.
     """
-    again = PeriodicCallback(lambda: prune(scheduler), EVERY_S * 1000)
-    # Dask stops its callbacks when the scheduler closes.
-    scheduler.periodic_callbacks[NAME] = again
-    again.start()
+    while True:
+        await asyncio.sleep(EVERY_S)
+        prune(scheduler)
 
 
 def prune(scheduler: Scheduler) -> None:

@@ -40,7 +40,7 @@ def test_a_driver_killed_in_any_step_is_followed_at_once(
 ) -> None:
     """On the same host: no wait; bitwise equal, every command has one outcome."""
     root = tmp_path / "root"
-    call = 1 if step.startswith("delet") else 3
+    call = 1 if step.startswith("delete") else 3
     with (
         fault(root, step=step, call=call) as injection,
         script(root, injection, keep=2) as killed,
