@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,17 @@ settings.load_profile("climorch")
 def project_root() -> Path:
     """Folder that holds pyproject.toml."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let processes of tests share compiled modules, even where nobody may keep them.
+
+    Without, each of them compiles Dask and xarray: four of its five seconds.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+            patch.delenv("PYTHONDONTWRITEBYTECODE")
+            folder = tmp_path_factory.mktemp("compiled")
+            patch.setenv("PYTHONPYCACHEPREFIX", str(folder))
+        yield

@@ -19,6 +19,7 @@ from climorch.model.span import Span
 from climorch.model.workflow import Workflow
 from climorch.policy.checkpointing import EverySegments
 from climorch.policy.retention import KeepLast
+from climorch.policy.watching import Watch
 from climorch.sites.local import LocalSite
 from climorch.testing.injector import arm
 from climorch.testing.models import box_workflow
@@ -28,6 +29,8 @@ __all__ = ["FUTURE", "NAME", "campaign_of"]
 NAME = "fire"
 FUTURE = 2
 _SPINUP = 2
+# Far below the default, since tests wait for it.
+_FROZEN_S = 8.0
 
 
 def _branch(committed: Committed) -> Iterable[AddSimulation]:
@@ -61,7 +64,9 @@ def campaign_of(root: str, *, members: int, segments: int, work_s: float) -> Cam
         Seconds that each block of a segment takes.
     """
     policies = Policies(
-        checkpointing=EverySegments(count=1), retention=KeepLast(count=2)
+        checkpointing=EverySegments(count=1),
+        retention=KeepLast(count=2),
+        watch=Watch(frozen_s=_FROZEN_S),
     )
     campaign = Campaign(NAME, root=root, policies=policies)
     wf = box_workflow(

@@ -40,9 +40,6 @@ __all__ = [
     "try_cell",
 ]
 
-# Until a frozen worker is removed by the engine itself, it wakes up after so long;
-# None: it never does.
-WAKES_AFTER_S: float | None = 3.0
 LONGEST_S = 300.0
 NODES = 4
 
@@ -236,9 +233,7 @@ def try_cell(folder: Path, cell: Cell, reference: Reference) -> Seen:
         armed(folder / "fault", fault) as injection,
         _job(folder, reference.size, injection) as job,
     ):
-        died_s, victims = _die(folder, cell, injection, job)
-        if kind.signal == "stop" and WAKES_AFTER_S is not None:
-            _wake(victims, died_s + WAKES_AFTER_S)
+        died_s = _die(folder, cell, injection, job)
         if kind.victim == "driver":
             job.finish(timeout_s=LONGEST_S)
             until(lambda: not job.orphans(), what="every process is gone")
@@ -260,19 +255,15 @@ def _job(folder: Path, size: dict[str, float], injection: Injection) -> Script:
     return Script(path, given, environment={**place, **injection.environment})
 
 
-def _die(
-    folder: Path, cell: Cell, injection: Injection, job: Script
-) -> tuple[float, list[int]]:
-    """Wait for the moment; return when it was, and who died."""
+def _die(folder: Path, cell: Cell, injection: Injection, job: Script) -> float:
+    """Wait for the moment; return when it was, 0 if it never came."""
     if cell.step is not None:
         until(
             lambda: injection.fired or not job.alive,
             what=str(cell),
             timeout_s=LONGEST_S,
         )
-        return (
-            (injection.fired_s, injection.victims()) if injection.fired else (0.0, [])
-        )
+        return injection.fired_s if injection.fired else 0.0
     kind = KINDS[cell.kind]
 
     def there() -> list[int] | None:
@@ -288,14 +279,7 @@ def _die(
     for pid in victims:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL if kind.signal == "kill" else signal.SIGSTOP)
-    return died_s, victims
-
-
-def _wake(victims: list[int], when_s: float) -> None:
-    until(lambda: time.time() >= when_s, what="it is time")
-    for pid in victims:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+    return died_s if victims else 0.0
 
 
 def _end(job: Script, seen: Seen) -> None:

@@ -109,7 +109,7 @@ def box_workflow(
     nodes: int = 1,
     max_nodes: int | None = None,
     shape: tuple[int, int] = (8, 5),
-    chunk: int = 2,
+    chunk: int = 4,
     work_s: float = 0.0,
     spinup: int = 0,
     templates: tuple[Workflow, ...] = (),

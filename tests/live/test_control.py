@@ -144,7 +144,7 @@ def test_resume_from_a_second_process(tmp_path: Path) -> None:
 def test_cancel_from_a_second_process(tmp_path: Path) -> None:
     """It ends for good; what is committed can be read, the other one finishes."""
     campaign = Campaign("c", root=tmp_path)
-    with script(tmp_path, segments=12, work_s=0.1) as driver:
+    with script(tmp_path, segments=8, work_s=0.1) as driver:
         computes(campaign, "s", driver)
 
         campaign.cancel("s")
@@ -153,8 +153,8 @@ def test_cancel_from_a_second_process(tmp_path: Path) -> None:
         leaves(driver, 3)
 
     assert campaign.status()["t"].status == "finished"
-    assert same(ended(campaign, "t"), reference_run("t", segments=12))
-    assert campaign.status()["s"].committed < 24
+    assert same(ended(campaign, "t"), reference_run("t", segments=8))
+    assert campaign.status()["s"].committed < 16
     assert campaign.checkpoints("s")
     assert waiting(campaign) == []
 
@@ -181,7 +181,7 @@ def test_prioritize_from_a_second_process(tmp_path: Path) -> None:
 def test_drain_and_undrain_from_a_second_process(tmp_path: Path) -> None:
     """Who holds the node checkpoints and moves on; the bits are the same."""
     campaign = Campaign("c", root=tmp_path)
-    with script(tmp_path, segments=16, work_s=0.1, every=50) as driver:
+    with script(tmp_path, segments=10, work_s=0.1, every=50) as driver:
         until(
             lambda: len([s for s in campaign.status() if s.computed and s.nodes]) == 2,
             what="both compute",
@@ -204,7 +204,7 @@ def test_drain_and_undrain_from_a_second_process(tmp_path: Path) -> None:
 
     assert committed_twice(records(campaign)) == []
     for name in ("s", "t"):
-        assert same(ended(campaign, name), reference_run(name, segments=16))
+        assert same(ended(campaign, name), reference_run(name, segments=10))
     assert waiting(campaign) == []
 
 

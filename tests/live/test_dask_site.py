@@ -138,7 +138,7 @@ def test_a_second_campaign_on_the_same_cluster_is_refused(
     tmp_path: Path, theirs: LocalCluster
 ) -> None:
     """Two that place tasks would undo each other; the first goes on."""
-    first = submitted(tmp_path / "one", segments=30, work_s=0.02)
+    first = submitted(tmp_path / "one", segments=10, work_s=0.02)
     run = first.start(DaskSite(theirs))
     until_record(tmp_path / "one", "c", e.SegmentFinished, run=run)
 
@@ -146,7 +146,7 @@ def test_a_second_campaign_on_the_same_cluster_is_refused(
         submitted(tmp_path / "two").run(DaskSite(theirs))
 
     assert run.wait(timeout_s=60)
-    check(first, segments=30)
+    check(first, segments=10)
 
 
 def test_dask_that_is_set_otherwise_is_told_with_a_remedy(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_a_campaign_runs_on_workers_that_were_started_by_hand(tmp_path: Path) ->
 
 def test_with_fewer_nodes_it_goes_on_and_with_too_few_it_waits(tmp_path: Path) -> None:
     """A site that cannot replace a node: explain says what is missing."""
-    campaign = submitted(tmp_path, segments=24, nodes=2, work_s=0.02)
+    campaign = submitted(tmp_path, segments=12, nodes=2, work_s=0.02)
     with cluster(3) as theirs:
         # An address cannot scale.
         run = campaign.start(DaskSite(theirs.scheduler_address, min_nodes=3))
@@ -275,4 +275,4 @@ def test_with_fewer_nodes_it_goes_on_and_with_too_few_it_waits(tmp_path: Path) -
         theirs.scale(4)
 
         assert run.wait(timeout_s=60)
-    check(campaign, segments=24)
+    check(campaign, segments=12)

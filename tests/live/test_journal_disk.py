@@ -26,7 +26,7 @@ from tests.live.cases import ended, here, kinds, policies, records, same
 from tests.live.faulty_script import campaign_of
 from tests.live.fire import check, files_of, finish_here, script
 
-SEGMENTS = 24
+SEGMENTS = 14
 ALARM = "the journal cannot be written"
 
 

@@ -19,7 +19,6 @@ from climorch.testing.kill_matrix import (
 )
 
 FEW = [
-    Cell(kind="one worker killed", step="chunk written", call=3),
     Cell(kind="three of four workers killed", step="before the manifest", call=2),
     Cell(kind="one worker stopped", step=None, call=40),
     Cell(kind="driver and scheduler killed", step="receipt", call=2),

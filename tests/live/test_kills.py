@@ -73,7 +73,9 @@ def test_a_driver_killed_in_a_commit_is_followed_by_one_that_ends_the_same(
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(s, marks=pytest.mark.benchmark) for s in (2, 3))]
+)
 def test_a_driver_killed_at_a_random_moment_is_followed_by_one_that_ends_the_same(
     tmp_path: Path, seed: int
 ) -> None:
@@ -117,10 +119,10 @@ def test_chunks_that_a_killed_attempt_wrote_are_not_written_again(
     tmp_path: Path,
 ) -> None:
     """Killed with half a checkpoint written, the retry writes only the rest."""
-    # A simulation's first checkpoint has 24 chunks: 4 of 3 fields of 2 stages.
+    # A simulation's first checkpoint has 12 chunks: 2 of 3 fields of 2 stages.
     die = "climorch.storage.chunks._write"
     with script(
-        tmp_path, nodes_here=True, segments=1, work_s=0, die=die, call=24, after=True
+        tmp_path, nodes_here=True, segments=1, work_s=0, die=die, call=12, after=True
     ) as killed:
         assert killed.finish()[0] == -signal.SIGKILL
     noted = [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,29 +31,58 @@ from tests.live.fire import (
     script,
 )
 
+# The other steps take minutes: with the benchmarks, as the whole matrix of kills.
+KILLED = {"before the manifest", "publishing", "deleting"}
+PAUSED = {"before the commit", "deleting"}
+
+
+def steps(all_of_them: Iterable[str], by_default: set[str]) -> list[Any]:
+    """Return the steps, those beyond the default marked."""
+    return [
+        pytest.param(step, marks=() if step in by_default else pytest.mark.benchmark)
+        for step in all_of_them
+    ]
+
+
 IN_DRIVER = [name for name, step in STEPS.items() if step.place == "driver"]
+# A step that follows at once on one of these would show the same.
+STOPPED = [
+    "directories made",
+    "before the manifest",
+    "after the manifest",
+    "before the commit",
+    "after the commit",
+    "before the journal",
+    "publishing",
+    "deleting",
+]
+
+
+def passage(step: str) -> tuple[int, int]:
+    """In which passage of a step to die, and in how many segments that will come."""
+    return (1, 10) if step in {"deleting", "deleted"} else (3, 6)
 
 
 @pytest.mark.live
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("step", IN_DRIVER)
+@pytest.mark.parametrize("step", steps(IN_DRIVER, KILLED))
 def test_a_driver_killed_in_any_step_is_followed_at_once(
     tmp_path: Path, step: str
 ) -> None:
     """On the same host: no wait; bitwise equal, every command has one outcome."""
     root = tmp_path / "root"
-    call = 1 if step.startswith("delete") else 3
+    call, segments = passage(step)
     with (
         fault(root, step=step, call=call) as injection,
-        script(root, injection, keep=2) as killed,
+        script(root, injection, keep=2, segments=segments) as killed,
     ):
         assert killed.finish(timeout_s=90)[0] == -signal.SIGKILL
         assert injection.victims() == [killed.pid]
         until(lambda: killed.orphans() == [], what="every process is gone")
 
-    campaign = finish_here(root, keep=2)
+    campaign = finish_here(root, keep=2, segments=segments)
 
-    check(campaign)
+    check(campaign, segments=segments)
     found = records(campaign)
     commits = [(f.simulation, f.boundary) for f in kinds(found, e.CheckpointCommitted)]
     assert sorted(commits) == sorted(set(commits))
@@ -59,7 +90,11 @@ def test_a_driver_killed_in_any_step_is_followed_at_once(
     assert sorted(deleted) == sorted(set(deleted))
     asked = {(f.simulation, f.boundary) for f in kinds(found, c.DeleteCheckpoint)}
     assert set(deleted) == asked
-    kept = {(n, int(p.name[-1])) for n in "st" for p in campaign.checkpoints(n)}
+    kept = {
+        (n, int(p.name.rpartition("-")[2]))
+        for n in "st"
+        for p in campaign.checkpoints(n)
+    }
     assert kept == set(commits) - set(deleted)
     assert [f.reason for f in kinds(found, e.DriverStopped)] == ["done"]
 
@@ -102,28 +137,16 @@ def test_another_host_waits_for_the_silence_and_then_takes_over(
 
 @pytest.mark.live
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "step",
-    [
-        "directories made",
-        "before the manifest",
-        "after the manifest",
-        "before the commit",
-        "after the commit",
-        "before the journal",
-        "publishing",
-        "deleting",
-    ],
-)
+@pytest.mark.parametrize("step", steps(STOPPED, PAUSED))
 def test_a_paused_driver_that_wakes_up_after_a_takeover_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """It commits, publishes and deletes nothing, and ends with a ConflictError."""
     root = tmp_path / "root"
-    call = 1 if step == "deleting" else 3
+    call, segments = passage(step)
     with (
         fault(root, step=step, signal="stop", call=call) as injection,
-        script(root, injection, keep=2, segments=8) as old,
+        script(root, injection, keep=2, segments=segments) as old,
     ):
         until(
             lambda: injection.fired and is_stopped(old.pid),
@@ -131,7 +154,7 @@ def test_a_paused_driver_that_wakes_up_after_a_takeover_changes_nothing(
             timeout_s=90,
         )
         from_elsewhere(monkeypatch, now_s=lock_of(root).heartbeat_s + SILENCE_S)
-        campaign = finish_here(root, keep=2, segments=8)
+        campaign = finish_here(root, keep=2, segments=segments)
         before, rows = files_of(root), len(records_of(root, "c"))
 
         old.send(signal.SIGCONT)
@@ -142,7 +165,7 @@ def test_a_paused_driver_that_wakes_up_after_a_takeover_changes_nothing(
         until(lambda: old.orphans() == [], what="every process is gone")
     assert files_of(root) == before
     assert len(records_of(root, "c")) == rows
-    check(campaign, segments=8)
+    check(campaign, segments=segments)
 
 
 @pytest.mark.live
