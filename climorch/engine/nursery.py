@@ -119,7 +119,10 @@ class Nursery:
                 try:
                     answer = self._ask(f"poll {process.pid}")
                 except BackendError:
-                    # The kernel has killed it.
+                    # The kernel has killed it, but not what it had started: its
+                    # group, whose number nobody else gets while a member lives.
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(process.pid, signal.SIGKILL)
                     answer = str(-signal.SIGTERM)
                 process.status = int(answer) if answer else None
             return process.status

@@ -307,6 +307,8 @@ def test_without_its_nursery_a_model_dies_and_the_next_has_a_new_one(
     first, _ = run(children, job(step, 0, **params), STATE, AIR)
     (pid,) = children.pids().values()
     home = nursery.join(children)
+    started = pids(params)
+    assert len(started) == 2
 
     os.kill(home.pid, signal.SIGKILL)
 
@@ -314,6 +316,8 @@ def test_without_its_nursery_a_model_dies_and_the_next_has_a_new_one(
     _, told = run(children, job(step, 1, **params), first.state, AIR)
     assert (told.built, told.loaded) == (True, True)
     assert nursery.join(children).pid != home.pid
+    # What the model had started is not the nursery's child.
+    until(lambda: all(map(gone, started)), what="its helper is gone")
 
 
 def test_a_process_is_as_fresh_as_an_interpreter(children: Children) -> None:
