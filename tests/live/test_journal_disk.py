@@ -26,7 +26,7 @@ from tests.live.cases import ended, here, kinds, policies, records, same
 from tests.live.faulty_script import campaign_of
 from tests.live.fire import check, files_of, finish_here, script
 
-SEGMENTS = 14
+SEGMENTS = 12
 ALARM = "the journal cannot be written"
 
 
@@ -177,6 +177,11 @@ def test_while_the_disk_refuses_rows_work_goes_on_provisionally(disk: Disk) -> N
 
 @pytest.mark.live
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "disk",
+    ["full", pytest.param("failing", marks=pytest.mark.benchmark)],
+    indirect=True,
+)
 def test_a_driver_killed_while_the_disk_refuses_rows_is_followed(disk: Disk) -> None:
     """What was provisional is computed again; the bits are the same."""
     with started(disk) as driver:

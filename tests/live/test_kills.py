@@ -59,7 +59,13 @@ def check(campaign: Campaign, *, segments: int = SEGMENTS) -> None:
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(False, id="before", marks=pytest.mark.benchmark),
+        pytest.param(True, id="after"),
+    ],
+)
 def test_a_driver_killed_in_a_commit_is_followed_by_one_that_ends_the_same(
     tmp_path: Path, after: bool
 ) -> None:

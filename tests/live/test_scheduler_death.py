@@ -18,7 +18,7 @@ from tests.live.test_dask_site import check, submitted
 
 logger = logging.getLogger(__name__)
 
-SEGMENTS = 8
+SEGMENTS = 5
 
 
 def lost_at(root: Path) -> int:
