@@ -6,6 +6,7 @@ campaign runs. Running the script again goes on where it ended.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -32,6 +33,12 @@ from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
 
 __all__ = ["Campaign"]
+
+logger = logging.getLogger(__name__)
+
+# For a driver in this process to know what is submitted to it.
+_TAKEN_S = 10.0
+_POLL_S = 0.005
 
 
 class Campaign:
@@ -97,6 +104,7 @@ class Campaign:
         if run is not None:
             run.bind(self._submissions.workflows)
             run.post(*self._submissions.news(run.state()))
+            self._await_news(run)
 
     def run(self, site: Site) -> CampaignStatus:
         """Run until nothing is left to do; call it again and it goes on.
@@ -347,6 +355,16 @@ class Campaign:
     def _live(self) -> Run | None:
         run = self._run
         return run if run is not None and run.alive else None
+
+    def _await_news(self, run: Run) -> None:
+        """Return once `status` shows what was submitted, or it takes too long."""
+        end_s = time.monotonic() + _TAKEN_S
+        while run.alive and self._submissions.news(run.state()):
+            if time.monotonic() > end_s:
+                # With a journal that cannot be written, which is an alarm.
+                logger.warning("campaign=%s: the driver takes its time", self.name)
+                return
+            time.sleep(_POLL_S)
 
     def _state(self) -> CampaignState:
         run = self._live()

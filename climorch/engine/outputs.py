@@ -85,9 +85,7 @@ class Outputs:
                     )
                 ],
             )
-        self._writing[stage.name, segment] = asyncio.create_task(
-            self._write(stage, segment, output)
-        )
+        self._start(stage, segment, output)
 
     def due(self, segments: dict[str, int]) -> dict[str, tuple[int, ...]]:
         """Return the segments before these counts that have outputs not committed."""
@@ -103,8 +101,8 @@ class Outputs:
         What could not be written is tried again, as the checkpoint is.
         """
         for where in [w for w in self._failed if w[1] < segments[w[0]]]:
-            again = self._write(*self._retried(where))
-            self._writing[where] = asyncio.create_task(again)
+            stage, output = self._failed.pop(where)
+            self._start(stage, where[1], output)
         due = {
             (stage, segment): task
             for (stage, segment), task in self._writing.items()
@@ -115,9 +113,11 @@ class Outputs:
             del self._writing[where]
         return staged
 
-    def _retried(self, where: tuple[str, int]) -> tuple[StagePlan, int, xr.Dataset]:
-        stage, output = self._failed.pop(where)
-        return stage, where[1], output
+    def _start(self, stage: StagePlan, segment: int, output: xr.Dataset) -> None:
+        task = asyncio.create_task(self._write(stage, segment, output))
+        # Whoever takes it has its error; nobody may, if the attempt ends first.
+        task.add_done_callback(lambda t: t.cancelled() or t.exception())
+        self._writing[stage.name, segment] = task
 
     def put_back(self, staged: Mapping[tuple[str, int], Staged]) -> None:
         """Take outputs again whose checkpoint failed."""

@@ -80,7 +80,7 @@ def test_a_disk_that_refuses_checkpoints_is_told_until_it_takes_them(
     campaign.submit(box_workflow(segments=40, work_s=0.02), scenario=Scenario("s"))
     run = campaign.start(here())
     until_record(tmp_path, "c", e.CheckpointFailed, count=2, run=run)
-    until(lambda: heard, what="it is told")
+    until(lambda: heard != [], what="it is told")
     # The inbox is on the same disk: a driver in this process is asked directly.
     campaign.prioritize("s", priority=3)
     until(lambda: campaign.status()["s"].priority == 3, what="s has its priority")
@@ -125,7 +125,7 @@ def test_a_journal_that_cannot_be_written_is_told_until_it_can(
     run = campaign.start(here())
     until_record(tmp_path, "c", e.SegmentFinished, run=run)
     broken.set()
-    until(lambda: heard, what="it is told")
+    until(lambda: heard != [], what="it is told")
     campaign.pause("s")
     until(lambda: campaign.status()["s"].status != "running", what="s pauses")
     # Its fact waits for the journal, so the file stays however often it is seen.

@@ -233,7 +233,7 @@ def test_what_nobody_submitted_is_not_found(tmp_path: Path) -> None:
 def test_a_malleable_lease_grows_and_shrinks_at_boundaries(tmp_path: Path) -> None:
     """Free nodes are lent up to max_nodes and taken back for whoever needs them."""
     campaign = Campaign("c", root=tmp_path, policies=policies())
-    wf = box_workflow("wide", segments=14, nodes=1, max_nodes=3, work_s=0.02)
+    wf = box_workflow("wide", segments=18, nodes=1, max_nodes=3, work_s=0.02)
     campaign.submit(wf, scenario=Scenario("a"))
     run = campaign.start(here(3))
     until_record(tmp_path, "c", e.SegmentFinished, run=run)
@@ -249,7 +249,7 @@ def test_a_malleable_lease_grows_and_shrinks_at_boundaries(tmp_path: Path) -> No
     assert 3 in sizes
     assert 1 in sizes[sizes.index(3) :]
     assert 3 in sizes[len(sizes) - sizes[::-1].index(1) :]
-    assert same(ended(campaign, "a"), reference_run("a", segments=14))
+    assert same(ended(campaign, "a"), reference_run("a", segments=18))
     assert same(ended(campaign, "b"), reference_run("b", segments=2))
     assert committed_twice(found) == []
 
@@ -264,6 +264,8 @@ def test_a_simulation_is_submitted_while_the_campaign_runs(tmp_path: Path) -> No
     until_record(tmp_path, "c", e.SegmentFinished, run=run)
 
     campaign.submit(box_workflow("two", segments=1), scenario=Scenario("b"))
+    # Known at once to who asks, for verbs too.
+    assert campaign.status()["b"].computed == 0
     with pytest.raises(ConflictError, match="runs already"):
         campaign.start(here())
     until(lambda: campaign.status()["b"].status == "finished", what="b is finished")
