@@ -30,7 +30,7 @@ NAME = "fire"
 FUTURE = 2
 _SPINUP = 2
 # Far below the default, since tests wait for it.
-_FROZEN_S = 8.0
+_FROZEN_S = 5.0
 
 
 def _branch(committed: Committed) -> Iterable[AddSimulation]:

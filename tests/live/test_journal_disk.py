@@ -226,7 +226,7 @@ def test_no_space_for_chunks_drops_what_is_in_flight_and_makes_room(
 
     monkeypatch.setattr(durable, "write_durably", write_durably)
     campaign = Campaign("c", root=tmp_path, policies=policies(keep=2))
-    campaign.submit(box_workflow(segments=30, work_s=0.02), scenario=Scenario("s"))
+    campaign.submit(box_workflow(segments=20, work_s=0.02), scenario=Scenario("s"))
     run = campaign.start(here())
     until_record(tmp_path, "c", e.CheckpointDeleted, run=run)
     assert len(list((tmp_path / "c" / "trash").iterdir())) > 0
@@ -245,5 +245,5 @@ def test_no_space_for_chunks_drops_what_is_in_flight_and_makes_room(
     failed = kinds(found, e.CheckpointFailed)
     assert {f.cause for f in failed} == {Cause.STORAGE}
     assert kinds(found, c.RolledBack) == []
-    assert len(kinds(found, e.SegmentFinished)) == 60
-    assert same(ended(campaign, "s"), reference_run("s", segments=30))
+    assert len(kinds(found, e.SegmentFinished)) == 40
+    assert same(ended(campaign, "s"), reference_run("s", segments=20))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,11 @@ from climorch.testing.kill_matrix import (
     try_cell,
 )
 
-FEW = [
-    Cell(kind="three of four workers killed", step="before the manifest", call=2),
+FEW: list[Any] = [
+    pytest.param(
+        Cell(kind="three of four workers killed", step="before the manifest", call=2),
+        marks=pytest.mark.benchmark,
+    ),
     Cell(kind="one worker stopped", step=None, call=40),
     Cell(kind="driver and scheduler killed", step="receipt", call=2),
 ]

@@ -46,7 +46,7 @@ def scheduler_of(site: LocalSite) -> Scheduler:
 def test_roots_keep_the_number_of_tasks_flat(tmp_path: Path) -> None:
     """The Dask scheduler forgets all but what the last few segments need."""
     campaign = Campaign("flat", root=tmp_path, policies=policies(every=3, keep=2))
-    campaign.submit(box_workflow(segments=40), scenario=Scenario("s"))
+    campaign.submit(box_workflow(segments=24), scenario=Scenario("s"))
     site = here()
     run = campaign.start(site)
     scheduler = scheduler_of(site)
@@ -55,7 +55,7 @@ def test_roots_keep_the_number_of_tasks_flat(tmp_path: Path) -> None:
     most = 0
     while not run.wait(timeout_s=0.05):
         most = max(most, len(scheduler.tasks))
-    assert same(ended(campaign, "s"), reference_run("s", segments=40))
+    assert same(ended(campaign, "s"), reference_run("s", segments=24))
     # Without roots all that was ever computed would still be there at the end.
     assert 0 < most <= len(tally.who) / 4
 

@@ -38,7 +38,13 @@ def times(run: Run, killed_s: float) -> dict[str, float]:
     return seconds
 
 
-@pytest.mark.parametrize("site", [here(2), LocalSite(nodes=2)], ids=["here", "apart"])
+@pytest.mark.parametrize(
+    "site",
+    [
+        pytest.param(here(2), id="here", marks=pytest.mark.benchmark),
+        pytest.param(LocalSite(nodes=2), id="apart"),
+    ],
+)
 @pytest.mark.live
 def test_a_local_site_makes_a_new_dask_scheduler(
     tmp_path: Path, site: LocalSite

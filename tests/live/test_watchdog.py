@@ -199,10 +199,13 @@ def hang(block: Any, file: str) -> Any:
 @pytest.mark.parametrize(
     "watch",
     [
-        Watch(stuck_min_s=2.0, stuck_factor=4.0),
-        Watch(stuck_factor=float("inf"), limits_s={"box": 4.0}),
+        pytest.param(Watch(stuck_min_s=2.0, stuck_factor=4.0), id="pace"),
+        pytest.param(
+            Watch(stuck_factor=float("inf"), limits_s={"box": 4.0}),
+            id="declared",
+            marks=pytest.mark.benchmark,
+        ),
     ],
-    ids=["pace", "declared"],
 )
 def test_a_stuck_segment_is_told_killed_and_computed_again(
     tmp_path: Path, watch: Watch, caplog: pytest.LogCaptureFixture
