@@ -24,7 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.bench import RESULTS, Figures, report
+from climorch.errors import NotFoundError
 from climorch.testing.kill_matrix import (
+    DELETIONS,
     KINDS,
     Cell,
     Seen,
@@ -43,6 +45,9 @@ def measure(folder: Path, *, quick: bool, seed: int) -> list[Seen]:
     reference = make_reference(
         folder / "calm", members=members, segments=2 if quick else 4
     )
+    longer = reference
+    if not quick:
+        longer = make_reference(folder / "long", members=members, segments=10)
     rng = np.random.default_rng(seed)
     if quick:
         chosen: list[Cell] = []
@@ -60,7 +65,11 @@ def measure(folder: Path, *, quick: bool, seed: int) -> list[Seen]:
     found = []
     for number, cell in enumerate(chosen):
         with tempfile.TemporaryDirectory(dir=folder) as root:
-            seen = try_cell(Path(root), cell, reference)
+            wanted = longer if cell.step in DELETIONS else reference
+            try:
+                seen = try_cell(Path(root), cell, wanted)
+            except (NotFoundError, TimeoutError) as error:
+                seen = Seen(cell=cell, problems=[str(error)])
         print(
             f"{number + 1}/{len(chosen)} {cell}: recovery {seen.recovery_s:.1f} s, "
             f"lost {seen.lost_s:.2f} s {'; '.join(seen.problems)}",

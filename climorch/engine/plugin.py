@@ -20,6 +20,7 @@ from climorch.engine.ordering import Order
 from climorch.engine.placing import Places, Wishes
 from climorch.engine.recall import Recaller, can_run, decide_anew
 from climorch.engine.tags import ANNOTATION, COMPUTE, TOPIC, Tag
+from climorch.engine.trimming import trim
 from climorch.engine.watchdog import Watchdog
 from climorch.errors import InternalError
 from climorch.policy.watching import Watch
@@ -155,6 +156,7 @@ class LeasePlugin(SchedulerPlugin):
         self, scheduler: Scheduler, *, tasks: list[Any], **kwargs: Any
     ) -> None:
         """Stamp new tasks before Dask decides where they run."""
+        trim()
         known = scheduler.tasks
         self._stamp_all(known[key] for key in tasks if key in known)
 

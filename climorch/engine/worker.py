@@ -22,6 +22,7 @@ from distributed.core import Status
 from climorch.engine.children import Children
 from climorch.engine.nodes import missing_resources
 from climorch.engine.tags import IO
+from climorch.engine.trimming import trim
 from climorch.errors import InternalError
 from climorch.storage.chunks import ChunkJob, ChunkReceipt, read_chunk, write_chunks
 from climorch.storage.manifest import Manifest, read_manifest
@@ -179,6 +180,7 @@ def _plugin() -> NodePlugin:
 
 def stash_blocks(tag: str, keys: Sequence[str], blocks: Sequence[Any]) -> int:
     """Keep blocks for the roots that will ask for them; return how many."""
+    trim()
     kept = _plugin().stash.setdefault(tag, {})
     for key, block in zip(keys, blocks, strict=True):
         kept[key] = freeze(block)
@@ -196,9 +198,12 @@ def load_root(spec: RootSpec, index: tuple[int, ...]) -> np.ndarray[Any, Any]:
         If the checkpoint's chunk is not what was written.
     """
     key = spec.key(index)
-    kept = _plugin().stash.get(spec.tag)
+    stash = _plugin().stash
+    kept = stash.get(spec.tag)
     if kept is not None:
         block = kept.pop(key, None)
+        if not kept:
+            stash.pop(spec.tag, None)
         if block is not None:
             return block
     try:

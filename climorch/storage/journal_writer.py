@@ -33,7 +33,7 @@ from climorch.storage.journal_file import (
     read_head,
 )
 from climorch.storage.journal_mode import set_journal_mode
-from climorch.storage.lock import acquire, check_epoch, release
+from climorch.storage.lock import acquire, check_epoch, read_lock, release
 from climorch.storage.owner import Owner
 
 __all__ = ["JournalWriter", "Transaction"]
@@ -103,7 +103,7 @@ class JournalWriter:
             with contextlib.ExitStack() as on_failure:
                 db = on_failure.enter_context(closing(connect(path)))
                 check_schema(db, path)
-                db.execute("BEGIN IMMEDIATE")
+                _begin(db, path, self._place)
                 self._epoch = acquire(db, owner, now_s, alive=alive, place=self._place)
                 self._last = read_head(db, path)
                 db.execute("COMMIT")
@@ -283,3 +283,31 @@ class JournalWriter:
         # Refused while somebody reads: then the WAL stays, which is right as well.
         with contextlib.suppress(sqlite3.OperationalError):
             db.execute("PRAGMA journal_mode=DELETE")
+
+
+def _begin(db: sqlite3.Connection, path: Path, place: str) -> None:
+    """Begin the transaction that takes the lock, or say who is in the way.
+
+    A driver that was stopped inside a transaction keeps SQLite's own lock as
+    long as its process exists, however long it is silent.
+    """
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        holder = read_lock(db, place).holder
+        if holder is None:
+            raise
+        msg = (
+            f"journal {path}: take the lock: {error}: process {holder.pid} on host "
+            f"{holder.host!r} may have been stopped while writing; kill it, then try "
+            "again"
+        )
+        raise BackendError(
+            msg,
+            reason="SQLITE_BUSY",
+            path=str(path),
+            host=holder.host,
+            pid=holder.pid,
+        ) from error

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "DELETIONS",
     "KINDS",
     "Cell",
     "Kind",
@@ -39,6 +40,9 @@ __all__ = [
     "make_reference",
     "try_cell",
 ]
+
+DELETIONS = ("deleting", "deleted")
+"""Steps that come late in a campaign, and seldom: it must have more segments."""
 
 LONGEST_S = 300.0
 NODES = 4
@@ -170,9 +174,12 @@ def cells(
     for kind in kinds:
         drawn = rng.integers(rows // 20, rows * 9 // 10, moments).tolist()
         found += [Cell(kind=kind, step=None, call=row) for row in sorted(drawn)]
-        found += [
-            Cell(kind=kind, step=step, call=int(rng.integers(1, 4))) for step in steps
-        ]
+        for step in steps:
+            call = int(rng.integers(1, 4))
+            # How many there are depends on which boundaries are checkpointed.
+            found.append(
+                Cell(kind=kind, step=step, call=1 if step in DELETIONS else call)
+            )
     return found
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +21,7 @@ from climorch.engine import session
 from climorch.storage.journal import SqliteJournal
 from climorch.storage.lock import LockRow
 from climorch.storage.owner import Owner
-from climorch.testing.faults import Script, committed_twice
+from climorch.testing.faults import Script, committed_twice, until
 from climorch.testing.injector import ArmedFault, Injection, armed
 from climorch.testing.models import reference_run
 from tests.live.cases import ended, here, records, same
@@ -81,13 +83,39 @@ def is_stopped(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] == "T"
 
 
-def files_of(root: Path) -> dict[str, tuple[int, int, str]]:
+def stopped_outside_a_transaction(driver: Script, root: Path) -> None:
+    """Let a stopped driver end the transaction that it happened to be in.
+
+    SQLite's lock is its process's as long as that exists: nobody could follow it.
+    """
+    path = root / "c" / session.JOURNAL
+    for _ in range(20):
+        until(lambda: is_stopped(driver.pid), what="it is stopped")
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                driver.send(signal.SIGCONT)
+                time.sleep(0.02)
+                driver.send(signal.SIGSTOP)
+            else:
+                db.execute("ROLLBACK")
+                return
+    pytest.fail("the driver writes whenever it is stopped")
+
+
+PARTS = ("checkpoints", "results", "trash", "damaged", "inflight")
+
+
+def files_of(root: Path, *, but: str = "") -> dict[str, tuple[int, int, str]]:
     """Inode, time and content of all that a campaign has on the disk."""
-    return dict(_files(root / "c"))
+    return dict(_files(root / "c", [part for part in PARTS if part != but]))
 
 
-def _files(folder: Path) -> Iterator[tuple[str, tuple[int, int, str]]]:
-    for part in ("checkpoints", "results", "trash", "damaged", "inflight"):
+def _files(
+    folder: Path, parts: Iterable[str]
+) -> Iterator[tuple[str, tuple[int, int, str]]]:
+    for part in parts:
         for path in sorted((folder / part).rglob("*")):
             if path.is_file():
                 found = path.stat()

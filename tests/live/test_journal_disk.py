@@ -145,7 +145,7 @@ def test_while_the_disk_refuses_rows_work_goes_on_provisionally(disk: Disk) -> N
     with started(disk) as driver:
         until_refused(driver, disk)
         rows = len(records_of(disk.folder, "c"))
-        kept = {k for k in files_of(disk.folder) if not k.startswith("inflight/")}
+        kept = set(files_of(disk.folder, but="inflight"))
         begun, exposed_s = computed(driver), watcher.status()["s"].exposure_s
 
         def works() -> bool:
@@ -155,8 +155,7 @@ def test_while_the_disk_refuses_rows_work_goes_on_provisionally(disk: Disk) -> N
         until(works, what="six more segments", timeout_s=60)
 
         assert len(records_of(disk.folder, "c")) == rows
-        now = {k for k in files_of(disk.folder) if not k.startswith("inflight/")}
-        assert now == kept
+        assert set(files_of(disk.folder, but="inflight")) == kept
         assert watcher.status()["s"].exposure_s > exposed_s
         assert ALARM in driver.printed
         assert "the ballast file was given up" in driver.printed

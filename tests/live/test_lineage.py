@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from distributed import Scheduler, SchedulerPlugin
+from distributed import Scheduler, SchedulerPlugin, Worker
 
 from climorch import Campaign, LocalSite, Scenario
+from climorch.engine.worker import NAME, NodePlugin
 from climorch.model.events import CheckpointCommitted, NodeLost, SegmentFinished
 from climorch.testing.faults import kill_node, until, until_record
 from climorch.testing.models import box_workflow, reference_run
@@ -43,8 +44,14 @@ def scheduler_of(site: LocalSite) -> Scheduler:
     return until(lambda: site.scheduler, what="the site is open", timeout_s=60.0)
 
 
+def plugins_here() -> list[NodePlugin]:
+    """Return our plugins of the nodes that are in this process."""
+    found = [worker.plugins.get(NAME) for worker in list(Worker._instances)]
+    return [plugin for plugin in found if isinstance(plugin, NodePlugin)]
+
+
 def test_roots_keep_the_number_of_tasks_flat(tmp_path: Path) -> None:
-    """The Dask scheduler forgets all but what the last few segments need."""
+    """Scheduler and nodes forget all but what the last few segments need."""
     campaign = Campaign("flat", root=tmp_path, policies=policies(every=3, keep=2))
     campaign.submit(box_workflow(segments=24), scenario=Scenario("s"))
     site = here()
@@ -52,12 +59,15 @@ def test_roots_keep_the_number_of_tasks_flat(tmp_path: Path) -> None:
     scheduler = scheduler_of(site)
     tally = Tally()
     scheduler.add_plugin(tally)
-    most = 0
+    most = stashes = 0
     while not run.wait(timeout_s=0.05):
         most = max(most, len(scheduler.tasks))
+        stashes = max([stashes, *(len(plugin.stash) for plugin in plugins_here())])
     assert same(ended(campaign, "s"), reference_run("s", segments=24))
     # Without roots all that was ever computed would still be there at the end.
     assert 0 < most <= len(tally.who) / 4
+    # Of eight checkpoints.
+    assert 0 < stashes <= 3
 
 
 @pytest.mark.live

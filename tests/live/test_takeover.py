@@ -29,6 +29,7 @@ from tests.live.fire import (
     is_stopped,
     lock_of,
     script,
+    stopped_outside_a_transaction,
 )
 
 # The other steps take minutes: with the benchmarks, as the whole matrix of kills.
@@ -183,7 +184,8 @@ def test_workers_of_a_paused_driver_cannot_write_after_a_takeover(
         until(lambda: injection.fired, what="a worker is stopped", timeout_s=60)
         old.send(signal.SIGSTOP)
         (worker,) = injection.victims()
-        until(lambda: is_stopped(old.pid) and is_stopped(worker), what="both stopped")
+        until(lambda: is_stopped(worker), what="it is stopped")
+        stopped_outside_a_transaction(old, root)
         from_elsewhere(monkeypatch, now_s=lock_of(root).heartbeat_s + SILENCE_S)
         campaign = finish_here(root)
         before = files_of(root)

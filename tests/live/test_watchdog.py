@@ -238,7 +238,7 @@ def test_a_segment_that_hangs_again_and_again_fails_its_simulation(
 ) -> None:
     """Within the retry budget of hangs, not that of lost nodes."""
     rules = policies(
-        watch=Watch(limits_s={"box": 2.0}),
+        watch=Watch(limits_s={"box": 1.0}),
         budgets={Cause.HANG: Budget(retries=1)},
     )
     campaign = Campaign("c", root=tmp_path, policies=rules)

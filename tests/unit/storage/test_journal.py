@@ -18,7 +18,7 @@ from climorch.errors import (
     NotAllowedError,
 )
 from climorch.storage import journal as journal_module
-from climorch.storage import journal_writer
+from climorch.storage import journal_file, journal_writer
 from climorch.storage.journal import SqliteJournal
 from climorch.storage.journal_ballast import Ballast
 from climorch.storage.journal_chain import Link, raw_rows
@@ -294,6 +294,26 @@ def test_opening_that_fails_holds_nothing(
     journal = open_journal(path, alive=living)
     assert journal.epoch == 2
     journal.close()
+
+
+def test_who_was_stopped_while_writing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's lock stays with a process that is stopped inside a transaction."""
+    path = tmp_path / "j.sqlite"
+    monkeypatch.setattr(journal_file, "BUSY_TIMEOUT_S", 0.05)
+    old = open_journal(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writing:
+        writing.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BackendError, match="stopped while writing") as caught:
+            open_journal(path)
+        assert caught.value.facts["pid"] == HERE.pid
+        writing.execute("ROLLBACK")
+        old.close()
+        writing.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BackendError, match="another process is using it"):
+            open_journal(path)
+    open_journal(path).close()
 
 
 def test_a_snapshot_has_a_largest_size(
