@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 
-from climorch.core.orchestrator import claims, offers
+from climorch.core.demand import claims, contest_of, offers
+from climorch.core.holds import holding
 from climorch.core.outlook import (
     checkpoint_age_s,
     expected_end_s,
     exposure_s,
     rate_sypd,
 )
-from climorch.core.progress import holding
 from climorch.core.state import CampaignState, Phase, SimulationState
 from climorch.errors import NotFoundError
 from climorch.policy.allocation import allocate
@@ -171,7 +171,7 @@ def summarise(state: CampaignState, now_s: float) -> tuple[SimulationStatus, ...
     now_s : float
         Driver's clock, seconds.
     """
-    waits = allocate(claims(state), offers(state)).waits
+    waits = allocate(claims(state), offers(state), contest_of(state)).waits
     return tuple(
         _status(state, simulation, now_s, waits.get(simulation.name))
         for simulation in state.simulations.values()
@@ -234,7 +234,7 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
         return "every stage is committed to its end"
     hold = holding(state, simulation)
     if hold is not None:
-        return hold
+        return hold.why
     later = [s for s in simulation.sets.values() if s.retry_at_s > state.now_s]
     if later and simulation.lease:
         return f"tries again in {later[0].retry_at_s - state.now_s:.0f} s"

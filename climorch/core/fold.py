@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from climorch.core.fold_commands import COMMANDS, break_off, charge, current
+from climorch.core.fold_commands import (
+    COMMANDS,
+    break_off,
+    charge,
+    current,
+    end_turn,
+)
 from climorch.core.state import (
     CampaignState,
     CheckpointState,
@@ -71,9 +77,8 @@ def _all_released(state: CampaignState) -> None:
     for node in list(state.nodes):
         _node_gone(state, node)
     for simulation in state.simulations.values():
-        charge(state, simulation)
+        end_turn(state, simulation)
         simulation.lease, simulation.granted, simulation.lease_why = (), 0, ""
-        simulation.shrink_to = None
         simulation.rules_asked.clear()
         for s in simulation.sets.values():
             s.retry_at_s = 0.0
@@ -159,6 +164,14 @@ def _undrained(state: CampaignState, fact: e.UndrainRequested) -> None:
     state.draining.discard(fact.node)
 
 
+def _window_declared(state: CampaignState, fact: e.WindowDeclared) -> None:
+    state.windows[fact.window.name] = fact.window
+
+
+def _window_withdrawn(state: CampaignState, fact: e.WindowWithdrawn) -> None:
+    state.windows.pop(fact.name, None)
+
+
 def _wish_taken(state: CampaignState, fact: e.WishTaken) -> None:
     # Its file outlives a driver that dies before it removes it: told again,
     # a wish must not undo what was wanted since.
@@ -180,13 +193,15 @@ def _node_joined(state: CampaignState, fact: e.NodeJoined) -> None:
         cores=fact.cores,
         memory_bytes=fact.memory_bytes,
         since_s=state.now_s,
+        deadline_s=fact.deadline_s,
     )
+    state.deadlines += fact.deadline_s is not None
 
 
 def _node_lost(state: CampaignState, fact: e.NodeLost) -> None:
     if fact.node not in state.nodes:
         return
-    state.failures += 1
+    state.failures += not _expected(state, fact.node)
     _node_gone(state, fact.node)
     for simulation in state.simulations.values():
         if fact.node in simulation.lease:
@@ -194,9 +209,21 @@ def _node_lost(state: CampaignState, fact: e.NodeLost) -> None:
             simulation.lease = tuple(n for n in simulation.lease if n != fact.node)
 
 
+def _expected(state: CampaignState, name: str) -> bool:
+    """Whether a node was to go by now: then its loss says nothing about nodes."""
+    end_s = state.nodes[name].deadline_s
+    return (end_s is not None and end_s <= state.now_s) or any(
+        window.hard
+        and window.start_s <= state.now_s < window.stop_s
+        and window.covers(name)
+        for window in state.windows.values()
+    )
+
+
 def _node_gone(state: CampaignState, name: str) -> None:
     node = state.nodes.pop(name)
     state.node_s += state.now_s - node.since_s
+    state.deadlines -= node.deadline_s is not None
 
 
 def _restored(state: CampaignState, fact: e.SetRestored) -> None:
@@ -264,6 +291,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         return
     s.newest[fact.attempt] = fact.boundary
     s.cost_s = _mean(s.cost_s, fact.cost_s)
+    s.write_s = _mean(s.write_s or None, fact.seconds)
     # Unchanged chunks are linked from the newest checkpoint that is good.
     source = s.commits.get(s.committed)
     if fact.independent or source is None:
@@ -338,6 +366,8 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.PriorityRequested: _prioritized,
     e.DrainRequested: _drained,
     e.UndrainRequested: _undrained,
+    e.WindowDeclared: _window_declared,
+    e.WindowWithdrawn: _window_withdrawn,
     e.WishTaken: _wish_taken,
     e.StopRequested: _stop,
     e.NodeJoined: _node_joined,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from climorch.core.frontier import ready_segments
+from climorch.core.holds import Hold, holding
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -19,6 +20,7 @@ from climorch.core.state import (
 from climorch.core.upkeep import (
     Policies,
     ask_rules,
+    clear_out,
     commit,
     keep_house,
     retire,
@@ -38,11 +40,7 @@ from climorch.model.events import Cause
 from climorch.policy.checkpointing import Pace
 from climorch.policy.recovery import mean_time_between_failures
 
-__all__ = ["Policies", "holding", "next_records"]
-
-
-SHRINKING = "lent nodes go back"
-DRAINING = "a node of its lease is drained"
+__all__ = ["Policies", "next_records"]
 
 
 def next_records(
@@ -67,6 +65,7 @@ def next_records(
     for s in simulation.sets.values():
         yield from commit(simulation, s)
     yield from settle_loss(state, simulation, policies)
+    yield from clear_out(state, simulation)
     yield from retire(simulation)
     for s in simulation.sets.values():
         yield from keep_house(simulation, s, policies)
@@ -79,24 +78,11 @@ def next_records(
     yield from _give_back(state, simulation)
 
 
-def holding(state: CampaignState, simulation: SimulationState) -> str | None:
-    """Say why a simulation may start nothing new, if so."""
-    if state.stopping:
-        return "the driver is to stop"
-    if simulation.control is Control.PAUSED:
-        return "paused"
-    if state.draining.intersection(simulation.lease):
-        return DRAINING
-    if simulation.shrink_to is not None:
-        return SHRINKING
-    return None
-
-
 def _let_go(state: CampaignState, simulation: SimulationState) -> Iterator[Record]:
     """Release a simulation that has nothing to compute, a paused one cleanly."""
     if simulation.control is Control.PAUSED and simulation.failed is None:
         for s in simulation.sets.values():
-            yield from _hold(state, simulation, s, "paused")
+            yield from _hold(state, simulation, s, Hold(why="paused"))
         yield from _give_back(state, simulation)
         return
     for s in simulation.sets.values():
@@ -114,19 +100,21 @@ def _let_go(state: CampaignState, simulation: SimulationState) -> Iterator[Recor
 
 def _give_back(state: CampaignState, simulation: SimulationState) -> Iterator[Record]:
     """Change a lease once nothing of the simulation lives on it."""
-    why = holding(state, simulation)
     if not simulation.lease or any(
         s.phase is not Phase.IDLE for s in simulation.sets.values()
     ):
         return
-    stays: tuple[str, ...] = ()
-    if why in (SHRINKING, DRAINING):
-        stays = state.undrained(simulation.lease)[: simulation.shrink_to]
-    if why is None and len(simulation.lease) < simulation.plan.nodes:
+    hold = holding(state, simulation)
+    if hold is None and len(simulation.lease) < simulation.plan.nodes:
         # Two that each sit on a part of what the other needs would wait forever.
-        why = "too few nodes are left"
-    if why is not None:
-        yield SetLease(simulation=simulation.name, nodes=stays, why=why)
+        hold = Hold(why="too few nodes are left")
+    if hold is not None:
+        yield SetLease(
+            simulation=simulation.name,
+            nodes=hold.stays,
+            why=hold.why,
+            borrowed=simulation.borrowed,
+        )
 
 
 def _advance(
@@ -164,9 +152,10 @@ def _advance(
 
 
 def _hold(
-    state: CampaignState, simulation: SimulationState, s: SetState, why: str
+    state: CampaignState, simulation: SimulationState, s: SetState, hold: Hold
 ) -> Iterator[Record]:
     """Bring a set to a common boundary, checkpoint it there and let it go."""
+    why = hold.why
     if s.phase is Phase.RESTORING:
         yield AbandonAttempt(
             simulation=simulation.name, set=s.name, attempt=s.attempt, why=why

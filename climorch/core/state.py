@@ -14,6 +14,7 @@ from enum import Enum
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
+from climorch.model.windows import Window
 
 __all__ = [
     "CampaignState",
@@ -58,12 +59,19 @@ class Status(Enum):
 
 @dataclass(slots=True, kw_only=True)
 class Node:
-    """A node that is up since ``since_s`` (driver's clock, seconds)."""
+    """A node that is up since ``since_s`` (driver's clock, seconds).
+
+    Attributes
+    ----------
+    deadline_s : float or None
+        When it goes, UTC seconds; None: it stays.
+    """
 
     name: str
     cores: int
     memory_bytes: int
     since_s: float
+    deadline_s: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,6 +131,9 @@ class SetState:
         Newest boundary that each attempt committed; tells a repeated fact.
     copies, deleted : int
         Physical copies written, checkpoints deleted, so far.
+    write_s : float
+        Mean time from the start of a checkpoint to its commit, recent ones
+        weighing more, in seconds.
     """
 
     plan: SetPlan
@@ -142,6 +153,7 @@ class SetState:
     broken_off_s: float = 0.0
     pace_s: dict[str, float] = field(default_factory=dict)
     cost_s: float | None = None
+    write_s: float = 0.0
     commits: dict[int, CheckpointState] = field(default_factory=dict)
     committed_segments: dict[str, int] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
@@ -201,6 +213,22 @@ class SimulationState:
         Nodes that it holds and that are up.
     granted : int
         Size of the lease when it was last granted.
+    turn_s : float
+        When it last got nodes after it had none, seconds.
+    borrowed : bool
+        Whether it has nodes though it was not its turn.
+    leave : tuple of str
+        Nodes that it gives back after its next checkpoint.
+    preempted : str or None
+        Why it gives all nodes up after its next checkpoint.
+    interruptions_s : tuple of float
+        When it was preempted in the last 30 days, seconds.
+    left_s : float or None
+        When it last gave all nodes up, seconds; None: never.
+    served_s : float
+        Seconds that it held nodes in turns that are over.
+    interruptions : int
+        How often it was preempted so far.
     node_s : float
         Node-seconds that it held until ``lease_since_s``.
     lost_s : float
@@ -223,7 +251,15 @@ class SimulationState:
     granted: int = 0
     lease_since_s: float = 0.0
     lease_why: str = ""
+    turn_s: float = 0.0
+    borrowed: bool = False
     shrink_to: int | None = None
+    leave: tuple[str, ...] = ()
+    preempted: str | None = None
+    interruptions_s: tuple[float, ...] = ()
+    left_s: float | None = None
+    served_s: float = 0.0
+    interruptions: int = 0
     rules_done: set[str] = field(default_factory=set)
     rules_asked: set[str] = field(default_factory=set)
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -284,6 +320,10 @@ class CampaignState:
         Nodes that nobody may lease, whether they are up or not.
     wishes : set of str
         Wishes from the inbox that were taken.
+    windows : dict of str to Window
+        Those that are not over.
+    deadlines : int
+        Nodes that are up and go at a known time.
     """
 
     campaign: str = ""
@@ -297,10 +337,13 @@ class CampaignState:
     node_s: float = 0.0
     draining: set[str] = field(default_factory=set)
     wishes: set[str] = field(default_factory=set)
+    windows: dict[str, Window] = field(default_factory=dict)
+    deadlines: int = 0
 
-    def undrained(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of some nodes that are not being drained, in order."""
-        return tuple(node for node in nodes if node not in self.draining)
+    @property
+    def timed(self) -> bool:
+        """Whether any node goes at a known time."""
+        return bool(self.windows) or self.deadlines > 0
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:
         """Every set with its simulation, in order of submission."""

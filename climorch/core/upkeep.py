@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from climorch.core.horizon import gone
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -36,6 +37,7 @@ from climorch.policy.watching import Watch
 __all__ = [
     "Policies",
     "ask_rules",
+    "clear_out",
     "commit",
     "keep_house",
     "kept_checkpoints",
@@ -111,8 +113,31 @@ def settle_loss(
     if uprooted:
         # What is left of the lease is all that counts from now on.
         yield SetLease(
-            simulation=simulation.name, nodes=simulation.lease, why="nodes lost"
+            simulation=simulation.name,
+            nodes=simulation.lease,
+            why="nodes lost",
+            borrowed=simulation.borrowed,
         )
+
+
+def clear_out(state: CampaignState, simulation: SimulationState) -> Iterator[Record]:
+    """Leave nodes whose window has begun, whatever is computed there."""
+    away = gone(state, simulation)
+    if not away:
+        return
+    why = f"{len(away)} of its nodes went"
+    for s in simulation.sets.values():
+        if s.phase is not Phase.IDLE:
+            yield AbandonAttempt(
+                simulation=simulation.name, set=s.name, attempt=s.attempt, why=why
+            )
+            yield from roll_back(simulation, s, Cause.WALLTIME)
+    yield SetLease(
+        simulation=simulation.name,
+        nodes=tuple(node for node in simulation.lease if node not in away),
+        why=why,
+        borrowed=simulation.borrowed,
+    )
 
 
 def retire(simulation: SimulationState) -> Iterator[Record]:

@@ -18,6 +18,8 @@ __all__ = [
     "Decision",
     "DeleteCheckpoint",
     "EvaluateRule",
+    "MovePlanned",
+    "PreemptPlanned",
     "PublishResults",
     "Record",
     "RolledBack",
@@ -27,6 +29,8 @@ __all__ = [
     "SimulationFailed",
     "StartAttempt",
     "StartSegment",
+    "WindowEnded",
+    "WindowPlaced",
     "decode_record",
     "encode_record",
 ]
@@ -43,11 +47,15 @@ class SetLease(_Command, frozen=True, kw_only=True):
     ----------
     why : str
         Reason in words, for ``explain``.
+    borrowed : bool
+        Whether it is not its turn yet: the nodes go back at its next boundary
+        once somebody whose turn it is can use them.
     """
 
     simulation: str
     nodes: tuple[str, ...]
     why: str = ""
+    borrowed: bool = False
 
 
 class StartAttempt(_Command, frozen=True, kw_only=True):
@@ -158,6 +166,48 @@ class ShrinkPlanned(_Decision, frozen=True, kw_only=True):
     nodes: int
 
 
+class PreemptPlanned(_Decision, frozen=True, kw_only=True):
+    """A simulation gives all its nodes up after its next checkpoint.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words: who goes instead, and by what right.
+    """
+
+    simulation: str
+    why: str
+
+
+class MovePlanned(_Decision, frozen=True, kw_only=True):
+    """A simulation leaves some of its nodes after its next checkpoint.
+
+    Attributes
+    ----------
+    leave : tuple of str
+        Nodes that it gives back; it gets others in the same instant.
+    why : str
+        Reason in words.
+    """
+
+    simulation: str
+    leave: tuple[str, ...]
+    why: str
+
+
+class WindowPlaced(_Decision, frozen=True, kw_only=True):
+    """The nodes of a window that was declared by their number."""
+
+    name: str
+    nodes: tuple[str, ...]
+
+
+class WindowEnded(_Decision, frozen=True, kw_only=True):
+    """A window is over: its nodes are there for everybody again."""
+
+    name: str
+
+
 class SegmentCommitted(_Decision, frozen=True, kw_only=True):
     """A segment is covered by a committed checkpoint."""
 
@@ -207,7 +257,15 @@ Command = (
     | EvaluateRule
 )
 Decision = (
-    CheckpointPlanned | ShrinkPlanned | SegmentCommitted | RolledBack | SimulationFailed
+    CheckpointPlanned
+    | ShrinkPlanned
+    | PreemptPlanned
+    | MovePlanned
+    | WindowPlaced
+    | WindowEnded
+    | SegmentCommitted
+    | RolledBack
+    | SimulationFailed
 )
 Record = Fact | Command | Decision
 

@@ -8,6 +8,7 @@ import msgspec
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.names import name_fault
+from climorch.model.protection import Protection
 
 __all__ = ["DEFAULT_PROJECT", "Project", "Scenario"]
 
@@ -47,12 +48,15 @@ class Scenario(_Named, frozen=True, kw_only=True):
     project : str
         Which project pays.
     priority : int
-        Higher goes first; equal ones go in order of submission.
+        Within a project, higher goes first; equal ones take turns.
+    protection : Protection
+        On which terms others may take its nodes.
     """
 
     params: dict[str, Any] = {}
     project: str = DEFAULT_PROJECT
     priority: int = 0
+    protection: Protection = Protection()
 
     def __post_init__(self) -> None:
         _refuse(name_fault(self.name, place="Scenario.name"), "scenario")

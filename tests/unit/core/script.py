@@ -75,6 +75,14 @@ def words(record: c.Record) -> str:
             return f"lease {record.simulation}: {','.join(record.nodes) or 'none'}"
         case c.ShrinkPlanned():
             return f"shrink {record.simulation} to {record.nodes}"
+        case c.PreemptPlanned():
+            return f"preempt {record.simulation}: {record.why}"
+        case c.MovePlanned():
+            return f"move {record.simulation} from {','.join(record.leave)}"
+        case c.WindowPlaced():
+            return f"window {record.name}: {','.join(record.nodes)}"
+        case c.WindowEnded():
+            return f"window {record.name} ended"
         case c.EvaluateRule():
             return f"rule {record.simulation}.{record.rule}"
         case c.SimulationFailed():

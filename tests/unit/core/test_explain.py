@@ -236,7 +236,10 @@ def test_waiting_behind_others_is_said() -> None:
         (3.0, submitted("m03")),
         (4.0, submitted("m04", nodes=2, priority=5)),
     )
-    assert why(state, "m04") == ("waiting", "needs 2 more nodes; 1 are free")
+    assert why(state, "m04") == (
+        "waiting",
+        "needs 2 more nodes; 1 are free, 1 are asked back from m01",
+    )
     assert why(state, "m02") == ("waiting", "goes after m04")
     assert why(state, "m03") == ("waiting", "goes after m04")
 

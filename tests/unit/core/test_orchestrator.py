@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from climorch.core.demand import claims, offers
 from climorch.core.fold import apply
-from climorch.core.orchestrator import Orchestrator, claims, offers
+from climorch.core.orchestrator import Orchestrator
 from climorch.core.progress import Policies, next_records
 from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import InternalError
@@ -15,8 +16,9 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
 from climorch.model.scenario import Project
-from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
+from climorch.policy.allocation import allocate
 from climorch.policy.checkpointing import EverySegments
+from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
 from tests.unit.core.script import Script, plan, stage, submitted
 
 WHERE = "climorch.core.orchestrator"
@@ -28,9 +30,15 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the passes of the allocation: how many claims each had."""
     counts: list[int] = []
 
-    def recording(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation:
+    def recording(
+        claims: Sequence[Claim],
+        offers: Sequence[NodeOffer],
+        contest: Contest,
+        *,
+        tell_all: bool,
+    ) -> Allocation:
         counts.append(len(claims))
-        return allocate(claims, offers)
+        return allocate(claims, offers, contest, tell_all=tell_all)
 
     monkeypatch.setattr(f"{WHERE}.allocate", recording)
     return counts
@@ -73,7 +81,7 @@ def test_nothing_changed_means_no_pass_of_the_allocation(passes: list[int]) -> N
         s.tell(e.ProjectDeclared(project=Project("p")))
 
     assert passes == []
-    s.tell(e.PriorityRequested(simulation="x", priority=3))
+    s.tell(e.PriorityRequested(simulation="x", priority=-3))
     assert passes == [2]
     s.nodes("m")
     # The lease that was granted is itself a change.
@@ -189,7 +197,7 @@ def test_lent_nodes_come_back_for_who_waits() -> None:
     # While the nodes are on their way back nobody else jumps in or is asked.
     assert s.tell(submitted(name="y")) == []
     assert s.orchestrator.allocation.waits == {
-        "x": "needs 2 more nodes; 0 are free",
+        "x": "needs 2 more nodes; 0 are free, 2 will be given back",
         "y": "goes after x",
     }
     assert s.finished(0) == ["checkpoint s.a 1 #1"]
@@ -205,15 +213,24 @@ def test_lent_nodes_come_back_for_who_waits() -> None:
 
 
 def test_a_lease_that_shrinks_is_not_asked_to_shrink_further() -> None:
-    """A second simulation that waits has to wait for its turn."""
+    """One that goes before all others gets the whole of it instead."""
     s = Script()
     s.tell(submitted(stage(nodes=1, most=3)))
     s.nodes("a", "b", "c")
     s.restored()
     assert s.tell(submitted(name="x"))[0] == "shrink s to 2"
 
-    assert s.tell(submitted(stage(nodes=3), name="y", priority=1)) == []
+    assert s.tell(submitted(stage(nodes=2), name="y")) == []
     assert s.simulation().shrink_to == 2
+    assert s.tell(submitted(stage(nodes=3), name="z", priority=1)) == [
+        "preempt s: z has a higher priority",
+    ]
+    assert s.finished(0) == ["checkpoint s.a 1 #1"]
+    assert s.committed(1)[-3:] == [
+        "lease s: none",
+        "lease z: a,b,c",
+        "attempt z.a #1 from 0",
+    ]
 
 
 def test_a_gang_that_grew_takes_nothing_away_from_itself() -> None:
@@ -248,8 +265,11 @@ def test_claims_and_offers_are_what_the_allocation_is_asked() -> None:
         serial=0,
         nodes=1,
         most_nodes=2,
+        project="default",
         memory_bytes=10,
         held=("n",),
+        turn_s=s.now_s,
+        exempt_until_s=s.now_s,
     )
     assert offers(state) == (NodeOffer(name="n"),)
     s.restored()

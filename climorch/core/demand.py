@@ -1,0 +1,170 @@
+"""What each simulation asks for and each node offers, as the allocation sees it.
+
+Pure views of the state, none of them depends on how time goes by: they are made
+anew only where a record concerned the simulation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from climorch.core.fold_commands import MONTH_S
+from climorch.core.holds import staying
+from climorch.core.horizon import release_s, windows_of
+from climorch.core.outlook import exposure_s
+from climorch.core.state import CampaignState, Node, SimulationState
+from climorch.policy.claims import Claim, Closing, Contest, NodeOffer
+
+__all__ = ["Demand", "claims", "contest_of", "demand_of", "offers", "offers_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a simulation wants, and the nodes that it will give back.
+
+    Attributes
+    ----------
+    claim : Claim or None
+        None: it wants nothing, or shall have nothing for now.
+    leaving : tuple of str
+        Nodes that it holds and will give back without being asked.
+    """
+
+    claim: Claim | None
+    leaving: tuple[str, ...]
+
+
+def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
+    """Return what a simulation asks for now.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    simulation : SimulationState
+        Which.
+    """
+    plan, keep = simulation.plan, simulation.shrink_to
+    stays = staying(state, simulation)
+    if state.stopping or not simulation.wants_nodes or simulation.preempted is not None:
+        # What is closed to it cannot be had by everybody; the offers know.
+        return Demand(claim=None, leaving=simulation.lease)
+    if keep is None or keep < plan.nodes:
+        keep, most = len(stays), plan.most_nodes
+    else:
+        # It is giving nodes back: it gets none meanwhile.
+        most = keep
+    moving = stays != simulation.lease
+    lacking = moving or len(stays) < plan.nodes
+    claim = Claim(
+        simulation=simulation.name,
+        project=simulation.scenario.project,
+        priority=simulation.priority,
+        serial=simulation.serial,
+        nodes=plan.nodes,
+        most_nodes=most,
+        memory_bytes=plan.memory_bytes,
+        held=stays[:keep],
+        moving=moving,
+        least_s=release_s(simulation) if lacking and state.timed else 0.0,
+        level=simulation.scenario.protection.level,
+        turn_s=simulation.turn_s if simulation.lease else 0.0,
+        served_s=simulation.served_s,
+        exempt_until_s=exempt_until_s(simulation),
+        borrowed=simulation.borrowed and bool(simulation.lease),
+    )
+    away = frozenset(claim.held)
+    return Demand(
+        claim=claim, leaving=tuple(n for n in simulation.lease if n not in away)
+    )
+
+
+def exempt_until_s(simulation: SimulationState) -> float:
+    """Say until when its protection lets nobody interrupt a simulation.
+
+    Parameters
+    ----------
+    simulation : SimulationState
+        Which.
+
+    Returns
+    -------
+    float
+        Driver's clock, seconds; infinite: to its end. Minus infinity where it
+        holds nothing.
+    """
+    if not simulation.lease:
+        return -math.inf
+    terms = simulation.scenario.protection
+    past_s = simulation.interruptions_s
+    until_s = simulation.turn_s + terms.exempt_for_s
+    if past_s:
+        until_s = max(until_s, past_s[-1] + terms.min_between_s)
+    most = terms.max_preemptions
+    if most == 0:
+        return math.inf
+    if most is not None and len(past_s) >= most:
+        until_s = max(until_s, past_s[-most] + MONTH_S)
+    return until_s
+
+
+def offers_of(state: CampaignState, demands: Iterable[Demand]) -> list[NodeOffer]:
+    """Return the nodes that may be leased, with those that will be given back.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    demands : iterable of Demand
+        Of all simulations.
+    """
+    leaving = {node for demand in demands for node in demand.leaving}
+    return [
+        NodeOffer(
+            name=node.name,
+            memory_bytes=node.memory_bytes,
+            leaving=node.name in leaving,
+            closings=tuple(_closings(state, node)) if state.timed else (),
+        )
+        for node in state.nodes.values()
+        if node.name not in state.draining
+    ]
+
+
+def _closings(state: CampaignState, node: Node) -> Iterator[Closing]:
+    if node.deadline_s is not None:
+        yield Closing(start_s=node.deadline_s)
+    for window in windows_of(state, node.name):
+        yield Closing(start_s=window.start_s, holder=window.holder)
+
+
+def contest_of(state: CampaignState) -> Contest:
+    """Return what decides between claims besides themselves, now.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    """
+    return Contest(
+        now_s=state.now_s,
+        exposed_s={
+            s.name: exposure_s(s, state.now_s)
+            for s in state.simulations.values()
+            if s.lease
+        },
+    )
+
+
+def claims(state: CampaignState) -> tuple[Claim, ...]:
+    """Return what each simulation with work asks for."""
+    demands = (demand_of(state, s) for s in state.simulations.values())
+    return tuple(demand.claim for demand in demands if demand.claim is not None)
+
+
+def offers(state: CampaignState) -> tuple[NodeOffer, ...]:
+    """Return the nodes that are up, with those that will be given back."""
+    demands = [demand_of(state, s) for s in state.simulations.values()]
+    return tuple(offers_of(state, demands))
