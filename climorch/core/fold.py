@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from climorch.core.fold_commands import COMMANDS, break_off, charge, current
+from climorch.core.fold_commands import (
+    COMMANDS,
+    break_off,
+    charge,
+    current,
+    hold,
+)
 from climorch.core.state import (
     CampaignState,
     CheckpointState,
@@ -71,8 +77,8 @@ def _all_released(state: CampaignState) -> None:
     for node in list(state.nodes):
         _node_gone(state, node)
     for simulation in state.simulations.values():
-        charge(state, simulation)
-        simulation.lease, simulation.granted, simulation.lease_why = (), 0, ""
+        hold(state, simulation, ())
+        simulation.granted, simulation.lease_why = 0, ""
         simulation.shrink_to = None
         simulation.rules_asked.clear()
         for s in simulation.sets.values():
@@ -109,7 +115,11 @@ def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
 
 def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
     simulation = state.simulations[fact.simulation]
+    # What it held so far was for the project it had.
+    held = len(simulation.lease)
+    charge(state, simulation, more=-held)
     simulation.scenario = fact.scenario
+    charge(state, simulation, more=held)
     simulation.plan = fact.plan
     simulation.priority = fact.scenario.priority
     for plan in fact.plan.sets:
@@ -190,8 +200,8 @@ def _node_lost(state: CampaignState, fact: e.NodeLost) -> None:
     _node_gone(state, fact.node)
     for simulation in state.simulations.values():
         if fact.node in simulation.lease:
-            charge(state, simulation)
-            simulation.lease = tuple(n for n in simulation.lease if n != fact.node)
+            left = tuple(n for n in simulation.lease if n != fact.node)
+            hold(state, simulation, left)
 
 
 def _node_gone(state: CampaignState, name: str) -> None:

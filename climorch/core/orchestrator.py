@@ -14,7 +14,13 @@ from climorch.core.progress import Policies, next_records
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.errors import InternalError
 from climorch.model import events as e
-from climorch.model.commands import Command, Record, SetLease, ShrinkPlanned
+from climorch.model.commands import (
+    Command,
+    Record,
+    SetLease,
+    SharingSet,
+    ShrinkPlanned,
+)
 from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
 
 __all__ = ["Orchestrator", "Outcome", "claims", "offers"]
@@ -92,8 +98,13 @@ class Orchestrator:
         before_s = self.state.now_s
         now_s = max(now_s, before_s)
         records: list[Record] = []
+        started = False
         for fact in facts:
             self._take(fact, now_s, records)
+            started |= isinstance(fact, e.DriverStarted)
+        half_life_s = self.policies.sharing.half_life_s
+        if started and half_life_s != self.state.half_life_s:
+            self._take(SharingSet(half_life_s=half_life_s), now_s, records)
         self.state.now_s = now_s
         self._touched |= {n for n, due in self._retries.items() if due <= now_s}
         visited: set[str] = set()
@@ -167,7 +178,7 @@ class Orchestrator:
                 self._touched |= {
                     s.name for s in simulations.values() if len(s.lease) < s.granted
                 }
-            case e.CampaignOpened() | e.ProjectDeclared():
+            case e.CampaignOpened() | e.ProjectDeclared() | SharingSet():
                 pass
             case _:
                 if record.simulation in simulations:

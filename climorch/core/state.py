@@ -14,8 +14,10 @@ from enum import Enum
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
+from climorch.policy.usage import Usage
 
 __all__ = [
+    "FIRST_HALF_LIFE_S",
     "CampaignState",
     "CheckpointState",
     "Control",
@@ -25,6 +27,10 @@ __all__ = [
     "SimulationState",
     "Status",
 ]
+
+
+FIRST_HALF_LIFE_S = 7 * 86400.0
+"""Half-life of usage, seconds, in journals that do not say: never to be changed."""
 
 
 class Control(Enum):
@@ -284,6 +290,10 @@ class CampaignState:
         Nodes that nobody may lease, whether they are up or not.
     wishes : set of str
         Wishes from the inbox that were taken.
+    half_life_s : float
+        Time in which the usage of projects halves, seconds.
+    usage : dict of str to Usage
+        What each project with simulations has used until its newest change.
     """
 
     campaign: str = ""
@@ -297,6 +307,15 @@ class CampaignState:
     node_s: float = 0.0
     draining: set[str] = field(default_factory=set)
     wishes: set[str] = field(default_factory=set)
+    half_life_s: float = FIRST_HALF_LIFE_S
+    usage: dict[str, Usage] = field(default_factory=dict)
+
+    def usage_at(self, now_s: float) -> dict[str, Usage]:
+        """Return what each project has used until a time, with what it holds since."""
+        return {
+            project: usage.at(now_s, half_life_s=self.half_life_s)
+            for project, usage in self.usage.items()
+        }
 
     def undrained(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
         """Those of some nodes that are not being drained, in order."""

@@ -23,6 +23,7 @@ __all__ = [
     "RolledBack",
     "SegmentCommitted",
     "SetLease",
+    "SharingSet",
     "ShrinkPlanned",
     "SimulationFailed",
     "StartAttempt",
@@ -158,6 +159,18 @@ class ShrinkPlanned(_Decision, frozen=True, kw_only=True):
     nodes: int
 
 
+class SharingSet(_Decision, frozen=True, kw_only=True):
+    """What projects have used halves in this time from now on.
+
+    Attributes
+    ----------
+    half_life_s : float
+        Seconds, > 0.
+    """
+
+    half_life_s: float
+
+
 class SegmentCommitted(_Decision, frozen=True, kw_only=True):
     """A segment is covered by a committed checkpoint."""
 
@@ -207,7 +220,12 @@ Command = (
     | EvaluateRule
 )
 Decision = (
-    CheckpointPlanned | ShrinkPlanned | SegmentCommitted | RolledBack | SimulationFailed
+    CheckpointPlanned
+    | ShrinkPlanned
+    | SharingSet
+    | SegmentCommitted
+    | RolledBack
+    | SimulationFailed
 )
 Record = Fact | Command | Decision
 
