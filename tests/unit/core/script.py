@@ -75,6 +75,8 @@ def words(record: c.Record) -> str:
             return f"lease {record.simulation}: {','.join(record.nodes) or 'none'}"
         case c.ShrinkPlanned():
             return f"shrink {record.simulation} to {record.nodes}"
+        case c.SharingSet():
+            return f"half-life {record.half_life_s:g} s"
         case c.EvaluateRule():
             return f"rule {record.simulation}.{record.rule}"
         case c.SimulationFailed():
