@@ -147,24 +147,27 @@ class Campaign(RuleBasedStateMachine):
             [e.PriorityRequested(simulation=self.pick(index), priority=priority)]
         )
 
-    @rule(
-        index=names,
-        more=st.sampled_from((-1, 1, 2)),
-        nodes=st.integers(1, 3),
-        project=st.sampled_from(PROJECTS),
-    )
-    def change(self, index: int, more: int, nodes: int, project: str) -> None:
+    @rule(index=names, more=st.sampled_from((-1, 1, 2)), nodes=st.integers(1, 3))
+    def change(self, index: int, more: int, nodes: int) -> None:
         state = self.rig.orchestrator.state.simulations[self.pick(index)]
         plan = moved_end(state, more=more, nodes=nodes)
         if plan is not None:
-            scenario = msgspec.structs.replace(state.scenario, project=project)
             self.rig.handle(
                 [
                     e.SimulationChanged(
-                        simulation=state.name, scenario=scenario, plan=plan
+                        simulation=state.name, scenario=state.scenario, plan=plan
                     )
                 ]
             )
+
+    @rule(index=names, project=st.sampled_from(PROJECTS))
+    def change_project(self, index: int, project: str) -> None:
+        state = self.rig.orchestrator.state.simulations[self.pick(index)]
+        scenario = msgspec.structs.replace(state.scenario, project=project)
+        changed = e.SimulationChanged(
+            simulation=state.name, scenario=scenario, plan=state.plan
+        )
+        self.rig.handle([changed])
 
     @rule(
         kind=st.sampled_from((c.StartAttempt, c.StartSegment, c.BeginCheckpoint)),

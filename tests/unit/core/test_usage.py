@@ -17,7 +17,6 @@ from climorch.model import events as e
 from climorch.model.scenario import Scenario
 from climorch.policy.checkpointing import EverySegments
 from climorch.policy.sharing import Sharing
-from climorch.policy.usage import Usage
 from tests.unit.core.script import Script, plan, submitted
 
 LN2 = math.log(2)
@@ -58,13 +57,10 @@ def test_leases_are_charged_to_their_project() -> None:
     state = folded(
         (0.0, lease("s", "n0", "n1")), (5.0, lease("t", "n2")), (10.0, lease("s"))
     )
+    usage = state.usage["p"]
 
-    assert state.usage["p"] == Usage(
-        at_s=10.0,
-        nodes=1,
-        node_s=25.0,
-        decayed_node_s=pytest.approx(10 / LN2 * (2 * 0.5 + (1 - 0.5**0.5))),
-    )
+    assert (usage.at_s, usage.nodes, usage.node_s) == (10.0, 1, 25.0)
+    assert usage.decayed_node_s == pytest.approx(10 / LN2 * (2 * 0.5 + 1 - 0.5**0.5))
     assert state.usage_at(20.0)["p"].node_s == 35.0
     assert "q" not in state.usage
 

@@ -64,7 +64,7 @@ def behind_after_one(share: float, gain: float) -> float:
     free = (1 - share) * (1 + 1 / gain)
     if free <= 0.5:
         return share - 0.5
-    return (1 - share) / gain * (0.5 / free) ** (1 + gain)
+    return (1 - share) / gain * math.pow(0.5 / free, 1 + gain)
 
 
 @pytest.mark.parametrize(
