@@ -16,6 +16,7 @@ from climorch.core.fold_commands import (
     charge,
     current,
     end_turn,
+    hold,
 )
 from climorch.core.state import (
     CampaignState,
@@ -78,7 +79,8 @@ def _all_released(state: CampaignState) -> None:
         _node_gone(state, node)
     for simulation in state.simulations.values():
         end_turn(state, simulation)
-        simulation.lease, simulation.granted, simulation.lease_why = (), 0, ""
+        hold(state, simulation, ())
+        simulation.granted, simulation.lease_why = 0, ""
         simulation.rules_asked.clear()
         for s in simulation.sets.values():
             s.retry_at_s = 0.0
@@ -114,7 +116,11 @@ def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
 
 def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
     simulation = state.simulations[fact.simulation]
+    # What it held so far was for the project it had.
+    held = len(simulation.lease)
+    charge(state, simulation, more=-held)
     simulation.scenario = fact.scenario
+    charge(state, simulation, more=held)
     simulation.plan = fact.plan
     simulation.priority = fact.scenario.priority
     for plan in fact.plan.sets:
@@ -205,8 +211,8 @@ def _node_lost(state: CampaignState, fact: e.NodeLost) -> None:
     _node_gone(state, fact.node)
     for simulation in state.simulations.values():
         if fact.node in simulation.lease:
-            charge(state, simulation)
-            simulation.lease = tuple(n for n in simulation.lease if n != fact.node)
+            left = tuple(n for n in simulation.lease if n != fact.node)
+            hold(state, simulation, left)
 
 
 def _expected(state: CampaignState, name: str) -> bool:

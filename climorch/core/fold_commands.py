@@ -5,6 +5,7 @@ The other half of `fold`: what the orchestrator itself decided.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,9 @@ import msgspec
 
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model import commands as c
+from climorch.policy.usage import Usage
 
-__all__ = ["COMMANDS", "break_off", "charge", "current", "end_turn"]
+__all__ = ["COMMANDS", "break_off", "charge", "current", "end_turn", "hold"]
 
 # Terms of protection count interruptions over so long, in seconds.
 MONTH_S = 30 * 86_400.0
@@ -31,11 +33,26 @@ def current(state: CampaignState, record: Any) -> SetState | None:
     return found
 
 
-def charge(state: CampaignState, simulation: SimulationState) -> None:
-    """Count the node-seconds that a simulation held since this was last done."""
+def charge(state: CampaignState, simulation: SimulationState, *, more: int = 0) -> None:
+    """Count what a simulation held since this was last done, for its project too.
+
+    From now on its project holds so many nodes more.
+    """
     held_s = state.now_s - simulation.lease_since_s
     simulation.node_s += len(simulation.lease) * held_s
     simulation.lease_since_s = state.now_s
+    project = simulation.scenario.project
+    usage = state.usage.get(project, Usage(at_s=state.now_s))
+    usage = usage.at(state.now_s, half_life_s=state.half_life_s)
+    state.usage[project] = dataclasses.replace(usage, nodes=usage.nodes + more)
+
+
+def hold(
+    state: CampaignState, simulation: SimulationState, nodes: tuple[str, ...]
+) -> None:
+    """Let a simulation hold these nodes from now on, and charge what it held."""
+    charge(state, simulation, more=len(nodes) - len(simulation.lease))
+    simulation.lease = nodes
 
 
 def break_off(state: CampaignState, s: SetState) -> None:
@@ -47,7 +64,6 @@ def break_off(state: CampaignState, s: SetState) -> None:
 
 def end_turn(state: CampaignState, simulation: SimulationState) -> None:
     """Count a turn that is over; nothing is planned for the simulation any more."""
-    charge(state, simulation)
     if simulation.granted:
         simulation.served_s += state.now_s - simulation.turn_s
         simulation.left_s = state.now_s
@@ -57,14 +73,13 @@ def end_turn(state: CampaignState, simulation: SimulationState) -> None:
 
 def _lease_set(state: CampaignState, command: c.SetLease) -> None:
     simulation = state.simulations[command.simulation]
-    charge(state, simulation)
     if not command.nodes:
         if simulation.preempted is not None:
             _interrupted(state, simulation)
         end_turn(state, simulation)
     elif not simulation.granted:
         _begin_turn(state, simulation)
-    simulation.lease = command.nodes
+    hold(state, simulation, command.nodes)
     simulation.granted = len(command.nodes)
     simulation.lease_why = command.why
     simulation.borrowed = command.borrowed
@@ -164,6 +179,12 @@ def _window_ended(state: CampaignState, decision: c.WindowEnded) -> None:
     state.windows.pop(decision.name, None)
 
 
+def _sharing_set(state: CampaignState, decision: c.SharingSet) -> None:
+    # What was used until now has faded by the old half-life.
+    state.usage = state.usage_at(state.now_s)
+    state.half_life_s = decision.half_life_s
+
+
 def _segment_committed(state: CampaignState, decision: c.SegmentCommitted) -> None:
     simulation = state.simulations[decision.simulation]
     s = simulation.sets[simulation.plan.set_of[decision.stage]]
@@ -205,6 +226,7 @@ COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.MovePlanned: _moving,
     c.WindowPlaced: _window_placed,
     c.WindowEnded: _window_ended,
+    c.SharingSet: _sharing_set,
     c.SegmentCommitted: _segment_committed,
     c.RolledBack: _rolled_back,
     c.SimulationFailed: _simulation_failed,

@@ -23,6 +23,7 @@ from climorch.model.commands import (
     PreemptPlanned,
     Record,
     SetLease,
+    SharingSet,
     ShrinkPlanned,
     WindowEnded,
     WindowPlaced,
@@ -106,8 +107,13 @@ class Orchestrator:
         before_s = self.state.now_s
         now_s = max(now_s, before_s)
         records: list[Record] = []
+        started = False
         for fact in facts:
             self._take(fact, now_s, records)
+            started |= isinstance(fact, e.DriverStarted)
+        half_life_s = self.policies.sharing.half_life_s
+        if started and half_life_s != self.state.half_life_s:
+            self._take(SharingSet(half_life_s=half_life_s), now_s, records)
         self.state.now_s = now_s
         self._touched |= {n for n, due in self._retries.items() if due <= now_s}
         self._pass_edges(now_s, records)
@@ -211,7 +217,7 @@ class Orchestrator:
                 self._nodes_changed = True
                 self._edge_s = -math.inf
                 self._touched |= {s.name for s in simulations.values() if s.lease}
-            case e.CampaignOpened() | e.ProjectDeclared():
+            case e.CampaignOpened() | e.ProjectDeclared() | SharingSet():
                 pass
             case _:
                 if record.simulation in simulations:

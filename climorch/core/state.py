@@ -15,8 +15,10 @@ from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
+from climorch.policy.usage import Usage
 
 __all__ = [
+    "FIRST_HALF_LIFE_S",
     "CampaignState",
     "CheckpointState",
     "Control",
@@ -26,6 +28,10 @@ __all__ = [
     "SimulationState",
     "Status",
 ]
+
+
+FIRST_HALF_LIFE_S = 7 * 86400.0
+"""Half-life of usage, seconds, in journals that do not say: never to be changed."""
 
 
 class Control(Enum):
@@ -324,6 +330,10 @@ class CampaignState:
         Those that are not over.
     deadlines : int
         Nodes that are up and go at a known time.
+    half_life_s : float
+        Time in which the usage of projects halves, seconds.
+    usage : dict of str to Usage
+        What each project with simulations has used until its newest change.
     """
 
     campaign: str = ""
@@ -339,6 +349,15 @@ class CampaignState:
     wishes: set[str] = field(default_factory=set)
     windows: dict[str, Window] = field(default_factory=dict)
     deadlines: int = 0
+    half_life_s: float = FIRST_HALF_LIFE_S
+    usage: dict[str, Usage] = field(default_factory=dict)
+
+    def usage_at(self, now_s: float) -> dict[str, Usage]:
+        """Return what each project has used until a time, with what it holds since."""
+        return {
+            project: usage.at(now_s, half_life_s=self.half_life_s)
+            for project, usage in self.usage.items()
+        }
 
     @property
     def timed(self) -> bool:

@@ -32,6 +32,7 @@ from climorch.model.events import Cause
 from climorch.policy.checkpointing import CheckpointStrategy, Daly
 from climorch.policy.recovery import RecoveryPolicy
 from climorch.policy.retention import KeepLast, Kept, RetentionPolicy, guarded
+from climorch.policy.sharing import Sharing
 from climorch.policy.watching import Watch
 
 __all__ = [
@@ -63,6 +64,8 @@ class Policies:
         Every so many checkpoints of a set one shares no file with older ones.
     watch : Watch
         When a node counts as frozen and a task as stuck.
+    sharing : Sharing
+        How institutions and projects share the nodes.
     """
 
     checkpointing: CheckpointStrategy = field(default_factory=Daly)
@@ -70,6 +73,7 @@ class Policies:
     recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
     full_every: int = 8
     watch: Watch = field(default_factory=Watch)
+    sharing: Sharing = field(default_factory=Sharing)
 
 
 def commit(simulation: SimulationState, s: SetState) -> Iterator[Record]:

@@ -6,6 +6,7 @@ to the driver or to the journal.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from climorch.core.ports import Site
@@ -39,11 +40,20 @@ class Submissions:
     ----------
     workflows : dict of str to Workflow
         Where functions bind, templates included.
+
+    Raises
+    ------
+    InvalidInputError
+        If a project is declared twice, or an institution belongs to another.
     """
 
     def __init__(self, projects: Iterable[Project]) -> None:
         self.workflows: dict[str, Workflow] = {}
-        self._projects = {project.name: project for project in projects}
+        declared = tuple(projects)
+        faults = [*_twice(declared), *_nested(declared)]
+        if faults:
+            raise InvalidInputError("these projects cannot share", faults=faults)
+        self._projects = {project.name: project for project in declared}
         self._submitted: dict[str, SimulationSubmitted] = {}
         self._traced: set[int] = set()
 
@@ -172,6 +182,35 @@ class Submissions:
                 remedy="declare it: Campaign(..., projects=[Project(...)])",
             )
         ]
+
+
+def _twice(projects: Iterable[Project]) -> list[Fault]:
+    counts = Counter(project.name for project in projects)
+    return [
+        Fault(
+            place=f"project {name!r}",
+            problem=f"it is declared {count} times",
+            remedy="declare it once, with its share and its budget",
+        )
+        for name, count in counts.items()
+        if count > 1
+    ]
+
+
+def _nested(projects: Iterable[Project]) -> list[Fault]:
+    """Find the institutions that are projects of another one."""
+    institutions = {project.institution for project in projects}
+    return [
+        Fault(
+            place=f"project {project.name!r}, institution",
+            problem=f"it is an institution itself and belongs to "
+            f"{project.institution!r}; there are two levels",
+            remedy="leave its institution empty",
+        )
+        for project in projects
+        if project.name in institutions
+        and project.institution not in ("", project.name)
+    ]
 
 
 def _refuse_another(

@@ -25,6 +25,7 @@ __all__ = [
     "RolledBack",
     "SegmentCommitted",
     "SetLease",
+    "SharingSet",
     "ShrinkPlanned",
     "SimulationFailed",
     "StartAttempt",
@@ -208,6 +209,18 @@ class WindowEnded(_Decision, frozen=True, kw_only=True):
     name: str
 
 
+class SharingSet(_Decision, frozen=True, kw_only=True):
+    """What projects have used halves in this time from now on.
+
+    Attributes
+    ----------
+    half_life_s : float
+        Seconds, > 0.
+    """
+
+    half_life_s: float
+
+
 class SegmentCommitted(_Decision, frozen=True, kw_only=True):
     """A segment is covered by a committed checkpoint."""
 
@@ -263,6 +276,7 @@ Decision = (
     | MovePlanned
     | WindowPlaced
     | WindowEnded
+    | SharingSet
     | SegmentCommitted
     | RolledBack
     | SimulationFailed

@@ -23,6 +23,7 @@ from climorch.policy.checkpointing import (
 )
 from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import KeepLast
+from climorch.policy.sharing import Sharing
 
 __all__ = [
     "policies",
@@ -35,6 +36,7 @@ __all__ = [
 # Seconds of model time of the longest segment; divisible by every fineness.
 COARSE_S = 4
 FINENESS = (1, 1, 2, 4)
+PROJECTS = ("default", "p", "q")
 
 
 def resources(*, most_nodes: int = 3) -> st.SearchStrategy[Resources]:
@@ -187,7 +189,11 @@ def submissions(
     return tuple(
         SimulationSubmitted(
             simulation=f"s{i}",
-            scenario=Scenario(f"s{i}", priority=draw(st.integers(-1, 1))),
+            scenario=Scenario(
+                f"s{i}",
+                project=draw(st.sampled_from(PROJECTS)),
+                priority=draw(st.integers(-1, 1)),
+            ),
             plan=plan,
         )
         for i, plan in enumerate(plans)
@@ -217,4 +223,5 @@ def policies(*, patient: bool = False) -> st.SearchStrategy[Policies]:
         retention=st.builds(KeepLast, count=st.integers(1, 4)),
         recovery=recovery,
         full_every=st.integers(1, 4),
+        sharing=st.builds(Sharing, half_life_s=st.sampled_from((60.0, 1e4, 6e5))),
     )

@@ -22,6 +22,7 @@ from climorch.policy.retention import Kept
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.fake_world import Chances, FakeWorld
 from tests.property.auditor import Auditor
+from tests.property.tally import Tally, usage_is_that_of_the_leases
 
 __all__ = ["Rig", "refusing"]
 
@@ -91,6 +92,7 @@ class Rig:
             np.random.default_rng(seed), chances=chances, rule=self._children, disk=disk
         )
         self.auditor = Auditor(self.world.disk)
+        self.tally = Tally()
         self.journal: list[tuple[Record, float]] = []
         # Length of the journal after each call of handle.
         self.ends: list[int] = []
@@ -110,6 +112,7 @@ class Rig:
             self.auditor.read(records)
             begin = stop
         self.journal = other.journal[:end]
+        self.tally.read(self.journal)
         self.orchestrator.replay(self.journal)
         self.replica.replay(self.journal)
         self.now_s = max((now_s for _, now_s in self.journal), default=0.0)
@@ -131,10 +134,13 @@ class Rig:
         outcome = self.orchestrator.handle(facts, self.now_s)
         self.auditor.read(outcome.records)
         stamp_s = self.orchestrator.state.now_s
-        self.journal += [(record, stamp_s) for record in outcome.records]
+        stamped = [(record, stamp_s) for record in outcome.records]
+        self.journal += stamped
+        self.tally.read(stamped)
         self.ends.append(len(self.journal))
         self.wake_at_s = outcome.wake_at_s
-        self.replica.replay((record, stamp_s) for record in outcome.records)
+        self.replica.replay(stamped)
+        usage_is_that_of_the_leases(self.tally, self.orchestrator.state)
         replay_gives_an_equal_state(self)
         deciding_again_gives_nothing(self)
         self.world.learn(outcome.records)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,9 +22,10 @@ from climorch.model import events as e
 from climorch.model.events import Cause
 from climorch.model.plan import SimulationPlan
 from climorch.model.resources import Resources
+from climorch.policy.sharing import Sharing
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.fake_world import Chances
-from climorch.testing.strategies import COARSE_S, policies, submissions
+from climorch.testing.strategies import COARSE_S, PROJECTS, policies, submissions
 from tests.property.rig import Rig
 
 ROUGH = Chances(
@@ -157,6 +160,15 @@ class Campaign(RuleBasedStateMachine):
                 ]
             )
 
+    @rule(index=names, project=st.sampled_from(PROJECTS))
+    def change_project(self, index: int, project: str) -> None:
+        state = self.rig.orchestrator.state.simulations[self.pick(index)]
+        scenario = msgspec.structs.replace(state.scenario, project=project)
+        changed = e.SimulationChanged(
+            simulation=state.name, scenario=scenario, plan=state.plan
+        )
+        self.rig.handle([changed])
+
     @rule(
         kind=st.sampled_from((c.StartAttempt, c.StartSegment, c.BeginCheckpoint)),
         cause=st.sampled_from(Cause),
@@ -169,8 +181,15 @@ class Campaign(RuleBasedStateMachine):
     def stop(self) -> None:
         self.rig.handle([e.StopRequested()])
 
-    @rule(executed=st.none() | st.integers(0, 5))
-    def crash(self, executed: int | None) -> None:
+    @rule(
+        executed=st.none() | st.integers(0, 5),
+        half_life_s=st.none() | st.sampled_from((30.0, 5e3)),
+    )
+    def crash(self, executed: int | None, half_life_s: float | None) -> None:
+        if half_life_s is not None:
+            # The script that is run again may have other settings.
+            sharing = Sharing(half_life_s=half_life_s)
+            self.rig.policies = dataclasses.replace(self.rig.policies, sharing=sharing)
         facts = self.rig.world.due(self.rig.world.next_at_s or 0.0)
         self.rig.crash(facts, executed=executed)
         for node in NODES[:4]:

@@ -83,6 +83,8 @@ def words(record: c.Record) -> str:
             return f"window {record.name}: {','.join(record.nodes)}"
         case c.WindowEnded():
             return f"window {record.name} ended"
+        case c.SharingSet():
+            return f"half-life {record.half_life_s:g} s"
         case c.EvaluateRule():
             return f"rule {record.simulation}.{record.rule}"
         case c.SimulationFailed():

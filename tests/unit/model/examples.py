@@ -36,6 +36,7 @@ VALUES: dict[str, Any] = {
     "cores": 4,
     "epoch": 1,
     "given_s": 1.7e9,
+    "half_life_s": 3600.0,
     "host": "h",
     "id": "00000000000000000001-0123456789ab",
     "lost_s": 1.5,
