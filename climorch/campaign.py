@@ -277,7 +277,7 @@ class Campaign:
         state = self._state()
         return CampaignStatus(
             campaign=self.name,
-            simulations=summarise(state, time.time()),
+            simulations=summarise(state, time.time(), self.policies.sharing),
             nodes=nodes_of(state),
         )
 
@@ -294,7 +294,7 @@ class Campaign:
         Explanation
             Its status, and every number that the decisions rest on.
         """
-        return explain(self._state(), name, time.time())
+        return explain(self._state(), name, time.time(), self.policies.sharing)
 
     def results(self, simulation: str, stage: str) -> xr.Dataset:
         """Open the results of a stage, lazily, up to the newest commit.

@@ -7,15 +7,18 @@ anew only where a record concerned the simulation.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from climorch.core.fold_commands import MONTH_S
-from climorch.core.holds import staying
+from climorch.core.holds import spent, staying
 from climorch.core.horizon import release_s, windows_of
 from climorch.core.outlook import exposure_s
 from climorch.core.state import CampaignState, Node, SimulationState
 from climorch.policy.claims import Claim, Closing, Contest, NodeOffer
+from climorch.policy.fairtree import fair_tree
+from climorch.policy.sharing import Sharing, share_tree, targets
 
 __all__ = ["Demand", "claims", "contest_of", "demand_of", "offers", "offers_of"]
 
@@ -48,7 +51,12 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
     """
     plan, keep = simulation.plan, simulation.shrink_to
     stays = staying(state, simulation)
-    if state.stopping or not simulation.wants_nodes or simulation.preempted is not None:
+    if (
+        state.stopping
+        or not simulation.wants_nodes
+        or simulation.preempted is not None
+        or spent(state, simulation)
+    ):
         # What is closed to it cannot be had by everybody; the offers know.
         return Demand(claim=None, leaving=simulation.lease)
     if keep is None or keep < plan.nodes:
@@ -140,21 +148,89 @@ def _closings(state: CampaignState, node: Node) -> Iterator[Closing]:
         yield Closing(start_s=window.start_s, holder=window.holder)
 
 
-def contest_of(state: CampaignState) -> Contest:
+def contest_of(
+    state: CampaignState, found: Iterable[Claim], sharing: Sharing
+) -> Contest:
     """Return what decides between claims besides themselves, now.
 
     Parameters
     ----------
     state : CampaignState
         What is known.
+    found : iterable of Claim
+        Of all simulations.
+    sharing : Sharing
+        The rules.
     """
+    wanted: dict[str, float] = defaultdict(float)
+    for claim in found:
+        wanted[claim.project] += max(claim.most_nodes, claim.nodes)
+    shared = shares(state, wanted, sharing) if len(wanted) > 1 else Shares()
     return Contest(
         now_s=state.now_s,
+        ranks=shared.ranks,
+        targets=shared.targets,
+        floors=shared.floors,
+        min_run_s=sharing.min_run_s,
+        slice_s=sharing.slice_s,
         exposed_s={
             s.name: exposure_s(s, state.now_s)
             for s in state.simulations.values()
             if s.lease
         },
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """What fair share says of each project.
+
+    Attributes
+    ----------
+    ranks : dict of str to int
+        Place in the order of Fair Tree.
+    targets, floors : dict of str to float
+        Nodes that it should hold now, and those of its bare share.
+    """
+
+    ranks: dict[str, int] = field(default_factory=dict)
+    targets: dict[str, float] = field(default_factory=dict)
+    floors: dict[str, float] = field(default_factory=dict)
+
+
+def shares(
+    state: CampaignState, wanted: Mapping[str, float], sharing: Sharing
+) -> Shares:
+    """Compute the fair shares of the projects that want nodes.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    wanted : mapping of str to float
+        Nodes that each project could hold.
+    sharing : Sharing
+        The rules.
+    """
+    usage = {
+        project: used.decayed_node_s
+        for project, used in state.usage_at(state.now_s).items()
+    }
+    root = share_tree(state.projects.values(), dict.fromkeys(wanted, 0.0) | usage)
+    capacity = sum(not _away(state, node) for node in state.nodes)
+    factors = fair_tree(root)
+    places = {f: i for i, f in enumerate(sorted(set(factors.values()), reverse=True))}
+    return Shares(
+        ranks={project: places[factor] for project, factor in factors.items()},
+        targets=targets(root, wanted, capacity=capacity, gain=sharing.gain),
+        floors=targets(root, wanted, capacity=capacity, gain=0.0),
+    )
+
+
+def _away(state: CampaignState, node: str) -> bool:
+    """Whether a node is serviced, drained or kept for somebody now."""
+    return node in state.draining or any(
+        window.start_s <= state.now_s for window in windows_of(state, node)
     )
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from climorch.core.horizon import closing
 from climorch.core.state import CampaignState, Control, SimulationState
+from climorch.policy.sharing import used_up
 
-__all__ = ["Hold", "holding", "staying"]
+__all__ = ["Hold", "holding", "spent", "staying"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +52,27 @@ def holding(state: CampaignState, simulation: SimulationState) -> Hold | None:
         return Hold(why="paused")
     if simulation.preempted is not None:
         return Hold(why=simulation.preempted)
+    if spent(state, simulation):
+        project = simulation.scenario.project
+        return Hold(why=f"the budget of project {project} is used up")
     why = _leaving_why(state, simulation)
     if why is None and simulation.shrink_to is None:
         return None
     stays = staying(state, simulation)
     return Hold(why=why or "lent nodes go back", stays=stays[: simulation.shrink_to])
+
+
+def spent(state: CampaignState, simulation: SimulationState) -> bool:
+    """Tell whether the budget of a simulation's project has nothing left."""
+    name = simulation.scenario.project
+    project = state.projects.get(name)
+    if project is None or project.budget_node_hours is None:
+        return False
+    used = state.usage.get(name)
+    if used is None:
+        return False
+    node_s = used.at(state.now_s, half_life_s=state.half_life_s).node_s
+    return used_up(project, node_s)
 
 
 def staying(state: CampaignState, simulation: SimulationState) -> tuple[str, ...]:

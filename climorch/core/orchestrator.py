@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from climorch.core.demand import Demand, contest_of, demand_of, offers_of
 from climorch.core.fold import apply
+from climorch.core.holds import spent
 from climorch.core.horizon import next_edge_s
 from climorch.core.progress import Policies, next_records
 from climorch.core.seating import ended_windows, place_windows
@@ -177,6 +178,7 @@ class Orchestrator:
                     and (
                         simulation.failed is not None
                         or simulation.control is not Control.RUN
+                        or spent(self.state, simulation)
                     )
                 )
                 for simulation in simulations
@@ -217,7 +219,14 @@ class Orchestrator:
                 self._nodes_changed = True
                 self._edge_s = -math.inf
                 self._touched |= {s.name for s in simulations.values() if s.lease}
-            case e.CampaignOpened() | e.ProjectDeclared() | SharingSet():
+            case e.ProjectDeclared():
+                self._nodes_changed = True
+                self._touched |= {
+                    s.name
+                    for s in simulations.values()
+                    if s.scenario.project == record.project.name
+                }
+            case e.CampaignOpened() | SharingSet():
                 pass
             case _:
                 if record.simulation in simulations:
@@ -249,10 +258,11 @@ class Orchestrator:
         if not changed:
             return
         demands = self._demands.values()
+        wanted = [demand.claim for demand in demands if demand.claim is not None]
         decided = self.allocation = allocate(
-            [demand.claim for demand in demands if demand.claim is not None],
+            wanted,
             offers_of(self.state, demands),
-            contest_of(self.state),
+            contest_of(self.state, wanted, self.policies.sharing),
             tell_all=False,
         )
         for name, nodes in decided.leases.items():
