@@ -29,7 +29,9 @@ def current(state: CampaignState, record: Any) -> SetState | None:
 def charge(state: CampaignState, simulation: SimulationState) -> None:
     """Count the node-seconds that a simulation held since this was last done."""
     held_s = state.now_s - simulation.lease_since_s
-    simulation.node_s += len(simulation.lease) * held_s
+    if simulation.lease:
+        simulation.node_s += len(simulation.lease) * held_s
+        simulation.held_s += held_s
     simulation.lease_since_s = state.now_s
 
 
@@ -53,6 +55,7 @@ def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
     s = state.simulations[command.simulation].sets[command.set]
     s.phase = Phase.RESTORING
     s.attempt = command.attempt
+    s.started_at_s = state.now_s
     s.from_boundary = command.boundary
     s.done = dict(s.plan.segments_at[command.boundary])
     s.seconds.clear()

@@ -246,6 +246,8 @@ def _demand(state: CampaignState, simulation: SimulationState) -> _Demand:
         nodes=plan.nodes,
         most_nodes=most,
         memory_bytes=plan.memory_bytes,
+        cores=plan.cores,
+        scratch_bytes=plan.scratch_bytes,
         held=lease[:keep],
         moving=lease != simulation.lease,
     )
@@ -258,6 +260,8 @@ def _offers(state: CampaignState, demands: Iterable[_Demand]) -> list[NodeOffer]
         NodeOffer(
             name=node.name,
             memory_bytes=node.memory_bytes,
+            cores=node.cores,
+            scratch_bytes=node.scratch_bytes,
             leaving=node.name in leaving,
         )
         for node in state.nodes.values()

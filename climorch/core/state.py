@@ -14,6 +14,7 @@ from enum import Enum
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
+from climorch.policy.durations import Learned
 
 __all__ = [
     "CampaignState",
@@ -64,6 +65,7 @@ class Node:
     cores: int
     memory_bytes: int
     since_s: float
+    scratch_bytes: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,6 +109,8 @@ class SetState:
         Boundary at which all stages meet to be checkpointed.
     checkpoint : int or None
         Boundary whose checkpoint is being written.
+    started_at_s : float
+        When the present attempt was started.
     since_s : float
         When the present attempt got its states or last began a checkpoint.
     from_boundary : int
@@ -119,6 +123,10 @@ class SetState:
         Seconds of segments that were running when the last attempt ended.
     pace_s : dict of str to float
         Mean duration of a stage's segments, recent ones weighing more.
+    shown : dict of str to dict of int to Learned
+        What a stage's segments took, by stage and nodes of the lease.
+    writing, restoring : Learned or None
+        What checkpoints took to be committed, and states to be there again.
     newest : dict of int to int
         Newest boundary that each attempt committed; tells a repeated fact.
     copies, deleted : int
@@ -133,6 +141,7 @@ class SetState:
     planned: int | None = None
     planned_why: str = ""
     checkpoint: int | None = None
+    started_at_s: float = 0.0
     since_s: float = 0.0
     from_boundary: int = 0
     retry_at_s: float = 0.0
@@ -141,6 +150,9 @@ class SetState:
     started_s: dict[str, float] = field(default_factory=dict)
     broken_off_s: float = 0.0
     pace_s: dict[str, float] = field(default_factory=dict)
+    shown: dict[str, dict[int, Learned]] = field(default_factory=dict)
+    writing: Learned | None = None
+    restoring: Learned | None = None
     cost_s: float | None = None
     commits: dict[int, CheckpointState] = field(default_factory=dict)
     committed_segments: dict[str, int] = field(default_factory=dict)
@@ -201,8 +213,9 @@ class SimulationState:
         Nodes that it holds and that are up.
     granted : int
         Size of the lease when it was last granted.
-    node_s : float
-        Node-seconds that it held until ``lease_since_s``.
+    node_s, held_s : float
+        Node-seconds that it held until ``lease_since_s``; seconds in which it
+        held any.
     lost_s : float
         Seconds of computing that were lost.
     failures : dict of Cause to int
@@ -228,6 +241,7 @@ class SimulationState:
     rules_asked: set[str] = field(default_factory=set)
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     node_s: float = 0.0
+    held_s: float = 0.0
     lost_s: float = 0.0
     lost_segments: int = 0
 

@@ -205,13 +205,17 @@ def _size_faults(name: str, plan: SimulationPlan, site: Site) -> list[Fault]:
                 remedy="ask for fewer in Resources, or take a larger site",
             )
         )
-    if 0 < site.node_memory_bytes < plan.memory_bytes:
-        faults.append(
-            Fault(
-                place=f"simulation {name!r}",
-                problem=f"needs {plan.memory_bytes} bytes of memory per node, "
-                f"the site's nodes have {site.node_memory_bytes}",
-                remedy="spread it over more nodes, or take larger ones",
-            )
+    faults += [
+        Fault(
+            place=f"simulation {name!r}",
+            problem=f"needs {needs} {what} per node, the site's nodes have {has}",
+            remedy="spread it over more nodes, or take larger ones",
         )
+        for what, needs, has in (
+            ("cores", plan.cores, site.node_cores),
+            ("bytes of memory", plan.memory_bytes, site.node_memory_bytes),
+            ("bytes of scratch", plan.scratch_bytes, site.node_scratch_bytes),
+        )
+        if 0 < has < needs
+    ]
     return faults

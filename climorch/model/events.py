@@ -191,11 +191,14 @@ class NodeJoined(_Fact, frozen=True, kw_only=True):
         Cores for compute.
     memory_bytes : int
         Memory; 0: unknown or unlimited.
+    scratch_bytes : int
+        Disk of its own; 0: unknown or unlimited.
     """
 
     node: str
     cores: int
     memory_bytes: int = 0
+    scratch_bytes: int = 0
 
 
 class NodeLost(_Fact, frozen=True, kw_only=True):

@@ -25,6 +25,8 @@ class NodeOffer:
         Its name.
     memory_bytes : int
         Memory; 0: unlimited.
+    cores, scratch_bytes : int
+        Cores for compute, and disk of its own; 0: unknown or unlimited.
     leaving : bool
         Whether somebody still holds it who will give it back without being
         asked again: it counts as there, and cannot be leased yet.
@@ -32,6 +34,8 @@ class NodeOffer:
 
     name: str
     memory_bytes: int = 0
+    cores: int = 0
+    scratch_bytes: int = 0
     leaving: bool = False
 
 
@@ -47,8 +51,8 @@ class Claim:
         Higher priority first, then lower serial.
     nodes, most_nodes : int
         Its gang, and the most that it can use.
-    memory_bytes : int
-        Memory that each of its nodes must have.
+    memory_bytes, cores, scratch_bytes : int
+        Memory, cores and disk that each of its nodes must have.
     held : tuple of str
         Nodes of its lease that are up and that it will not give back.
     moving : bool
@@ -62,6 +66,8 @@ class Claim:
     nodes: int
     most_nodes: int
     memory_bytes: int = 0
+    cores: int = 0
+    scratch_bytes: int = 0
     held: tuple[str, ...] = ()
     moving: bool = False
 
@@ -139,13 +145,22 @@ def allocate(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation
 
 def _too_few(claim: Claim, able: int) -> str:
     want = f"{claim.nodes} node" + ("s" if claim.nodes > 1 else "")
-    if claim.memory_bytes:
-        want += f" with {claim.memory_bytes} bytes of memory each"
+    asks = (
+        (claim.cores, "cores"),
+        (claim.memory_bytes, "bytes of memory"),
+        (claim.scratch_bytes, "bytes of scratch"),
+    )
+    if each := ", ".join(f"{much} {what}" for much, what in asks if much):
+        want += f" with {each} each"
     return f"needs {want}; {able or 'none'} such {'is' if able < 2 else 'are'} up"
 
 
 def _fits(offer: NodeOffer, claim: Claim) -> bool:
-    return offer.memory_bytes == 0 or offer.memory_bytes >= claim.memory_bytes
+    return (
+        (offer.memory_bytes == 0 or offer.memory_bytes >= claim.memory_bytes)
+        and (offer.cores == 0 or offer.cores >= claim.cores)
+        and (offer.scratch_bytes == 0 or offer.scratch_bytes >= claim.scratch_bytes)
+    )
 
 
 def _ask_back(order: Sequence[Claim], needed: int) -> dict[str, int]:

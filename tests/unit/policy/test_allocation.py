@@ -202,6 +202,36 @@ def test_allocation(case: Case) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("claim", "offer", "waits"),
+    [
+        ({"cores": 8}, {"cores": 8}, None),
+        ({"cores": 8}, {"cores": 0}, None),
+        (
+            {"cores": 8},
+            {"cores": 7},
+            "needs 1 node with 8 cores each; none such is up",
+        ),
+        ({"scratch_bytes": 5}, {"scratch_bytes": 5}, None),
+        ({"scratch_bytes": 5}, {}, None),
+        (
+            {"scratch_bytes": 5, "memory_bytes": 3},
+            {"scratch_bytes": 4},
+            "needs 1 node with 3 bytes of memory, 5 bytes of scratch each; none such "
+            "is up",
+        ),
+    ],
+)
+def test_a_node_must_have_the_cores_and_the_disk(
+    claim: dict[str, int], offer: dict[str, int], waits: str | None
+) -> None:
+    """What is not known of a node is taken to be enough."""
+    allocation = allocate([replace(want("x"), **claim)], [NodeOffer(name="a", **offer)])
+
+    assert allocation.waits.get("x") == waits
+    assert ("x" in allocation.leases) == (waits is None)
+
+
 @given(data=st.data(), up_count=st.integers(0, 8))
 def test_nothing_is_leased_twice_or_taken_away(
     data: st.DataObject, up_count: int
