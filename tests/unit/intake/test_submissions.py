@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -26,13 +28,13 @@ class Scratched(LocalSite):
         return 100
 
 
-def init(segment: Segment, inputs: dict[str, xr.Dataset]) -> xr.Dataset:
+def init(segment: Segment, inputs: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """One number."""
     return xr.Dataset({"x": ("cell", np.zeros(1))}).chunk()
 
 
 def step(
-    state: xr.Dataset, inputs: dict[str, xr.Dataset], segment: Segment
+    state: xr.Dataset, inputs: Mapping[str, xr.Dataset], segment: Segment
 ) -> xr.Dataset:
     """Add one."""
     return state + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -223,7 +223,7 @@ def test_allocation(case: Case) -> None:
     ],
 )
 def test_a_node_must_have_the_cores_and_the_disk(
-    claim: dict[str, int], offer: dict[str, int], waits: str | None
+    claim: dict[str, Any], offer: dict[str, Any], waits: str | None
 ) -> None:
     """What is not known of a node is taken to be enough."""
     allocation = allocate([replace(want("x"), **claim)], [NodeOffer(name="a", **offer)])
