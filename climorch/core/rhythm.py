@@ -7,6 +7,8 @@ side by side or in turn. Ignores that nodes may be too few for all at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +16,10 @@ import numpy.typing as npt
 from climorch.core.frontier import needed_exports
 from climorch.model.plan import Coupling, SetPlan, StagePlan
 
-__all__ = ["Draws", "steady_s", "way_s"]
+__all__ = ["Draws", "steady_draws_s", "steady_s", "way_s"]
 
 Draws = npt.NDArray[np.float64]
+Number = TypeVar("Number", float, Draws)
 
 # Boundaries that are played through until coupled stages have found their rhythm.
 WARM_UP = 8
@@ -37,22 +40,52 @@ def steady_s(plan: SetPlan, takes_s: Mapping[str, float]) -> float:
     float
         Seconds.
     """
+    return _steady(plan, takes_s, max)
+
+
+def steady_draws_s(plan: SetPlan, takes_s: Mapping[str, Draws]) -> Draws:
+    """Compute the same for many possible durations at once.
+
+    Parameters
+    ----------
+    plan : SetPlan
+        The set.
+    takes_s : mapping of str to ndarray, shape (draws,)
+        Seconds as for `steady_s`.
+
+    Returns
+    -------
+    ndarray, shape (draws,), seconds
+        Course by course.
+    """
+    return _steady(plan, takes_s, _longest)
+
+
+def _steady(
+    plan: SetPlan,
+    takes_s: Mapping[str, Number],
+    longest: Callable[[list[Number]], Number],
+) -> Number:
     if len(plan.stages) == 1:
         return takes_s[plan.stages[0].name]
     order = _in_order(plan.stages)
-    before = dict.fromkeys(takes_s, 0.0)
-    ends: list[float] = []
+    before = {name: takes * 0.0 for name, takes in takes_s.items()}
+    ends: list[Number] = []
     for _ in range(2 * WARM_UP):
-        now: dict[str, float] = {}
+        now: dict[str, Number] = {}
         for stage in order:
             waits = [before[stage.name]]
             for name, coupling in stage.reads.items():
                 same = coupling is Coupling.SAME
                 waits.append(now[name] if same else before[name])
-            now[stage.name] = max(waits) + takes_s[stage.name]
+            now[stage.name] = longest(waits) + takes_s[stage.name]
         before = now
-        ends.append(max(now.values()))
+        ends.append(longest(list(now.values())))
     return (ends[-1] - ends[WARM_UP - 1]) / WARM_UP
+
+
+def _longest(several: list[Draws]) -> Draws:
+    return reduce(np.maximum, several)
 
 
 def way_s(plan: SetPlan, boundary: int, draw: Callable[[str], Draws]) -> Draws:
@@ -93,10 +126,8 @@ def way_s(plan: SetPlan, boundary: int, draw: Callable[[str], Draws]) -> Draws:
             if needed >= here[other]
         ]
         takes = draw(stage.name)
-        ends[stage.name, k] = takes + np.max(waits, axis=0) if waits else takes
-    last = [ends[name, count - 1] for name, count in there.items()]
-    latest: Draws = np.max(last, axis=0)
-    return latest
+        ends[stage.name, k] = takes + _longest(waits) if waits else takes
+    return _longest([ends[name, count - 1] for name, count in there.items()])
 
 
 def _in_order(stages: tuple[StagePlan, ...]) -> list[StagePlan]:

@@ -44,7 +44,12 @@ ALIKE = 0.1
 # Assumed before one was measured, in seconds; ours.
 FIRST_WRITE_S, FIRST_RESTORE_S = 30.0, 30.0
 
+# Axes back to which another one is made uncorrelated.
+UNALIKE = 16
+
 _PRIMES = tuple(n for n in range(2, 300) if all(n % d for d in range(2, isqrt(n) + 1)))
+_NORMAL = NormalDist()
+_QUANTILES = np.array([_NORMAL.inv_cdf((k + 0.5) / DRAWS) for k in range(DRAWS)])
 
 
 def siblings(
@@ -240,22 +245,32 @@ class Drawn:
     level : float
         Quantile that will be asked for: its widening for small samples is
         applied to every draw.
+
+    Attributes
+    ----------
+    medians_s : dict of str to ndarray, shape (DRAWS,), seconds
+        What the median of each stage's segments may be.
     """
 
     def __init__(self, known: Mapping[str, Duration], *, level: float) -> None:
-        self._axes = count(len(known))
+        self._axes = count(1 + len(known))
         self._known = known
         self._widening = {name: d.widening(level) for name, d in known.items()}
-        self.medians_s: dict[str, Draws] = {
-            name: d.median_s * np.exp(self._widening[name] * d.common * axis(at))
-            for at, (name, d) in enumerate(known.items())
-        }
+        self.medians_s: dict[str, Draws] = {}
+        for at, (name, d) in enumerate(known.items(), start=1):
+            common = d.shared**0.5 * axis(0) + (1 - d.shared) ** 0.5 * axis(at)
+            spread = self._widening[name] * d.common
+            self.medians_s[name] = d.median_s * np.exp(spread * common)
 
     def segment(self, stage: str) -> Draws:
         """Draw what the next segment of a stage takes, in seconds."""
         noise = self._widening[stage] * self._known[stage].noise
-        drawn: Draws = self.medians_s[stage] * np.exp(noise * axis(next(self._axes)))
+        drawn: Draws = self.medians_s[stage] * np.exp(noise * self.normal())
         return drawn
+
+    def normal(self) -> Draws:
+        """Draw from the standard normal distribution, each time anew."""
+        return axis(next(self._axes))
 
 
 @cache
@@ -272,15 +287,22 @@ def axis(number: int) -> Draws:
     ndarray, shape (DRAWS,)
         Quantiles of the normal distribution in the order of the fractions of
         ``k**2 * sqrt(p)``, p a prime, which are equidistributed (Weyl 1916,
-        Math. Ann. 77, 313-352). No generator of random numbers: the same on any
-        machine and version.
+        Math. Ann. 77, 313-352), less what they have in common with the axes
+        before (Iman and Conover 1982, Commun. Stat. B 11, 311-334). No
+        generator of random numbers: the same on any machine and version.
     """
-    normal = NormalDist()
     turn, at = divmod(number, len(_PRIMES))
     k = np.arange(1, DRAWS + 1, dtype=np.float64) + turn * DRAWS
-    fractions = (k * k * np.sqrt(_PRIMES[at])) % 1.0
-    quantiles = [normal.inv_cdf((rank + 0.5) / DRAWS) for rank in range(DRAWS)]
-    return np.array(quantiles)[np.argsort(np.argsort(fractions, kind="stable"))]
+    shuffled = _ranked((k * k * np.sqrt(_PRIMES[at])) % 1.0)
+    for other in range(max(number - UNALIKE, 0), number):
+        shuffled = shuffled - axis(other) * np.mean(shuffled * axis(other))
+    return _ranked(shuffled)
+
+
+def _ranked(values: Draws) -> Draws:
+    """Put quantiles of the normal distribution in the order of some values."""
+    ranked: Draws = _QUANTILES[np.argsort(np.argsort(values, kind="stable"))]
+    return ranked
 
 
 def _shown(stage: StagePlan, of: Iterable[SimulationState]) -> Iterator[Shown]:

@@ -41,6 +41,11 @@ BETWEEN, BETWEEN_FREEDOM = 0.15, 2.0
 SERIAL = 0.1
 SCALING = 0.3
 
+# Share of the error of guesses and of what others have shown that all stages of
+# a simulation have in common: the same nodes, the same hand at guessing. Ours; 0
+# would make sums over stages too sure, 1 would let nothing even out.
+SHARED = 0.5
+
 P95 = 0.95
 
 
@@ -169,6 +174,9 @@ class Duration:
         Degrees of freedom of that knowledge, >= 2; infinite: it is assumed.
     samples : int
         Measured durations that it rests on; 0: a guess.
+    shared : float
+        Part of the variance of ``common`` that is the same for all stages of a
+        simulation, in [0, 1].
     """
 
     median_s: float
@@ -176,11 +184,17 @@ class Duration:
     noise: float
     freedom: float
     samples: int
+    shared: float = SHARED
 
     @property
     def mean_s(self) -> float:
         """Mean over many, in seconds, at the median as it is thought to be."""
-        return self.median_s * math.exp(self.noise**2 / 2)
+        return self.median_s * self.bias
+
+    @property
+    def bias(self) -> float:
+        """Mean over many to median: the mean of a lognormal is above it."""
+        return math.exp(self.noise**2 / 2)
 
     @property
     def p95_s(self) -> float:
@@ -296,6 +310,7 @@ def expected(
         noise=noise,
         freedom=freedom * (total / doubtful) ** 2,
         samples=samples,
+        shared=SHARED * (1 - share),
     )
 
 
