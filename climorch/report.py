@@ -169,7 +169,8 @@ class Estimate:
         left = "left" if self.spent_s else "in all"
         lines = [
             f"simulation {self.simulation} on {self.nodes} nodes, {left}: "
-            f"{_span(self.remaining_s)} h, {_span(self.remaining_node_hours)} node-h "
+            f"{_span(self.remaining_s * (1 / HOUR_S))} h, "
+            f"{_span(self.remaining_node_hours)} node-h "
             "(P50, P10 to P90), without waiting for nodes"
         ]
         if self.spent_s:
@@ -260,4 +261,8 @@ def _columns(duration_s: Interval, nodes: int) -> dict[str, float]:
 
 
 def _span(interval: Interval) -> str:
-    return f"{interval.p50:.3g} ({interval.p10:.3g} to {interval.p90:.3g})"
+    p10, p50, p90 = (
+        f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+        for value in (interval.p10, interval.p50, interval.p90)
+    )
+    return f"{p50} ({p10} to {p90})"
