@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.holds import spent, staying
-from climorch.core.horizon import release_s, windows_of
+from climorch.core.horizon import needs_s, windows_of
 from climorch.core.outlook import exposure_s
 from climorch.core.state import CampaignState, Node, SimulationState
 from climorch.policy.claims import Claim, Closing, Contest, NodeOffer
@@ -74,9 +74,11 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         nodes=plan.nodes,
         most_nodes=most,
         memory_bytes=plan.memory_bytes,
+        cores=plan.cores,
+        scratch_bytes=plan.scratch_bytes,
         held=stays[:keep],
         moving=moving,
-        least_s=release_s(simulation) if lacking and state.timed else 0.0,
+        least_s=needs_s(simulation) if lacking and state.timed else 0.0,
         level=simulation.scenario.protection.level,
         turn_s=simulation.turn_s if simulation.lease else 0.0,
         served_s=simulation.served_s,
@@ -133,6 +135,8 @@ def offers_of(state: CampaignState, demands: Iterable[Demand]) -> list[NodeOffer
         NodeOffer(
             name=node.name,
             memory_bytes=node.memory_bytes,
+            cores=node.cores,
+            scratch_bytes=node.scratch_bytes,
             leaving=node.name in leaving,
             closings=tuple(_closings(state, node)) if state.timed else (),
         )

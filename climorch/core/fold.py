@@ -30,6 +30,7 @@ from climorch.core.state import (
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
+from climorch.policy.durations import learn
 
 __all__ = ["apply"]
 
@@ -198,6 +199,7 @@ def _node_joined(state: CampaignState, fact: e.NodeJoined) -> None:
         name=fact.node,
         cores=fact.cores,
         memory_bytes=fact.memory_bytes,
+        scratch_bytes=fact.scratch_bytes,
         since_s=state.now_s,
         deadline_s=fact.deadline_s,
     )
@@ -237,6 +239,7 @@ def _restored(state: CampaignState, fact: e.SetRestored) -> None:
     if s is not None and s.phase is Phase.RESTORING:
         s.phase = Phase.ACTIVE
         s.since_s = state.now_s
+        s.restoring = learn(s.restoring, state.now_s - s.started_at_s)
 
 
 def _restore_failed(state: CampaignState, fact: e.RestoreFailed) -> None:
@@ -259,8 +262,12 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     s.done[fact.stage] = fact.segment + 1
     s.seconds[fact.stage, fact.segment] = fact.seconds
     s.pace_s[fact.stage] = _mean(s.pace_s.get(fact.stage), fact.seconds)
+    simulation = state.simulations[fact.simulation]
+    shown = s.shown.setdefault(fact.stage, {})
+    nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes
+    shown[nodes] = learn(shown.get(nodes), fact.seconds)
     if fact.metrics:
-        state.simulations[fact.simulation].metrics[fact.stage] = dict(fact.metrics)
+        simulation.metrics[fact.stage] = dict(fact.metrics)
 
 
 def _mean(old: float | None, new: float) -> float:
@@ -297,7 +304,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         return
     s.newest[fact.attempt] = fact.boundary
     s.cost_s = _mean(s.cost_s, fact.cost_s)
-    s.write_s = _mean(s.write_s or None, fact.seconds)
+    s.writing = learn(s.writing, fact.seconds)
     # Unchanged chunks are linked from the newest checkpoint that is good.
     source = s.commits.get(s.committed)
     if fact.independent or source is None:

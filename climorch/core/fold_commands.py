@@ -39,7 +39,9 @@ def charge(state: CampaignState, simulation: SimulationState, *, more: int = 0) 
     From now on its project holds so many nodes more.
     """
     held_s = state.now_s - simulation.lease_since_s
-    simulation.node_s += len(simulation.lease) * held_s
+    if simulation.lease:
+        simulation.node_s += len(simulation.lease) * held_s
+        simulation.held_s += held_s
     simulation.lease_since_s = state.now_s
     project = simulation.scenario.project
     usage = state.usage.get(project, Usage(at_s=state.now_s))
@@ -105,6 +107,7 @@ def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
     s = state.simulations[command.simulation].sets[command.set]
     s.phase = Phase.RESTORING
     s.attempt = command.attempt
+    s.started_at_s = state.now_s
     s.from_boundary = command.boundary
     s.done = dict(s.plan.segments_at[command.boundary])
     s.seconds.clear()

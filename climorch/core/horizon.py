@@ -10,16 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from climorch.core.outlook import period_s
-from climorch.core.state import CampaignState, SetState, SimulationState
+from climorch.core.state import CampaignState, Phase, SetState, SimulationState
+from climorch.core.stretch import release_s, restore_s
 from climorch.model.windows import Window
 
 __all__ = [
     "closes_s",
     "closing",
     "gone",
+    "needs_s",
     "next_edge_s",
-    "release_s",
     "shuts_out",
     "windows_of",
 ]
@@ -121,7 +121,7 @@ def closing(state: CampaignState, simulation: SimulationState) -> tuple[str, ...
     left_s = first_s - state.now_s
     if left_s > FAR * _roughly_s(simulation.sets.values()) and left_s > 0:
         return ()
-    last_s = state.now_s + release_s(simulation)
+    last_s = state.now_s + needs_s(simulation)
     hard = {node: _hard_end_s(state, simulation, node) for node in simulation.lease}
     return tuple(
         node
@@ -135,18 +135,18 @@ def _roughly_s(sets: Iterable[SetState]) -> float:
     return max(
         (
             sum(
-                pace_s * s.plan.segments_at[-1][stage] / s.plan.last
-                for stage, pace_s in s.pace_s.items()
+                s.pace_s.get(stage, math.inf) * count / s.plan.last
+                for stage, count in s.plan.segments_at[-1].items()
             )
-            + s.write_s
             for s in sets
+            if not s.complete
         ),
         default=0.0,
     )
 
 
-def release_s(simulation: SimulationState) -> float:
-    """Estimate how long a simulation takes to its next boundary and checkpoint.
+def needs_s(simulation: SimulationState) -> float:
+    """Say how long a simulation needs until its nodes can be free again.
 
     Parameters
     ----------
@@ -156,16 +156,19 @@ def release_s(simulation: SimulationState) -> float:
     Returns
     -------
     float
-        Seconds; 0 where nothing is known, so that something is begun.
+        Seconds that it exceeds in fewer than one of 20 cases: to the next common
+        boundary, with the checkpoint there, and the restore before where it
+        does not compute yet. 0 where nothing is known, so that it begins.
     """
-    return max(
-        (
-            (period_s(s) or 0.0) + s.write_s
-            for s in simulation.sets.values()
-            if not s.complete
-        ),
-        default=0.0,
-    )
+    nodes = len(simulation.lease) or None
+    found = 0.0
+    for s in simulation.sets.values():
+        if not s.complete:
+            needed_s = release_s(simulation, s, s.reached, nodes=nodes) or 0.0
+            if s.phase is Phase.IDLE and s.attempt:
+                needed_s += restore_s(s)
+            found = max(found, needed_s)
+    return found
 
 
 def next_edge_s(state: CampaignState) -> float:

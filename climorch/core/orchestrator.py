@@ -220,12 +220,14 @@ class Orchestrator:
                 self._edge_s = -math.inf
                 self._touched |= {s.name for s in simulations.values() if s.lease}
             case e.ProjectDeclared():
-                self._nodes_changed = True
-                self._touched |= {
+                # With another share or budget, perhaps.
+                own = {
                     s.name
                     for s in simulations.values()
                     if s.scenario.project == record.project.name
                 }
+                self._touched |= own
+                self._nodes_changed |= bool(own)
             case e.CampaignOpened() | SharingSet():
                 pass
             case _:

@@ -15,6 +15,7 @@ from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
+from climorch.policy.durations import Learned
 from climorch.policy.usage import Usage
 
 __all__ = [
@@ -78,6 +79,7 @@ class Node:
     memory_bytes: int
     since_s: float
     deadline_s: float | None = None
+    scratch_bytes: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,6 +123,8 @@ class SetState:
         Boundary at which all stages meet to be checkpointed.
     checkpoint : int or None
         Boundary whose checkpoint is being written.
+    started_at_s : float
+        When the present attempt was started.
     since_s : float
         When the present attempt got its states or last began a checkpoint.
     from_boundary : int
@@ -133,13 +137,14 @@ class SetState:
         Seconds of segments that were running when the last attempt ended.
     pace_s : dict of str to float
         Mean duration of a stage's segments, recent ones weighing more.
+    shown : dict of str to dict of int to Learned
+        What a stage's segments took, by stage and nodes of the lease.
+    writing, restoring : Learned or None
+        What checkpoints took to be committed, and states to be there again.
     newest : dict of int to int
         Newest boundary that each attempt committed; tells a repeated fact.
     copies, deleted : int
         Physical copies written, checkpoints deleted, so far.
-    write_s : float
-        Mean time from the start of a checkpoint to its commit, recent ones
-        weighing more, in seconds.
     """
 
     plan: SetPlan
@@ -150,6 +155,7 @@ class SetState:
     planned: int | None = None
     planned_why: str = ""
     checkpoint: int | None = None
+    started_at_s: float = 0.0
     since_s: float = 0.0
     from_boundary: int = 0
     retry_at_s: float = 0.0
@@ -158,8 +164,10 @@ class SetState:
     started_s: dict[str, float] = field(default_factory=dict)
     broken_off_s: float = 0.0
     pace_s: dict[str, float] = field(default_factory=dict)
+    shown: dict[str, dict[int, Learned]] = field(default_factory=dict)
+    writing: Learned | None = None
+    restoring: Learned | None = None
     cost_s: float | None = None
-    write_s: float = 0.0
     commits: dict[int, CheckpointState] = field(default_factory=dict)
     committed_segments: dict[str, int] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
@@ -235,8 +243,9 @@ class SimulationState:
         Seconds that it held nodes in turns that are over.
     interruptions : int
         How often it was preempted so far.
-    node_s : float
-        Node-seconds that it held until ``lease_since_s``.
+    node_s, held_s : float
+        Node-seconds that it held until ``lease_since_s``; seconds in which it
+        held any.
     lost_s : float
         Seconds of computing that were lost.
     failures : dict of Cause to int
@@ -270,6 +279,7 @@ class SimulationState:
     rules_asked: set[str] = field(default_factory=set)
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     node_s: float = 0.0
+    held_s: float = 0.0
     lost_s: float = 0.0
     lost_segments: int = 0
 

@@ -212,12 +212,15 @@ class NodeJoined(_Fact, frozen=True, kw_only=True):
     deadline_s : float or None
         When it goes, as a job's nodes do when its walltime ends; UTC seconds.
         None: it stays.
+    scratch_bytes : int
+        Disk of its own; 0: unknown or unlimited.
     """
 
     node: str
     cores: int
     memory_bytes: int = 0
     deadline_s: float | None = None
+    scratch_bytes: int = 0
 
 
 class NodeLost(_Fact, frozen=True, kw_only=True):

@@ -238,6 +238,11 @@ class _Desk:
 
 def _too_few(claim: Claim, able: int) -> str:
     want = f"{claim.nodes} node" + ("s" if claim.nodes > 1 else "")
-    if claim.memory_bytes:
-        want += f" with {claim.memory_bytes} bytes of memory each"
+    asks = (
+        (claim.cores, "cores"),
+        (claim.memory_bytes, "bytes of memory"),
+        (claim.scratch_bytes, "bytes of scratch"),
+    )
+    if each := ", ".join(f"{much} {what}" for much, what in asks if much):
+        want += f" with {each} each"
     return f"needs {want}; {able or 'none'} such {'is' if able < 2 else 'are'} up"

@@ -35,6 +35,8 @@ class NodeOffer:
         Its name.
     memory_bytes : int
         Memory; 0: unlimited.
+    cores, scratch_bytes : int
+        Cores for compute, and disk of its own; 0: unknown or unlimited.
     leaving : bool
         Whether somebody still holds it who will give it back without being
         asked again: it counts as there, and cannot be leased yet.
@@ -44,6 +46,8 @@ class NodeOffer:
 
     name: str
     memory_bytes: int = 0
+    cores: int = 0
+    scratch_bytes: int = 0
     leaving: bool = False
     closings: tuple[Closing, ...] = ()
 
@@ -60,8 +64,8 @@ class Claim:
         Within a project: higher priority first, then lower serial.
     nodes, most_nodes : int
         Its gang, and the most that it can use.
-    memory_bytes : int
-        Memory that each of its nodes must have.
+    memory_bytes, cores, scratch_bytes : int
+        Memory, cores and disk that each of its nodes must have.
     held : tuple of str
         Nodes of its lease that are up and that it will not give back.
     moving : bool
@@ -88,6 +92,8 @@ class Claim:
     most_nodes: int
     project: str = ""
     memory_bytes: int = 0
+    cores: int = 0
+    scratch_bytes: int = 0
     held: tuple[str, ...] = ()
     moving: bool = False
     least_s: float = 0.0

@@ -64,7 +64,11 @@ class Pool:
 
     def able(self, claim: Claim) -> int:
         """Return the nodes that fit a claim, whoever holds them."""
-        key: tuple[object, ...] = (claim.memory_bytes,)
+        key: tuple[object, ...] = (
+            claim.memory_bytes,
+            claim.cores,
+            claim.scratch_bytes,
+        )
         if self._timed:
             key = (*key, claim.least_s, claim.simulation, claim.project)
         found = self._fits.get(key)
@@ -74,7 +78,11 @@ class Pool:
         return found
 
     def _fit(self, offer: NodeOffer, claim: Claim) -> bool:
-        if 0 < offer.memory_bytes < claim.memory_bytes:
+        if (
+            0 < offer.memory_bytes < claim.memory_bytes
+            or 0 < offer.cores < claim.cores
+            or 0 < offer.scratch_bytes < claim.scratch_bytes
+        ):
             return False
         least_s = self._now_s + claim.least_s
         return all(

@@ -192,6 +192,7 @@ class Script:
             segment=segment,
             attempt=self.set(name, simulation).attempt,
             seconds=10.0,
+            nodes=len(self.simulation(simulation).lease),
         )
 
     def failed(

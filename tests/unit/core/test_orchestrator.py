@@ -271,11 +271,11 @@ def test_claims_and_offers_are_what_the_allocation_is_asked() -> None:
         turn_s=s.now_s,
         exempt_until_s=s.now_s,
     )
-    assert offers(state) == (NodeOffer(name="n"),)
+    assert offers(state) == (NodeOffer(name="n", cores=4),)
     s.restored()
     s.tell(PAUSE)
     assert [claim.simulation for claim in claims(state)] == ["x"]
-    assert offers(state) == (NodeOffer(name="n", leaving=True),)
+    assert offers(state) == (NodeOffer(name="n", cores=4, leaving=True),)
     s.tell(e.StopRequested())
     assert claims(state) == ()
 

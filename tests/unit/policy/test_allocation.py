@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -230,6 +230,36 @@ def test_allocation(case: Case) -> None:
     assert found.preempt == case.preempt
     assert found.waits == case.waits
     assert "".join(sorted(found.borrowed)) == case.borrowed
+
+
+@pytest.mark.parametrize(
+    ("claim", "offer", "waits"),
+    [
+        ({"cores": 8}, {"cores": 8}, None),
+        ({"cores": 8}, {"cores": 0}, None),
+        (
+            {"cores": 8},
+            {"cores": 7},
+            "needs 1 node with 8 cores each; none such is up",
+        ),
+        ({"scratch_bytes": 5}, {"scratch_bytes": 5}, None),
+        ({"scratch_bytes": 5}, {}, None),
+        (
+            {"scratch_bytes": 5, "memory_bytes": 3},
+            {"scratch_bytes": 4},
+            "needs 1 node with 3 bytes of memory, 5 bytes of scratch each; none such "
+            "is up",
+        ),
+    ],
+)
+def test_a_node_must_have_the_cores_and_the_disk(
+    claim: dict[str, Any], offer: dict[str, Any], waits: str | None
+) -> None:
+    """What is not known of a node is taken to be enough."""
+    allocation = allocate([replace(want("x"), **claim)], [NodeOffer(name="a", **offer)])
+
+    assert allocation.waits.get("x") == waits
+    assert ("x" in allocation.leases) == (waits is None)
 
 
 @given(data=st.data(), up_count=st.integers(0, 8))
