@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from climorch.core.fold import apply
-from climorch.core.progress import Policies, next_records
+from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.errors import InternalError
+from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.commands import Command, Record, SetLease, ShrinkPlanned
 from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
@@ -62,6 +63,7 @@ class Orchestrator:
         # others want, hold and wait for is kept. None of this is memory: it
         # follows from the state and is made anew after a replay.
         self._touched: set[str] = set()
+        self._moved_on: set[str] = set()
         self._demands: dict[str, _Demand] = {}
         self._retries: dict[str, float] = {}
         self._nodes_changed = True
@@ -97,15 +99,19 @@ class Orchestrator:
         self.state.now_s = now_s
         self._touched |= {n for n, due in self._retries.items() if due <= now_s}
         visited: set[str] = set()
-        while self._touched or self._nodes_changed:
-            names, self._touched = self._touched, set()
+        while self._touched or self._moved_on or self._nodes_changed:
+            touched, self._touched = self._touched, set()
+            names, self._moved_on = touched | self._moved_on, set()
             visited |= names
             found = [self.state.simulations[name] for name in names]
             found.sort(key=lambda simulation: simulation.serial)
             for simulation in found:
-                for record in next_records(self.state, simulation, self.policies):
+                decide = next_records if simulation.name in touched else move_on
+                for record in decide(self.state, simulation, self.policies):
                     self._take(record, now_s, records)
-            self._allocate(found, now_s, records)
+            # A finished segment changes no demand; what is decided on it may.
+            touched |= self._touched
+            self._allocate([s for s in found if s.name in touched], now_s, records)
             if len(records) > MOST_RECORDS:
                 raise InternalError(
                     f"deciding does not end: {records[-1]!r} comes again and again"
@@ -153,6 +159,19 @@ class Orchestrator:
         """Remember which simulations a record may concern."""
         simulations = self.state.simulations
         match record:
+            case e.SegmentFinished():
+                if record.simulation in simulations:
+                    self._moved_on.add(record.simulation)
+            case (
+                c.StartSegment()
+                | c.SegmentCommitted()
+                | c.CheckpointPlanned()
+                | c.BeginCheckpoint()
+                | c.PublishResults()
+                | c.DeleteCheckpoint()
+            ):
+                # Whatever follows was decided in the same go.
+                pass
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
                 self._touch_all()
             case e.WishTaken():

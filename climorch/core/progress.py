@@ -38,7 +38,7 @@ from climorch.model.events import Cause
 from climorch.policy.checkpointing import Pace
 from climorch.policy.recovery import mean_time_between_failures
 
-__all__ = ["Policies", "holding", "next_records"]
+__all__ = ["Policies", "holding", "move_on", "next_records"]
 
 
 SHRINKING = "lent nodes go back"
@@ -71,6 +71,27 @@ def next_records(
     for s in simulation.sets.values():
         yield from keep_house(simulation, s, policies)
     yield from ask_rules(simulation)
+    yield from move_on(state, simulation, policies)
+
+
+def move_on(
+    state: CampaignState, simulation: SimulationState, policies: Policies
+) -> Iterator[Record]:
+    """Yield the last of `next_records`: what computes, and the lease.
+
+    All that is due where segments finished and nothing else happened: there is
+    nothing to commit, settle, retire, publish, delete or ask then.
+
+    Parameters
+    ----------
+    state, simulation, policies
+        As for `next_records`.
+
+    Yields
+    ------
+    Record
+        Likewise.
+    """
     if not simulation.wants_nodes:
         yield from _let_go(state, simulation)
         return
@@ -114,11 +135,11 @@ def _let_go(state: CampaignState, simulation: SimulationState) -> Iterator[Recor
 
 def _give_back(state: CampaignState, simulation: SimulationState) -> Iterator[Record]:
     """Change a lease once nothing of the simulation lives on it."""
-    why = holding(state, simulation)
     if not simulation.lease or any(
         s.phase is not Phase.IDLE for s in simulation.sets.values()
     ):
         return
+    why = holding(state, simulation)
     stays: tuple[str, ...] = ()
     if why in (SHRINKING, DRAINING):
         stays = state.undrained(simulation.lease)[: simulation.shrink_to]
@@ -229,14 +250,13 @@ def _pace(
 ) -> Pace:
     here, there = (s.plan.segments_at[b] for b in (boundary, boundary + 1))
     next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
-    up_s = sum(state.now_s - node.since_s for node in state.nodes.values())
     return Pace(
         since_s=state.now_s - s.since_s,
         boundaries=boundary - s.from_boundary,
         next_s=next_s,
         cost_s=s.cost_s,
         mtbf_s=mean_time_between_failures(
-            node_s=state.node_s + up_s,
+            node_s=state.up_node_s,
             failures=state.failures,
             nodes=max(len(simulation.lease), 1),
         ),

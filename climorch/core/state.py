@@ -119,6 +119,8 @@ class SetState:
         Seconds of segments that were running when the last attempt ended.
     pace_s : dict of str to float
         Mean duration of a stage's segments, recent ones weighing more.
+    commits : dict of int to CheckpointState
+        Checkpoints that exist by boundary, ascending.
     newest : dict of int to int
         Newest boundary that each attempt committed; tells a repeated fact.
     copies, deleted : int
@@ -156,10 +158,10 @@ class SetState:
     @property
     def committed(self) -> int:
         """Newest boundary with a good checkpoint that stays; 0: its init."""
-        return max(
-            (b for b, c in self.commits.items() if c.good and not c.deleting),
-            default=0,
-        )
+        for boundary, c in reversed(self.commits.items()):
+            if c.good and not c.deleting:
+                return boundary
+        return 0
 
     @property
     def complete(self) -> bool:
@@ -279,7 +281,9 @@ class CampaignState:
     failures : int
         Nodes lost so far; with ``node_s``, the observed failure rate.
     node_s : float
-        Node-seconds that nodes which are gone were up.
+        Node-seconds that nodes were up until ``counted_s``.
+    counted_s : float
+        When nodes last came or went, driver's clock, seconds.
     draining : set of str
         Nodes that nobody may lease, whether they are up or not.
     wishes : set of str
@@ -295,8 +299,14 @@ class CampaignState:
     simulations: dict[str, SimulationState] = field(default_factory=dict)
     failures: int = 0
     node_s: float = 0.0
+    counted_s: float = 0.0
     draining: set[str] = field(default_factory=set)
     wishes: set[str] = field(default_factory=set)
+
+    @property
+    def up_node_s(self) -> float:
+        """Node-seconds that nodes were up so far."""
+        return self.node_s + len(self.nodes) * (self.now_s - self.counted_s)
 
     def undrained(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
         """Those of some nodes that are not being drained, in order."""

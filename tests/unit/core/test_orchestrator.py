@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from climorch.core.fold import apply
 from climorch.core.orchestrator import Orchestrator, claims, offers
-from climorch.core.progress import Policies, next_records
+from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import InternalError
 from climorch.model import commands as c
@@ -19,6 +19,7 @@ from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
 from climorch.policy.checkpointing import EverySegments
 from tests.unit.core.script import Script, plan, stage, submitted
 
+Decide = Callable[[CampaignState, SimulationState, Policies], Iterator[c.Record]]
 WHERE = "climorch.core.orchestrator"
 PAUSE = e.PauseRequested(simulation="s")
 
@@ -301,19 +302,24 @@ def test_work_grows_with_what_changed_not_with_the_campaign(
     s.tell(*(submitted(name=f"s{i}") for i in range(100)))
     s.nodes(*(f"n{i}" for i in range(100)))
     s.restored(simulation="s7")
-    looked: list[str] = []
+    looked: list[tuple[str, str]] = []
 
-    def recording(
-        state: CampaignState, simulation: SimulationState, policies: Policies
-    ) -> Iterator[c.Record]:
-        looked.append(simulation.name)
-        return next_records(state, simulation, policies)
+    def recording(decide: Decide) -> Decide:
+        def recorded(
+            state: CampaignState, simulation: SimulationState, policies: Policies
+        ) -> Iterator[c.Record]:
+            looked.append((simulation.name, decide.__name__))
+            return decide(state, simulation, policies)
 
-    monkeypatch.setattr(f"{WHERE}.next_records", recording)
+        return recorded
+
+    for decide in (next_records, move_on):
+        monkeypatch.setattr(f"{WHERE}.{decide.__name__}", recording(decide))
+    # The segment is checkpointed and the next one started in the same go.
     s.finished(0, simulation="s7")
+    s.committed(1, simulation="s7")
 
-    assert set(looked) == {"s7"}
-    assert len(looked) == 2
+    assert looked == [("s7", "move_on"), ("s7", "next_records")]
 
 
 def test_folding_is_linear() -> None:
