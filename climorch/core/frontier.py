@@ -72,10 +72,9 @@ def ready_segments(s: SetState) -> Iterator[tuple[str, int]]:
         segment = s.done[stage.name]
         if stage.name in s.running or segment >= s.plan.segments_at[limit][stage.name]:
             continue
-        needed = (
-            (other, k)
+        if all(
+            k < s.done[other]
             for other in stage.reads
             for k in needed_exports(s.plan, stage, segment, other)
-        )
-        if all(k < s.done[other] for other, k in needed):
+        ):
             yield stage.name, segment

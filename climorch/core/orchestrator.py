@@ -16,6 +16,7 @@ from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.commands import Command, Record, SetLease, ShrinkPlanned
+from climorch.model.plan import SimulationPlan
 from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
 
 __all__ = ["Orchestrator", "Outcome", "claims", "offers"]
@@ -23,6 +24,19 @@ __all__ = ["Orchestrator", "Outcome", "claims", "offers"]
 # A simulation that yields more records than this at one instant goes round in
 # circles; its journal would fill the disk.
 MOST_RECORDS = 100_000
+
+# Decisions after which there is nothing more to decide at the same instant: what
+# goes with them was asked for in the same go.
+CONCLUSIVE = frozenset(
+    {
+        c.StartSegment,
+        c.SegmentCommitted,
+        c.CheckpointPlanned,
+        c.BeginCheckpoint,
+        c.PublishResults,
+        c.DeleteCheckpoint,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +79,7 @@ class Orchestrator:
         self._touched: set[str] = set()
         self._moved_on: set[str] = set()
         self._demands: dict[str, _Demand] = {}
+        self._grounds: dict[str, _Grounds] = {}
         self._retries: dict[str, float] = {}
         self._nodes_changed = True
         self._touch_all()
@@ -157,21 +172,13 @@ class Orchestrator:
 
     def _touch(self, record: Record) -> None:
         """Remember which simulations a record may concern."""
+        if type(record) in CONCLUSIVE:
+            return
         simulations = self.state.simulations
         match record:
             case e.SegmentFinished():
                 if record.simulation in simulations:
                     self._moved_on.add(record.simulation)
-            case (
-                c.StartSegment()
-                | c.SegmentCommitted()
-                | c.CheckpointPlanned()
-                | c.BeginCheckpoint()
-                | c.PublishResults()
-                | c.DeleteCheckpoint()
-            ):
-                # Whatever follows was decided in the same go.
-                pass
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
                 self._touch_all()
             case e.WishTaken():
@@ -208,6 +215,10 @@ class Orchestrator:
         changed = self._nodes_changed
         self._nodes_changed = False
         for simulation in found:
+            grounds = _grounds(self.state, simulation)
+            if self._grounds.get(simulation.name) == grounds:
+                continue
+            self._grounds[simulation.name] = grounds
             demand = _demand(self.state, simulation)
             if self._demands.get(simulation.name) != demand:
                 self._demands[simulation.name] = demand
@@ -246,6 +257,22 @@ class _Demand:
 
     claim: Claim | None
     leaving: tuple[str, ...]
+
+
+_Nodes = tuple[str, ...]
+_Grounds = tuple[bool, SimulationPlan, int, int | None, _Nodes, _Nodes]
+
+
+def _grounds(state: CampaignState, simulation: SimulationState) -> _Grounds:
+    """All that a demand depends on: the same grounds, the same demand."""
+    return (
+        state.stopping or not simulation.wants_nodes,
+        simulation.plan,
+        simulation.priority,
+        simulation.shrink_to,
+        simulation.lease,
+        state.undrained(simulation.lease),
+    )
 
 
 def _demand(state: CampaignState, simulation: SimulationState) -> _Demand:

@@ -271,8 +271,8 @@ def _meet(
 ) -> Iterator[Record]:
     """Checkpoint once all stages stand at the planned boundary."""
     last = s.plan.last
-    again = s.settled and s.reached == last and state.now_s >= s.retry_at_s
-    if again and s.planned is None and s.checkpoint is None and not s.complete:
+    idle = s.planned is None and s.checkpoint is None and s.reached == last
+    if idle and s.settled and not s.complete and state.now_s >= s.retry_at_s:
         yield _plan(simulation, s, last, "the last try failed")
     count = len(s.commits) + s.deleted
     yield from _begin_at(simulation, s, full=count % policies.full_every == 0)

@@ -172,7 +172,7 @@ class SetState:
     def reached(self) -> int:
         """Newest common boundary that every stage has reached."""
         counts = self.plan.counts
-        return min(bisect_right(counts[g], n) - 1 for g, n in self.done.items())
+        return min([bisect_right(counts[g], n) for g, n in self.done.items()]) - 1
 
     @property
     def settled(self) -> bool:
@@ -182,7 +182,7 @@ class SetState:
     def front(self) -> int:
         """Newest common boundary that some stage has reached or passed."""
         counts = self.plan.counts
-        return max(bisect_right(counts[g], n) - 1 for g, n in self.done.items())
+        return max([bisect_right(counts[g], n) for g, n in self.done.items()]) - 1
 
     def passed(self, boundary: int) -> bool:
         """Whether some stage has started a segment beyond a boundary."""
@@ -310,6 +310,8 @@ class CampaignState:
 
     def undrained(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
         """Those of some nodes that are not being drained, in order."""
+        if self.draining.isdisjoint(nodes):
+            return nodes
         return tuple(node for node in nodes if node not in self.draining)
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:
