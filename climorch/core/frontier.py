@@ -65,6 +65,8 @@ def ready_segments(s: SetState) -> Iterator[tuple[str, int]]:
         In order of declaration; inputs are computed, and no boundary that is
         planned for a checkpoint, nor `RUN_AHEAD`, is passed.
     """
+    if len(s.running) == len(s.plan.stages):
+        return
     limit = min(s.reached + 1 + RUN_AHEAD, s.plan.last)
     if s.planned is not None:
         limit = min(limit, s.planned)

@@ -229,10 +229,10 @@ def _plan_checkpoint(
     policies: Policies,
 ) -> Iterator[Record]:
     """Choose a boundary for a checkpoint before any stage has passed it."""
-    boundary = s.front()
-    if s.planned is not None or boundary <= max(s.from_boundary, s.committed):
+    if s.planned is not None:
         return
-    if s.passed(boundary):
+    boundary = s.front()
+    if boundary <= max(s.from_boundary, s.committed) or s.passed(boundary):
         return
     if boundary == s.plan.last:
         yield _plan(simulation, s, boundary, "end of the phase")
