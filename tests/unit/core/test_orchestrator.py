@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from types import FrameType
 
 import pytest
 
@@ -320,6 +323,64 @@ def test_work_grows_with_what_changed_not_with_the_campaign(
     s.committed(1, simulation="s7")
 
     assert looked == [("s7", "move_on"), ("s7", "next_records")]
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Count the calls of functions, those in C included, that some work makes."""
+    count = 0
+
+    def counting(frame: FrameType, event: str, _: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(counting)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def settle(s: Script, k: int, simulation: str = "s") -> None:
+    """Let a segment finish and whatever follows from it happen."""
+    s.finished(k, simulation=simulation)
+    s.committed(k + 1, simulation=simulation)
+    commands = s.outcome.commands
+    s.published(k + 1, simulation=simulation)
+    for command in commands:
+        if isinstance(command, c.DeleteCheckpoint):
+            boundary = command.boundary
+            s.tell(
+                e.CheckpointDeleted(simulation=simulation, set="a", boundary=boundary)
+            )
+
+
+def test_a_late_segment_costs_what_an_early_one_did() -> None:
+    """The work per fact does not depend on how many segments are finished."""
+    s = Script()
+    s.tell(submitted(stage(boundaries=range(401))))
+    s.nodes("n")
+    s.restored()
+    # A checkpoint without files of older ones comes every eighth time.
+    work = [calls(partial(settle, s, k)) for k in range(400)]
+
+    assert sorted(s.set().commits) == [398, 399, 400]
+    assert work[384:392] == work[16:24]
+
+
+def test_a_fact_costs_the_same_in_a_large_campaign() -> None:
+    """The work per fact does not depend on how many others compute elsewhere."""
+    work = []
+    for size in (3, 60):
+        s = Script()
+        s.tell(*(submitted(name=f"s{i}") for i in range(size)))
+        s.nodes(*(f"n{i}" for i in range(size)))
+        s.restored(simulation="s2")
+        settle(s, 0, simulation="s2")
+        work.append(calls(partial(settle, s, 1, simulation="s2")))
+
+    assert work[0] == work[1]
 
 
 def test_folding_is_linear() -> None:
