@@ -15,7 +15,13 @@ from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.model.commands import Command, Record, SetLease, ShrinkPlanned
+from climorch.model.commands import (
+    Command,
+    Record,
+    SetLease,
+    ShrinkPlanned,
+    is_command,
+)
 from climorch.model.plan import SimulationPlan
 from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
 
@@ -136,7 +142,7 @@ class Orchestrator:
         if not records:
             # The state is what the journal says, its clock included.
             self.state.now_s = before_s
-        commands = tuple(r for r in records if isinstance(r, Command))
+        commands = tuple(filter(is_command, records))
         return Outcome(
             records=tuple(records),
             commands=commands,
