@@ -66,6 +66,7 @@ def ready_segments(s: SetState) -> Iterator[tuple[str, int]]:
         planned for a checkpoint, nor `RUN_AHEAD`, is passed.
     """
     if len(s.running) == len(s.plan.stages):
+        # All compute.
         return
     limit = min(s.reached + 1 + RUN_AHEAD, s.plan.last)
     if s.planned is not None:

@@ -31,8 +31,8 @@ __all__ = ["Orchestrator", "Outcome", "claims", "offers"]
 # circles; its journal would fill the disk.
 MOST_RECORDS = 100_000
 
-# Decisions after which there is nothing more to decide at the same instant: what
-# goes with them was asked for in the same go.
+# Decisions that call for no second look at the same instant: what goes with them
+# is decided in the same go. Any other record has its simulation looked at again.
 CONCLUSIVE = frozenset(
     {
         c.StartSegment,
@@ -83,6 +83,7 @@ class Orchestrator:
         # others want, hold and wait for is kept. None of this is memory: it
         # follows from the state and is made anew after a replay.
         self._touched: set[str] = set()
+        # Those of which nothing but finished segments was heard.
         self._moved_on: set[str] = set()
         self._demands: dict[str, _Demand] = {}
         self._grounds: dict[str, _Grounds] = {}
@@ -130,7 +131,8 @@ class Orchestrator:
                 decide = next_records if simulation.name in touched else move_on
                 for record in decide(self.state, simulation, self.policies):
                     self._take(record, now_s, records)
-            # A finished segment changes no demand; what is decided on it may.
+            # A finished segment changes no demand; a decision on it may, and
+            # touches the simulation.
             touched |= self._touched
             self._allocate([s for s in found if s.name in touched], now_s, records)
             if len(records) > MOST_RECORDS:
@@ -270,7 +272,7 @@ _Grounds = tuple[bool, SimulationPlan, int, int | None, _Nodes, _Nodes]
 
 
 def _grounds(state: CampaignState, simulation: SimulationState) -> _Grounds:
-    """All that a demand depends on: the same grounds, the same demand."""
+    """All that `_demand` looks at: on the same grounds the demand is the same."""
     return (
         state.stopping or not simulation.wants_nodes,
         simulation.plan,
