@@ -20,7 +20,16 @@ from climorch.policy.claims import Claim, Closing, Contest, NodeOffer
 from climorch.policy.fairtree import fair_tree
 from climorch.policy.sharing import Sharing, share_tree, targets
 
-__all__ = ["Demand", "claims", "contest_of", "demand_of", "offers", "offers_of"]
+__all__ = [
+    "Demand",
+    "Grounds",
+    "claims",
+    "contest_of",
+    "demand_of",
+    "grounds_of",
+    "offers",
+    "offers_of",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,38 @@ class Demand:
 
     claim: Claim | None
     leaving: tuple[str, ...]
+
+
+Grounds = tuple[object, ...]
+"""All that a demand follows from: on the same grounds it is the same."""
+
+
+def grounds_of(state: CampaignState, simulation: SimulationState) -> Grounds:
+    """Return all that `demand_of` looks at.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    simulation : SimulationState
+        Which.
+    """
+    return (
+        state.stopping
+        or not simulation.wants_nodes
+        or simulation.preempted is not None
+        or spent(state, simulation),
+        simulation.plan,
+        simulation.priority,
+        simulation.scenario,
+        simulation.shrink_to,
+        simulation.lease,
+        simulation.turn_s,
+        simulation.served_s,
+        simulation.borrowed,
+        staying(state, simulation),
+        state.timed,
+    )
 
 
 def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:

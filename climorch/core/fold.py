@@ -195,6 +195,7 @@ def _node_joined(state: CampaignState, fact: e.NodeJoined) -> None:
     if fact.node in state.nodes:
         # It came back before its loss was noticed: what it held is gone.
         _node_lost(state, e.NodeLost(node=fact.node))
+    _count_up(state)
     state.nodes[fact.node] = Node(
         name=fact.node,
         cores=fact.cores,
@@ -229,9 +230,15 @@ def _expected(state: CampaignState, name: str) -> bool:
 
 
 def _node_gone(state: CampaignState, name: str) -> None:
-    node = state.nodes.pop(name)
-    state.node_s += state.now_s - node.since_s
+    node = state.nodes[name]
     state.deadlines -= node.deadline_s is not None
+    _count_up(state)
+    del state.nodes[name]
+
+
+def _count_up(state: CampaignState) -> None:
+    """Count how long nodes were up, before one comes or goes."""
+    state.node_s, state.counted_s = state.up_node_s, state.now_s
 
 
 def _restored(state: CampaignState, fact: e.SetRestored) -> None:
@@ -309,6 +316,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
     source = s.commits.get(s.committed)
     if fact.independent or source is None:
         s.copies += 1
+    late = fact.boundary < next(reversed(s.commits), 0)
     s.commits[fact.boundary] = CheckpointState(
         boundary=fact.boundary,
         attempt=fact.attempt,
@@ -318,6 +326,8 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         bytes_written=fact.bytes_written,
         copy=s.copies if fact.independent or source is None else source.copy,
     )
+    if late:
+        s.commits = dict(sorted(s.commits.items()))
     simulation.failures.clear()
 
 

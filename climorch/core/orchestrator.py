@@ -10,14 +10,22 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from climorch.core.demand import Demand, contest_of, demand_of, offers_of
+from climorch.core.demand import (
+    Demand,
+    Grounds,
+    contest_of,
+    demand_of,
+    grounds_of,
+    offers_of,
+)
 from climorch.core.fold import apply
 from climorch.core.holds import spent
 from climorch.core.horizon import next_edge_s
-from climorch.core.progress import Policies, next_records
+from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.errors import InternalError
+from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.commands import (
     Command,
@@ -28,6 +36,7 @@ from climorch.model.commands import (
     ShrinkPlanned,
     WindowEnded,
     WindowPlaced,
+    is_command,
 )
 from climorch.policy.allocation import allocate
 from climorch.policy.claims import Allocation
@@ -37,6 +46,19 @@ __all__ = ["Orchestrator", "Outcome"]
 # A simulation that yields more records than this at one instant goes round in
 # circles; its journal would fill the disk.
 MOST_RECORDS = 100_000
+
+# Decisions that call for no second look at the same instant: what goes with them
+# is decided in the same go. Any other record has its simulation looked at again.
+CONCLUSIVE = frozenset(
+    {
+        c.StartSegment,
+        c.SegmentCommitted,
+        c.CheckpointPlanned,
+        c.BeginCheckpoint,
+        c.PublishResults,
+        c.DeleteCheckpoint,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +99,10 @@ class Orchestrator:
         # others want, hold and wait for is kept. None of this is memory: it
         # follows from the state and is made anew after a replay.
         self._touched: set[str] = set()
+        # Those of which nothing but finished segments was heard.
+        self._moved_on: set[str] = set()
         self._demands: dict[str, Demand] = {}
+        self._grounds: dict[str, Grounds] = {}
         self._retries: dict[str, float] = {}
         self._nodes_changed = True
         self._edge_s = -math.inf
@@ -119,15 +144,20 @@ class Orchestrator:
         self._touched |= {n for n, due in self._retries.items() if due <= now_s}
         self._pass_edges(now_s, records)
         visited: set[str] = set()
-        while self._touched or self._nodes_changed:
-            names, self._touched = self._touched, set()
+        while self._touched or self._moved_on or self._nodes_changed:
+            touched, self._touched = self._touched, set()
+            names, self._moved_on = touched | self._moved_on, set()
             visited |= names
             found = [self.state.simulations[name] for name in names]
             found.sort(key=lambda simulation: simulation.serial)
             for simulation in found:
-                for record in next_records(self.state, simulation, self.policies):
+                decide = next_records if simulation.name in touched else move_on
+                for record in decide(self.state, simulation, self.policies):
                     self._take(record, now_s, records)
-            self._allocate(found, now_s, records)
+            # A finished segment changes no demand; a decision on it may, and
+            # touches the simulation.
+            touched |= self._touched
+            self._allocate([s for s in found if s.name in touched], now_s, records)
             if len(records) > MOST_RECORDS:
                 raise InternalError(
                     f"deciding does not end: {records[-1]!r} comes again and again"
@@ -137,7 +167,7 @@ class Orchestrator:
         if not records:
             # The state is what the journal says, its clock included.
             self.state.now_s = before_s
-        commands = tuple(r for r in records if isinstance(r, Command))
+        commands = tuple(filter(is_command, records))
         return Outcome(
             records=tuple(records),
             commands=commands,
@@ -194,8 +224,13 @@ class Orchestrator:
 
     def _touch(self, record: Record) -> None:
         """Remember which simulations a record may concern."""
+        if type(record) in CONCLUSIVE:
+            return
         simulations = self.state.simulations
         match record:
+            case e.SegmentFinished():
+                if record.simulation in simulations:
+                    self._moved_on.add(record.simulation)
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
                 self._touch_all()
             case e.WishTaken():
@@ -253,6 +288,10 @@ class Orchestrator:
             for placed in place_windows(self.state):
                 self._take(placed, now_s, records)
         for simulation in found:
+            grounds = grounds_of(self.state, simulation)
+            if self._grounds.get(simulation.name) == grounds:
+                continue
+            self._grounds[simulation.name] = grounds
             demand = demand_of(self.state, simulation)
             if self._demands.get(simulation.name) != demand:
                 self._demands[simulation.name] = demand

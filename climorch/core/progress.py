@@ -40,7 +40,7 @@ from climorch.model.events import Cause
 from climorch.policy.checkpointing import Pace
 from climorch.policy.recovery import mean_time_between_failures
 
-__all__ = ["Policies", "next_records"]
+__all__ = ["Policies", "move_on", "next_records"]
 
 
 def next_records(
@@ -70,6 +70,27 @@ def next_records(
     for s in simulation.sets.values():
         yield from keep_house(simulation, s, policies)
     yield from ask_rules(simulation)
+    yield from move_on(state, simulation, policies)
+
+
+def move_on(
+    state: CampaignState, simulation: SimulationState, policies: Policies
+) -> Iterator[Record]:
+    """Yield the last of `next_records`: what computes, and the lease.
+
+    All that is due where segments finished and nothing else happened: there is
+    nothing to commit, settle, retire, publish, delete or ask then.
+
+    Parameters
+    ----------
+    state, simulation, policies
+        As for `next_records`.
+
+    Yields
+    ------
+    Record
+        Likewise.
+    """
     if not simulation.wants_nodes:
         yield from _let_go(state, simulation)
         return
@@ -197,10 +218,10 @@ def _plan_checkpoint(
     policies: Policies,
 ) -> Iterator[Record]:
     """Choose a boundary for a checkpoint before any stage has passed it."""
-    boundary = s.front()
-    if s.planned is not None or boundary <= max(s.from_boundary, s.committed):
+    if s.planned is not None:
         return
-    if s.passed(boundary):
+    boundary = s.front()
+    if boundary <= max(s.from_boundary, s.committed) or s.passed(boundary):
         return
     if boundary == s.plan.last:
         yield _plan(simulation, s, boundary, "end of the phase")
@@ -218,14 +239,13 @@ def _pace(
 ) -> Pace:
     here, there = (s.plan.segments_at[b] for b in (boundary, boundary + 1))
     next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
-    up_s = sum(state.now_s - node.since_s for node in state.nodes.values())
     return Pace(
         since_s=state.now_s - s.since_s,
         boundaries=boundary - s.from_boundary,
         next_s=next_s,
         cost_s=s.cost_s,
         mtbf_s=mean_time_between_failures(
-            node_s=state.node_s + up_s,
+            node_s=state.up_node_s,
             failures=state.failures,
             nodes=max(len(simulation.lease), 1),
         ),
@@ -240,8 +260,8 @@ def _meet(
 ) -> Iterator[Record]:
     """Checkpoint once all stages stand at the planned boundary."""
     last = s.plan.last
-    again = s.settled and s.reached == last and state.now_s >= s.retry_at_s
-    if again and s.planned is None and s.checkpoint is None and not s.complete:
+    idle = s.planned is None and s.checkpoint is None and s.reached == last
+    if idle and s.settled and not s.complete and state.now_s >= s.retry_at_s:
         yield _plan(simulation, s, last, "the last try failed")
     count = len(s.commits) + s.deleted
     yield from _begin_at(simulation, s, full=count % policies.full_every == 0)

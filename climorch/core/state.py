@@ -141,6 +141,8 @@ class SetState:
         What a stage's segments took, by stage and nodes of the lease.
     writing, restoring : Learned or None
         What checkpoints took to be committed, and states to be there again.
+    commits : dict of int to CheckpointState
+        Checkpoints that exist by boundary, ascending.
     newest : dict of int to int
         Newest boundary that each attempt committed; tells a repeated fact.
     copies, deleted : int
@@ -182,10 +184,10 @@ class SetState:
     @property
     def committed(self) -> int:
         """Newest boundary with a good checkpoint that stays; 0: its init."""
-        return max(
-            (b for b, c in self.commits.items() if c.good and not c.deleting),
-            default=0,
-        )
+        for boundary, c in reversed(self.commits.items()):
+            if c.good and not c.deleting:
+                return boundary
+        return 0
 
     @property
     def complete(self) -> bool:
@@ -196,7 +198,7 @@ class SetState:
     def reached(self) -> int:
         """Newest common boundary that every stage has reached."""
         counts = self.plan.counts
-        return min(bisect_right(counts[g], n) - 1 for g, n in self.done.items())
+        return min([bisect_right(counts[g], n) for g, n in self.done.items()]) - 1
 
     @property
     def settled(self) -> bool:
@@ -206,7 +208,7 @@ class SetState:
     def front(self) -> int:
         """Newest common boundary that some stage has reached or passed."""
         counts = self.plan.counts
-        return max(bisect_right(counts[g], n) - 1 for g, n in self.done.items())
+        return max([bisect_right(counts[g], n) for g, n in self.done.items()]) - 1
 
     def passed(self, boundary: int) -> bool:
         """Whether some stage has started a segment beyond a boundary."""
@@ -331,7 +333,9 @@ class CampaignState:
     failures : int
         Nodes lost so far; with ``node_s``, the observed failure rate.
     node_s : float
-        Node-seconds that nodes which are gone were up.
+        Node-seconds that nodes were up until ``counted_s``.
+    counted_s : float
+        When nodes last came or went, driver's clock, seconds.
     draining : set of str
         Nodes that nobody may lease, whether they are up or not.
     wishes : set of str
@@ -355,6 +359,7 @@ class CampaignState:
     simulations: dict[str, SimulationState] = field(default_factory=dict)
     failures: int = 0
     node_s: float = 0.0
+    counted_s: float = 0.0
     draining: set[str] = field(default_factory=set)
     wishes: set[str] = field(default_factory=set)
     windows: dict[str, Window] = field(default_factory=dict)
@@ -373,6 +378,11 @@ class CampaignState:
     def timed(self) -> bool:
         """Whether any node goes at a known time."""
         return bool(self.windows) or self.deadlines > 0
+
+    @property
+    def up_node_s(self) -> float:
+        """Node-seconds that nodes were up so far."""
+        return self.node_s + len(self.nodes) * (self.now_s - self.counted_s)
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:
         """Every set with its simulation, in order of submission."""

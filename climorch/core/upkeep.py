@@ -197,7 +197,7 @@ def kept_checkpoints(simulation: SimulationState, s: SetState) -> tuple[Kept, ..
             # outputs that are not published yet live in their checkpoint.
             pinned=c.boundary == s.plan.last or not c.published,
         )
-        for c in sorted(s.commits.values(), key=lambda c: c.boundary)
+        for c in s.commits.values()
         if not c.deleting
     )
 
@@ -206,7 +206,7 @@ def keep_house(
     simulation: SimulationState, s: SetState, policies: Policies
 ) -> Iterator[Record]:
     """Publish outputs and delete what retention lets go."""
-    for c in sorted(s.commits.values(), key=lambda c: c.boundary):
+    for c in s.commits.values():
         # In order, one at a time: results grow at their end only.
         if c.good and not c.published:
             if not c.publishing:

@@ -6,6 +6,8 @@ decision needs nobody: it is journaled because replay never decides again.
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import msgspec
 
 from climorch.model.events import Cause, Fact
@@ -34,6 +36,7 @@ __all__ = [
     "WindowPlaced",
     "decode_record",
     "encode_record",
+    "is_command",
 ]
 
 
@@ -285,6 +288,12 @@ Record = Fact | Command | Decision
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+
+
+def is_command(record: Record) -> TypeGuard[Command]:
+    """Tell whether a record is to be executed by somebody."""
+    # Asked for every record: isinstance with the union tries each of its types.
+    return isinstance(record, _Command)
 
 
 def encode_record(record: Record) -> bytes:

@@ -152,7 +152,7 @@ class SetPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             for stage in self.stages
         }
 
-    @property
+    @cached_property
     def last(self) -> int:
         """Index of the last common boundary."""
         return len(self.commons) - 1

@@ -143,6 +143,7 @@ class Rig:
         usage_is_that_of_the_leases(self.tally, self.orchestrator.state)
         replay_gives_an_equal_state(self)
         deciding_again_gives_nothing(self)
+        checkpoints_are_in_order(self)
         self.world.learn(outcome.records)
         for command in outcome.commands[:executed]:
             self.world.execute(command, self.now_s)
@@ -243,6 +244,14 @@ def deciding_again_gives_nothing(rig: Rig) -> None:
     calm = dataclasses.replace(rig.policies, checkpointing=EverySegments(count=10**6))
     fresh = Orchestrator(calm, rig.orchestrator.state)
     assert fresh.handle((), rig.now_s).records == ()
+
+
+def checkpoints_are_in_order(rig: Rig) -> None:
+    """However late one is found, the newest good one is what is fallen back to."""
+    for _, s in rig.orchestrator.state.sets():
+        good = [b for b, c in s.commits.items() if c.good and not c.deleting]
+        assert list(s.commits) == sorted(s.commits)
+        assert s.committed == max(good, default=0)
 
 
 def everything_that_may_has_ended(rig: Rig) -> None:

@@ -316,6 +316,42 @@ def test_a_node_counts_while_it_is_up() -> None:
     assert (state.nodes, state.node_s, state.failures) == ({}, 25.0, 1)
 
 
+def test_nodes_count_one_by_one() -> None:
+    """What nodes were up is known at any time, whichever came or went before."""
+    state = CampaignState()
+    seen = []
+    for now_s, record in (
+        (10.0, e.NodeJoined(node="m", cores=1)),
+        (15.0, e.NodeJoined(node="n", cores=1)),
+        (25.0, e.NodeLost(node="m")),
+        # Never there: no change.
+        (26.0, e.NodeLost(node="x")),
+        # Back before its loss was noticed.
+        (30.0, e.NodeJoined(node="n", cores=1)),
+        (32.0, e.DriverStopped(reason="stop")),
+        (99.0, e.DriverStarted(epoch=2, host="h", pid=1)),
+    ):
+        apply(state, record, now_s)
+        seen.append(state.up_node_s)
+
+    assert seen == [0.0, 5.0, 25.0, 26.0, 30.0, 32.0, 32.0]
+
+
+def test_checkpoints_are_kept_in_order_of_their_boundaries() -> None:
+    """One that is found late takes its place among the newer ones."""
+    state = CampaignState()
+    apply(state, submitted(), 0.0)
+    s = state.simulations["s"].sets["a"]
+    for attempt, boundary in ((1, 2), (2, 3), (3, 1)):
+        fact = e.CheckpointCommitted(
+            simulation="s", set="a", boundary=boundary, attempt=attempt, seconds=1.0
+        )
+        apply(state, fact, 0.0)
+
+    assert list(s.commits) == [1, 2, 3]
+    assert s.committed == 3
+
+
 def test_a_lease_is_charged_for_what_was_held() -> None:
     """Every change of a lease settles the node-seconds before it."""
     state = CampaignState()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from climorch.core.demand import claims, offers
-from climorch.core.fold import apply
 from climorch.core.orchestrator import Orchestrator
-from climorch.core.progress import Policies, next_records
-from climorch.core.state import CampaignState, SimulationState
+from climorch.core.progress import Policies
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -305,66 +303,16 @@ def test_going_round_in_circles_is_stopped(monkeypatch: pytest.MonkeyPatch) -> N
         Script().tell(submitted())
 
 
-def test_a_fact_about_an_unknown_simulation_touches_nobody() -> None:
+@pytest.mark.parametrize(
+    "fact",
+    [
+        PAUSE,
+        e.SegmentFinished(simulation="s", stage="a", segment=0, attempt=1, seconds=1.0),
+    ],
+)
+def test_a_fact_about_an_unknown_simulation_touches_nobody(fact: e.Fact) -> None:
     """It is journaled like any other."""
     s = Script()
-    s.tell(PAUSE)
+    s.tell(fact)
 
-    assert s.outcome.records == (PAUSE,)
-
-
-def test_work_grows_with_what_changed_not_with_the_campaign(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A fact about one of a hundred simulations looks at that one only."""
-    s = Script()
-    s.tell(*(submitted(name=f"s{i}") for i in range(100)))
-    s.nodes(*(f"n{i}" for i in range(100)))
-    s.restored(simulation="s7")
-    looked: list[str] = []
-
-    def recording(
-        state: CampaignState, simulation: SimulationState, policies: Policies
-    ) -> Iterator[c.Record]:
-        looked.append(simulation.name)
-        return next_records(state, simulation, policies)
-
-    monkeypatch.setattr(f"{WHERE}.next_records", recording)
-    s.finished(0, simulation="s7")
-
-    assert set(looked) == {"s7"}
-    assert len(looked) == 2
-
-
-def test_folding_is_linear() -> None:
-    """A hundred thousand records are folded with as many applications."""
-    s = Script(Policies(checkpointing=EverySegments(count=5)))
-    s.tell(submitted(stage(boundaries=range(401))))
-    s.nodes("n")
-    s.restored()
-    records: list[tuple[c.Record, float]] = []
-    for k in range(400):
-        s.finished(k)
-        records += [(record, s.now_s) for record in s.outcome.records]
-        boundary = s.set().checkpoint
-        if boundary is not None:
-            s.committed(boundary)
-            records += [(record, s.now_s) for record in s.outcome.records]
-            s.published(boundary)
-            records += [(record, s.now_s) for record in s.outcome.records]
-    copies = 100_000 // len(records) + 1
-    applied = 0
-
-    def counting(state: CampaignState, record: c.Record, now_s: float) -> None:
-        nonlocal applied
-        applied += 1
-        apply(state, record, now_s)
-
-    again = Orchestrator(s.policies)
-    again.replay([(submitted(stage(boundaries=range(401))), 0.0)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"{WHERE}.apply", counting)
-        for _ in range(copies):
-            again.replay(records)
-
-    assert applied == copies * len(records) >= 100_000
+    assert s.outcome.records == (fact,)
