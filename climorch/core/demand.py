@@ -75,6 +75,7 @@ def grounds_of(state: CampaignState, simulation: SimulationState) -> Grounds:
         simulation.turn_s,
         simulation.served_s,
         simulation.borrowed,
+        simulation.fruitful,
         staying(state, simulation),
         state.timed,
     )
@@ -124,6 +125,7 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         turn_s=simulation.turn_s if simulation.lease else 0.0,
         served_s=simulation.served_s,
         exempt_until_s=exempt_until_s(simulation),
+        fruitful=simulation.fruitful or not simulation.lease,
         borrowed=simulation.borrowed and bool(simulation.lease),
     )
     away = frozenset(claim.held)

@@ -329,6 +329,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
     if late:
         s.commits = dict(sorted(s.commits.items()))
     simulation.failures.clear()
+    simulation.fruitful = True
 
 
 def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:

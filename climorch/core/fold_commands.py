@@ -95,6 +95,7 @@ def _begin_turn(state: CampaignState, simulation: SimulationState) -> None:
         simulation.served_s -= state.now_s - simulation.turn_s
     else:
         simulation.turn_s = state.now_s
+        simulation.fruitful = False
 
 
 def _interrupted(state: CampaignState, simulation: SimulationState) -> None:

@@ -231,6 +231,8 @@ class SimulationState:
         Size of the lease when it was last granted.
     turn_s : float
         When it last got nodes after it had none, seconds.
+    fruitful : bool
+        Whether a checkpoint was committed in its present turn.
     borrowed : bool
         Whether it has nodes though it was not its turn.
     leave : tuple of str
@@ -269,6 +271,7 @@ class SimulationState:
     lease_since_s: float = 0.0
     lease_why: str = ""
     turn_s: float = 0.0
+    fruitful: bool = False
     borrowed: bool = False
     shrink_to: int | None = None
     leave: tuple[str, ...] = ()

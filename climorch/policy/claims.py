@@ -81,6 +81,9 @@ class Claim:
         Seconds that its turns before that took.
     exempt_until_s : float
         Until when the terms of its protection let nobody interrupt it.
+    fruitful : bool
+        Whether something was committed in its present turn: before that, a turn
+        is not over, or equals could push each other out and get nowhere.
     borrowed : bool
         Whether it has nodes though it was not its turn.
     """
@@ -101,6 +104,7 @@ class Claim:
     turn_s: float = 0.0
     served_s: float = 0.0
     exempt_until_s: float = -math.inf
+    fruitful: bool = True
     borrowed: bool = False
 
 

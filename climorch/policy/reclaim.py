@@ -175,6 +175,7 @@ def _rights(
             under_target(claim, contest, mine.held)
             and over >= contest.targets.get(other.project, math.inf)
             and not kept
+            and other.fruitful
         ):
             from_s = max(other.turn_s + contest.min_run_s, other.exempt_until_s)
             yield 2.0, from_s, f"project {claim.project} is below its share: {asks}"
@@ -187,7 +188,7 @@ def _rights(
         return
     if other.priority < claim.priority:
         yield 3.0, other.exempt_until_s, f"{asks} has a higher priority"
-    elif other.priority == claim.priority:
+    elif other.priority == claim.priority and other.fruitful:
         turn_s = contest.slice_s
         # Whole turns are compared, so that equals do not push each other out.
         ahead = contest.turns(claim) + 1 - (other.served_s // turn_s)
