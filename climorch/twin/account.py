@@ -85,7 +85,8 @@ class Account:
     waits_since_s : float or None
         Since when it waits for nodes; None: it does not.
     waits : list of float
-        Seconds of each wait that ended with a lease.
+        Seconds of each wait that ended with a lease; none where one was given
+        at once.
     interruptions : list of Interruption
         When and why its lease went though there was work to do.
     completed_s : float or None
