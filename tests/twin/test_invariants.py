@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,7 +24,7 @@ from tests.unit.twin.stage import Play, stage
 HOUR_S = 3600.0
 
 
-def rough(nodes: int, draw: np.random.Generator) -> dict[str, object]:
+def rough(nodes: int, draw: np.random.Generator) -> dict[str, Any]:
     """Draw a site on which everything goes wrong that can."""
     return {
         "nodes": nodes,
@@ -62,7 +64,7 @@ def test_whatever_goes_wrong_every_invariant_holds_and_all_ends(
         cost=lambda work, nodes: 600.0 * work.base / nodes,
         overheads=Overheads(checkpoint_s=60.0, stall_s=5.0),
         seed=seed,
-        **rough(gang + int(draw.integers(4)), draw),  # type: ignore[arg-type]
+        **rough(gang + int(draw.integers(4)), draw),
     )
     disk, replica = FakeDisk(), Orchestrator(refusing())
     auditor = Auditor(disk)
@@ -100,7 +102,7 @@ def test_the_same_seed_gives_the_same_records(seed: int) -> None:
 def campaign(seed: int) -> Play:
     """Run a small rough campaign."""
     draw = np.random.default_rng(5)
-    play = Play(seed=seed, overheads=Overheads(), **rough(6, draw))  # type: ignore[arg-type]
+    play = Play(seed=seed, overheads=Overheads(), **rough(6, draw))
     for i in range(4):
         gang = stage(segments=500, nodes=1 + i, most=2 + i)
         play.submit(gang, name=f"s{i}", priority=i % 2, after_s=100.0 * i)

@@ -128,10 +128,10 @@ def test_failures_cost_what_they_must() -> None:
         outages=(outages,),
         detect_s=0.0,
         overheads=OVERHEADS,
-        cost=lambda work, nodes: 50.0,
+        cost=lambda work, nodes: 200.0,
         noise_cv=0.3,
     )
-    play.submit(stage(segments=30_000))
+    play.submit(stage(segments=7000))
 
     play.run(15 * DAY_S)
 
@@ -141,7 +141,7 @@ def test_failures_cost_what_they_must() -> None:
     # an outage falls into is longer than the mean: (1 + cv^2) of it; and where it
     # falls into the 3 s of writing, the segment before is lost as well. Over 360
     # periods that mean has an error of 3 %.
-    broken = (1 + 0.3**2) * 50.0 / 2 + 0.06 * 50.0
+    broken = (1 + 0.3**2) * 200.0 / 2 + 0.015 * 200.0
     assert parts["LOST"] / periods == pytest.approx(broken, rel=0.12)
     # Start 1 s and read 4 s; the very first one makes its states in 2 s.
     assert parts["RESTORE"] / periods == pytest.approx(5.0, rel=0.01)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from climorch.core.orchestrator import Orchestrator, Outcome
@@ -13,7 +13,6 @@ from climorch.model.plan import StagePlan
 from climorch.policy.checkpointing import EverySegments
 from climorch.twin.costs import Amdahl, Costs, Overheads, StageCost
 from climorch.twin.driver import Twin
-from climorch.twin.ledger import Part
 from climorch.twin.site import TwinSite
 from climorch.twin.world import RuleAnswer, no_edits
 from tests.unit.core.script import stage as make_stage
@@ -52,8 +51,9 @@ def said(record: c.Record) -> str:
     """Say a record in a few words; facts by their kind."""
     if isinstance(record, c.Command | c.Decision):
         return words(record)
-    about = getattr(record, "simulation", getattr(record, "node", ""))
-    about += f".{record.stage} {record.segment}" if hasattr(record, "segment") else ""
+    about = str(getattr(record, "simulation", getattr(record, "node", "")))
+    if isinstance(record, e.SegmentFinished | e.SegmentFailed):
+        about += f".{record.stage} {record.segment}"
     return f"{type(record).__name__} {about}".strip()
 
 
@@ -135,8 +135,3 @@ class Play:
         """Return what node-seconds were spent on, without what is nothing."""
         spent = self.twin.ledger.spent()
         return {p.name: round(s, 6) for p, s in spent.items() if abs(s) > 1e-9}
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Parts of the books."""
-        return [part.name for part in Part]

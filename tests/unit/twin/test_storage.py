@@ -20,7 +20,7 @@ class Clock:
         self.ends: dict[str, float] = {}
         self.begun: dict[str, Transfer] = {}
 
-    def at(self, time_s: float, do: Callable[[], object]) -> None:
+    def at(self, time_s: float, do: Callable[[], None]) -> None:
         """Do something at a time."""
         delay_s = time_s - self.env.now
         self.env.timeout(delay_s).callbacks.append(lambda _: do())
