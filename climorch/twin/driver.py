@@ -6,7 +6,7 @@ commands out. Journals nothing: who wants the records asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import simpy
@@ -56,6 +56,8 @@ class Twin:
         ``rules(state, command)`` answers for the user's rules.
     watcher : callable or None
         Given every decision.
+    pending : iterable of Command
+        What the orchestrator wanted done before the run.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Twin:
         begin_s: float = 0.0,
         rules: RuleAnswer = no_edits,
         watcher: Watcher | None = None,
+        pending: Iterable[c.Command] = (),
     ) -> None:
         self.orchestrator = orchestrator
         self.begin_s = begin_s
@@ -97,7 +100,9 @@ class Twin:
         for simulation in orchestrator.state.simulations.values():
             self.ledger.open(simulation.name, simulation.plan.nodes, begin_s)
             self._look(simulation.name)
-        self.world.cluster.start()
+        for command in pending:
+            self.world.execute(command)
+        self._started = False
 
     @property
     def ledger(self) -> Ledger:
@@ -147,6 +152,11 @@ class Twin:
             Closed at the end.
         """
         env, end_s = self._env, self.begin_s + until_s
+        if not self._started:
+            self._started = True
+            # After what was posted for the beginning: a driver starts, then nodes
+            # join it.
+            env.timeout(0.0).callbacks.append(lambda _: self.world.cluster.start())
         peek, step = env.peek, env.step
         while not self._ended:
             now_s = peek()

@@ -23,11 +23,11 @@ def test_a_simulation_runs_to_its_end_and_the_run_ends_with_it() -> None:
     play.run()
 
     assert play.told() == [
+        "0 SimulationSubmitted s",
         "0 NodeJoined node-0",
         "0 NodeJoined node-1",
         "0 NodeJoined node-2",
         "0 NodeJoined node-3",
-        "0 SimulationSubmitted s",
         "0 lease s: node-0",
         "0 attempt s.a #1 from 0",
         "0 SetRestored s",
