@@ -38,6 +38,7 @@ from climorch.policy.watching import Watch
 from climorch.report import CampaignStatus
 from climorch.sites.dask import DaskSite
 from climorch.sites.local import LocalSite
+from climorch.twin.site import TwinSite
 
 SAME = Coupling.SAME
 PREVIOUS = Coupling.PREVIOUS
@@ -85,6 +86,7 @@ __all__ = [
     "SimulationStatus",
     "Span",
     "Stage",
+    "TwinSite",
     "Watch",
     "Workflow",
 ]

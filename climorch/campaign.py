@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import xarray as xr
@@ -31,6 +32,9 @@ from climorch.model.workflow import Workflow
 from climorch.report import CampaignStatus, Estimate, estimate
 from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
+from climorch.twin.rehearsal import Play, rehearse, seconds_until
+from climorch.twin.rehearsed import Rehearsal
+from climorch.twin.site import TwinSite
 
 __all__ = ["Campaign"]
 
@@ -323,6 +327,58 @@ class Campaign:
             Its status, and every number that the decisions rest on.
         """
         return explain(self._state(), name, time.time(), self.policies.sharing)
+
+    def rehearse(
+        self,
+        site: TwinSite,
+        *,
+        until: datetime | timedelta,
+        seeds: int | Iterable[int] = 5,
+        policies: Policies | None = None,
+        script: Iterable[tuple[timedelta, e.Fact]] = (),
+    ) -> Rehearsal:
+        """Play what is left of the campaign on a virtual cluster.
+
+        Starts from the campaign as it is and as this script submitted it, as if
+        the script were run again now; the campaign itself is not touched. What
+        is computed and not committed is computed again.
+
+        Parameters
+        ----------
+        site : TwinSite
+            Where. What it leaves open is taken from what was measured.
+        until : datetime or timedelta
+            End of the rehearsal, with a time zone; or how long from now.
+        seeds : int or iterable of int
+            How many runs, each with its own luck; or their seeds.
+        policies : Policies or None
+            Rules to try instead of the campaign's.
+        script : iterable of (timedelta, Fact)
+            What else happens, and how long from now.
+
+        Returns
+        -------
+        Rehearsal
+            Ends, utilisation, lost work and timelines, over the seeds.
+
+        Raises
+        ------
+        InvalidInputError
+            If nobody knows how long the segments of a stage take.
+        """
+        state = self._state()
+        begin_s = max(time.time(), state.now_s)
+        play = Play(
+            state=state,
+            facts=tuple(self._submissions.news(state)),
+            policies=policies or self.policies,
+            workflows=dict(self._submissions.workflows),
+            site=site,
+            begin_s=begin_s,
+            until_s=seconds_until(until, begin_s),
+            script=tuple((after.total_seconds(), fact) for after, fact in script),
+        )
+        return rehearse(play, range(seeds) if isinstance(seeds, int) else seeds)
 
     def results(self, simulation: str, stage: str) -> xr.Dataset:
         """Open the results of a stage, lazily, up to the newest commit.

@@ -10,9 +10,9 @@ import logging
 import time
 
 from climorch.engine.alarms import Alarms
-from climorch.engine.rules import evaluate_rule
 from climorch.engine.services import Services
 from climorch.errors import BackendError, CorruptDataError
+from climorch.intake.rules import evaluate_rule
 from climorch.model import commands as c
 from climorch.model.events import CheckpointDeleted, Fact, ResultsPublished
 

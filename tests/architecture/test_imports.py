@@ -21,6 +21,7 @@ PACKAGES = (
     "sites",
     "storage",
     "testing",
+    "twin",
 )
 LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
 

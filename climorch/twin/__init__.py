@@ -1,0 +1,1 @@
+"""The virtual cluster: months of scheduling in seconds."""

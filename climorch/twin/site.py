@@ -1,0 +1,137 @@
+"""What a virtual cluster consists of, as one value that pickles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from climorch.errors import Fault
+from climorch.model.resources import parse_bytes
+from climorch.twin.costs import Costs, Overheads
+from climorch.twin.hazards import Absence, Failures, Outages, number_faults, refuse
+from climorch.twin.storage import Storage
+
+__all__ = ["TwinSite"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinSite:
+    """A cluster that exists only in virtual time.
+
+    Attributes
+    ----------
+    nodes : int
+        How many, >= 1.
+    names : tuple of str
+        Theirs; empty: ``node-0``, ``node-1`` and so on.
+    cores : int
+        Cores of each.
+    memory : int or str
+        Memory of each, bytes or text such as ``"64 GiB"``; 0: unlimited.
+    speed_cv : float
+        Standard deviation over mean of the nodes' speeds, lognormal. A segment
+        takes as long as the slowest node of its lease.
+    failures : Failures or None
+        How each node fails by itself; None: never.
+    outages : tuple of Outages
+        What takes many nodes down together.
+    absences : tuple of Absence
+        Nodes that are not ours for a while, and nobody said so before.
+    storage : Storage
+        What all write their checkpoints to.
+    costs : Costs or None
+        How long segments take; None: as measured so far.
+    overheads : Overheads or None
+        What starts and checkpoints cost; None: as measured so far.
+    detect_s : float
+        From the death of a node until it is noticed, seconds.
+
+    Raises
+    ------
+    InvalidInputError
+        With every fault.
+    """
+
+    nodes: int
+    names: tuple[str, ...] = ()
+    cores: int = 1
+    memory: int | str = 0
+    speed_cv: float = 0.0
+    failures: Failures | None = None
+    outages: tuple[Outages, ...] = ()
+    absences: tuple[Absence, ...] = ()
+    storage: Storage = field(default_factory=Storage)
+    costs: Costs | None = None
+    overheads: Overheads | None = None
+    detect_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        parse_bytes(self.memory)
+        faults = [
+            *number_faults("TwinSite", {"nodes": self.nodes}, above=True),
+            *number_faults("TwinSite", {"cores": self.cores}, above=True),
+            *number_faults(
+                "TwinSite", {"speed_cv": self.speed_cv, "detect_s": self.detect_s}
+            ),
+        ]
+        if self.names and len(set(self.names)) != self.nodes:
+            faults.append(
+                Fault(
+                    place="TwinSite.names",
+                    problem=f"{len(set(self.names))} names for {self.nodes} nodes",
+                    remedy="name each node once, or none",
+                )
+            )
+        faults += self._strangers()
+        refuse("this virtual site", faults)
+
+    def _strangers(self) -> list[Fault]:
+        known = set(self.node_names)
+        groups = [("outages", o.nodes) for o in self.outages]
+        groups += [("absences", a.nodes) for a in self.absences]
+        faults = [
+            Fault(
+                place=f"TwinSite.{what}",
+                problem=f"{node!r} is none of its {self.nodes} nodes",
+                remedy="name nodes of this site, or give their names",
+            )
+            for what, nodes in groups
+            for node in nodes
+            if node not in known
+        ]
+        faults += [
+            Fault(
+                place="TwinSite.absences",
+                problem=f"{absence.count} nodes are absent of {self.nodes}",
+                remedy="take no more than there are",
+            )
+            for absence in self.absences
+            if absence.count > self.nodes
+        ]
+        return faults
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of each node, in bytes; 0: unlimited."""
+        return parse_bytes(self.memory)
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """Names of all nodes, in order."""
+        return self.names or tuple(f"node-{i}" for i in range(int(self.nodes)))
+
+    def absent(self, absence: Absence) -> tuple[str, ...]:
+        """Return which nodes an absence is about.
+
+        Parameters
+        ----------
+        absence : Absence
+            One of this site's.
+
+        Returns
+        -------
+        tuple of str
+            Names, in order.
+        """
+        if absence.nodes:
+            return absence.nodes
+        return self.node_names[-absence.count :] if absence.count else self.node_names

@@ -1,0 +1,288 @@
+"""The world of a virtual cluster: takes commands, answers with facts.
+
+Knows which lease stands on which nodes and who works there. Ignores why: that
+the orchestrator decides, here as on a real cluster.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from climorch.core.state import CampaignState
+from climorch.errors import Fault, InvalidInputError
+from climorch.model import commands as c
+from climorch.model import events as e
+from climorch.model.plan import SimulationPlan
+from climorch.twin.cluster import VirtualCluster
+from climorch.twin.costs import Costs, Overheads, StageCost, Work
+from climorch.twin.draws import Draws, SegmentNoise
+from climorch.twin.ledger import DAY_S, Ledger
+from climorch.twin.site import TwinSite
+from climorch.twin.storage import SharedStorage
+from climorch.twin.work import Lab, Price, SetWork
+
+if TYPE_CHECKING:
+    import simpy
+
+__all__ = ["RuleAnswer", "World", "no_edits"]
+
+RuleAnswer = Callable[[CampaignState, c.EvaluateRule], e.RuleEvaluated | e.RuleFailed]
+
+
+def no_edits(state: CampaignState, command: c.EvaluateRule) -> e.RuleEvaluated:
+    """Answer of a rule that adds nothing."""
+    return e.RuleEvaluated(simulation=command.simulation, rule=command.rule)
+
+
+@dataclass(slots=True)
+class _Lease:
+    """Nodes of a lease that are up, and those whose death nobody noticed."""
+
+    nodes: list[str] = field(default_factory=list)
+    unnoticed: set[str] = field(default_factory=set)
+    slowest: float = 1.0
+
+
+class _Stage(NamedTuple):
+    """What does not change from one segment of a stage to the next."""
+
+    plan: SimulationPlan
+    base: int
+    cost: StageCost
+
+
+class World:
+    """Nodes, storage and the work on them, in virtual time.
+
+    Parameters
+    ----------
+    env : simpy.Environment
+        The kernel.
+    site : TwinSite
+        What there is; its costs and overheads must be known.
+    state : CampaignState
+        The orchestrator's; only read.
+    seed : int
+        Of every random number.
+    post : callable
+        Takes a fact that has arrived.
+    rules : callable
+        Answers for the user's rules.
+
+    Attributes
+    ----------
+    ledger : Ledger
+        The books.
+    cluster : VirtualCluster
+        The nodes.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        site: TwinSite,
+        state: CampaignState,
+        *,
+        seed: int,
+        post: Callable[[e.Fact], None],
+        rules: RuleAnswer = no_edits,
+    ) -> None:
+        self._env = env
+        self._state = state
+        self._post = post
+        self._rules = rules
+        self._begin_s = float(env.now)
+        self._costs = site.costs or Costs()
+        self._overheads = site.overheads or Overheads()
+        draws = Draws(seed)
+        self._noise = SegmentNoise(draws, self._costs.noise_cv)
+        self.ledger = Ledger(self._begin_s)
+        self.cluster = VirtualCluster(env, site, draws, post=post, residents=self)
+        self._lab = Lab(
+            env=env,
+            storage=SharedStorage(env, site.storage),
+            overheads=self._overheads,
+            ledger=self.ledger,
+            post=post,
+            price=self._price,
+            nodes=lambda simulation: len(self._leases[simulation].nodes),
+        )
+        self._leases: dict[str, _Lease] = {}
+        self._holder: dict[str, str] = {}
+        self._mourners: dict[str, str] = {}
+        self._sets: dict[str, dict[str, SetWork]] = {}
+        self._stages: dict[tuple[str, str], _Stage] = {}
+        self._execute: dict[type[Any], Callable[[Any], None]] = {
+            c.SetLease: self._lease,
+            c.StartAttempt: self._start,
+            c.StartSegment: self._segment,
+            c.BeginCheckpoint: self._checkpoint,
+            c.AbandonAttempt: self._abandon,
+            c.PublishResults: self._publish,
+            c.DeleteCheckpoint: self._delete,
+            c.EvaluateRule: self._evaluate,
+        }
+
+    @property
+    def leased(self) -> bool:
+        """Whether anybody holds a node that is up."""
+        return bool(self._holder)
+
+    def execute(self, command: c.Command) -> None:
+        """Begin what a command asks for."""
+        self._execute[type(command)](command)
+
+    def noticed(self, node: str) -> None:
+        """Let what stood still for a node go on, now that its death is known.
+
+        Called after the commands that the loss led to: what they abandoned is
+        gone already.
+        """
+        name = self._mourners.pop(node, None)
+        if name is not None:
+            self._leases[name].unnoticed.discard(node)
+            self._mend(name)
+
+    def died(self, node: str) -> None:
+        """Let all that a node held be gone; nobody has noticed."""
+        holder = self._holder.pop(node, None)
+        self.ledger.node_down(holder, self._env.now)
+        if holder is not None:
+            lease = self._leases[holder]
+            lease.nodes.remove(node)
+            lease.unnoticed.add(node)
+            self._mourners[node] = holder
+            self._time(lease)
+            for work in self._sets.get(holder, {}).values():
+                work.freeze()
+
+    def came(self, node: str) -> None:
+        """Count a node that is there, empty."""
+        self.ledger.node_up(self._env.now)
+
+    def _mend(self, name: str) -> None:
+        if not self._leases[name].unnoticed:
+            for work in self._sets.get(name, {}).values():
+                if work.frozen:
+                    work.mend()
+
+    def _time(self, lease: _Lease) -> None:
+        speeds = self.cluster.speeds
+        lease.slowest = min((speeds[node] for node in lease.nodes), default=1.0)
+
+    def _lease(self, command: c.SetLease) -> None:
+        name, up = command.simulation, self.cluster.up
+        lease = self._leases.setdefault(name, _Lease())
+        for node in lease.nodes:
+            # Another command may have given it to somebody else by now.
+            if self._holder.get(node) == name:
+                del self._holder[node]
+        lease.nodes = [node for node in command.nodes if node in up]
+        lease.unnoticed = {node for node in command.nodes if node not in up}
+        self._mourners |= dict.fromkeys(lease.unnoticed, name)
+        for node in lease.nodes:
+            self._holder[node] = name
+        self._time(lease)
+        self.ledger.hold(name, len(lease.nodes), self._env.now)
+        self._mend(name)
+
+    def _work(self, simulation: str, name: str) -> SetWork:
+        sets = self._sets.setdefault(simulation, {})
+        work = sets.get(name)
+        if work is None:
+            work = sets[name] = SetWork(self._lab, simulation, name)
+        return work
+
+    def _start(self, command: c.StartAttempt) -> None:
+        work = self._work(command.simulation, command.set)
+        work.start(command)
+        if self._leases[command.simulation].unnoticed:
+            work.freeze()
+
+    def _segment(self, command: c.StartSegment) -> None:
+        plan = self._state.simulations[command.simulation].plan
+        work = self._work(command.simulation, plan.set_of[command.stage])
+        work.segment(command)
+
+    def _checkpoint(self, command: c.BeginCheckpoint) -> None:
+        self._work(command.simulation, command.set).checkpoint(command)
+
+    def _abandon(self, command: c.AbandonAttempt) -> None:
+        self._work(command.simulation, command.set).abandon()
+
+    def _later(self, delay_s: float, fact: e.Fact) -> None:
+        timeout = self._env.timeout(delay_s)
+        timeout.callbacks.append(lambda _: self._post(fact))
+
+    def _publish(self, command: c.PublishResults) -> None:
+        self._later(
+            self._overheads.publish_s,
+            e.ResultsPublished(
+                simulation=command.simulation,
+                set=command.set,
+                boundary=command.boundary,
+            ),
+        )
+
+    def _delete(self, command: c.DeleteCheckpoint) -> None:
+        self._later(
+            self._overheads.delete_s,
+            e.CheckpointDeleted(
+                simulation=command.simulation,
+                set=command.set,
+                boundary=command.boundary,
+            ),
+        )
+
+    def _evaluate(self, command: c.EvaluateRule) -> None:
+        def answer(_: object) -> None:
+            self._post(self._rules(self._state, command))
+
+        self._env.timeout(0.0).callbacks.append(answer)
+
+    def _price(self, simulation: str, stage: str, segment: int) -> Price:
+        """Say what a segment takes on its lease as it is now."""
+        known = self._state.simulations[simulation]
+        plan = known.plan
+        found = self._stages.get((simulation, stage))
+        if found is None or found.plan is not plan:
+            found = self._look_up(plan, stage)
+            self._stages[simulation, stage] = found
+        lease = self._leases[simulation]
+        base = found.base
+        work = Work(simulation, plan.workflow, stage, segment, base, plan.params)
+        factor = self._noise.factor(simulation, stage, segment) / lease.slowest
+        if self._costs.drift_per_day:
+            days = (self._env.now - self._begin_s) / DAY_S
+            factor *= (1 + self._costs.drift_per_day) ** days
+        base_s = found.cost(work, base) * factor
+        nodes = len(lease.nodes)
+        if nodes == plan.nodes or not nodes:
+            seconds = base_s
+        else:
+            seconds = found.cost(work, nodes * base / plan.nodes) * factor
+        if not (math.isfinite(base_s) and base_s > 0 and seconds > 0):
+            raise InvalidInputError(
+                f"the cost of stage {stage!r} of {simulation!r}, segment {segment}, "
+                f"is {seconds!r} s on {nodes} nodes; expected finite and > 0"
+            )
+        return Price(seconds=seconds, base_s=base_s, base=base)
+
+    def _look_up(self, plan: SimulationPlan, stage: str) -> _Stage:
+        cost = self._costs.of(plan.workflow, stage)
+        if cost is None:
+            raise InvalidInputError(
+                "a segment has no duration",
+                faults=[
+                    Fault(
+                        place=f"workflow {plan.workflow!r}, stage {stage!r}",
+                        problem="nobody knows how long its segments take",
+                        remedy="give TwinSite(costs=Costs(...)) a cost for it",
+                    )
+                ],
+            )
+        found = next(s for s in plan.stages if s.name == stage)
+        return _Stage(plan, found.resources.nodes, cost)
