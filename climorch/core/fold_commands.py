@@ -5,7 +5,6 @@ The other half of `fold`: what the orchestrator itself decided.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -44,9 +43,10 @@ def charge(state: CampaignState, simulation: SimulationState, *, more: int = 0) 
         simulation.held_s += held_s
     simulation.lease_since_s = state.now_s
     project = simulation.scenario.project
-    usage = state.usage.get(project, Usage(at_s=state.now_s))
-    usage = usage.at(state.now_s, half_life_s=state.half_life_s)
-    state.usage[project] = dataclasses.replace(usage, nodes=usage.nodes + more)
+    usage = state.usage.get(project) or Usage(at_s=state.now_s)
+    state.usage[project] = usage.at(
+        state.now_s, half_life_s=state.half_life_s, more=more
+    )
 
 
 def hold(

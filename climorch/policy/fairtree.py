@@ -62,7 +62,7 @@ class Account:
                     remedy="pass what was used",
                 )
             )
-        counts = Counter(leaf.name for leaf in self.leaves)
+        counts = Counter(leaf.name for c in self.children for leaf in c.leaves)
         faults += [
             Fault(
                 place=f"account {self.name!r}, children",

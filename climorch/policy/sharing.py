@@ -138,6 +138,10 @@ def targets(
     above theirs. Nobody is given more than it wants; what is left is divided in
     the same way among those that want more, as if they were alone.
 
+    Whole gangs cannot meet a target. One should change hands only where its new
+    owner misses all of it: with the nearest number of gangs instead, one of them
+    may go back and forth for ever.
+
     Parameters
     ----------
     root : Account

@@ -72,7 +72,7 @@ class Usage:
     node_s: float = 0.0
     decayed_node_s: float = 0.0
 
-    def at(self, now_s: float, *, half_life_s: float) -> Usage:
+    def at(self, now_s: float, *, half_life_s: float, more: int = 0) -> Usage:
         """Count on to a later time.
 
         Parameters
@@ -81,11 +81,14 @@ class Usage:
             Driver's clock, seconds; an earlier time than ``at_s`` changes nothing.
         half_life_s : float
             Time in which usage halves, seconds, > 0.
+        more : int
+            Nodes that are held from then on beside those held before; below 0:
+            that are given back.
 
         Returns
         -------
         Usage
-            The same nodes, with what they have used until then.
+            What is held then, and what was used until then.
         """
         elapsed_s = max(now_s - self.at_s, 0.0)
         left = decayed(
@@ -93,7 +96,7 @@ class Usage:
         )
         return Usage(
             at_s=self.at_s + elapsed_s,
-            nodes=self.nodes,
+            nodes=self.nodes + more,
             node_s=self.node_s + self.nodes * elapsed_s,
             decayed_node_s=left
             + grown(self.nodes, elapsed_s=elapsed_s, half_life_s=half_life_s),

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
 
+import msgspec
 import numpy as np
 
 from climorch.core.orchestrator import Orchestrator, Outcome
@@ -21,7 +22,7 @@ from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import Kept
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.fake_world import Chances, FakeWorld
-from climorch.testing.strategies import FOR_EVER_S
+from climorch.testing.strategies import FOR_EVER_S, PROJECTS
 from tests.property.auditor import Auditor
 from tests.property.tally import Tally, usage_is_that_of_the_leases
 
@@ -205,15 +206,25 @@ class Rig:
         """Let something happen to a node or to a simulation, as chance has it."""
         rng, known = self.world.rng, list(self.orchestrator.state.simulations)
         node, name = f"n{rng.integers(6)}", known[rng.integers(len(known))]
-        match rng.integers(6):
+        match rng.integers(8):
             case 0 | 1:
                 self.world.lose(node, self.now_s)
             case 2 | 3:
                 self.world.join(node, self.now_s)
             case 4:
                 self.handle([e.PauseRequested(simulation=name)])
+            case 5 | 6:
+                # While it runs, which is when it matters whom it is charged to.
+                self.handle([self._moved(name, PROJECTS[rng.integers(3)])])
             case _:
                 self.handle([e.ResumeRequested(simulation=name)])
+
+    def _moved(self, name: str, project: str) -> Fact:
+        simulation = self.orchestrator.state.simulations[name]
+        scenario = msgspec.structs.replace(simulation.scenario, project=project)
+        return e.SimulationChanged(
+            simulation=name, scenario=scenario, plan=simulation.plan
+        )
 
     def _children(
         self, simulation: str, rule: str

@@ -26,7 +26,7 @@ from climorch.model.windows import Window
 from climorch.policy.sharing import Sharing
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.fake_world import Chances
-from climorch.testing.strategies import COARSE_S, PROJECTS, policies, submissions
+from climorch.testing.strategies import COARSE_S, policies, submissions
 from tests.property.rig import Rig
 
 ROUGH = Chances(
@@ -195,15 +195,6 @@ class Campaign(RuleBasedStateMachine):
                     )
                 ]
             )
-
-    @rule(index=names, project=st.sampled_from(PROJECTS))
-    def change_project(self, index: int, project: str) -> None:
-        state = self.rig.orchestrator.state.simulations[self.pick(index)]
-        scenario = msgspec.structs.replace(state.scenario, project=project)
-        changed = e.SimulationChanged(
-            simulation=state.name, scenario=scenario, plan=state.plan
-        )
-        self.rig.handle([changed])
 
     @rule(
         kind=st.sampled_from((c.StartAttempt, c.StartSegment, c.BeginCheckpoint)),

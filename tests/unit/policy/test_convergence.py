@@ -185,13 +185,13 @@ def gangs(share: float, *, gain: float, dead: float) -> tuple[float, float, int]
         # Shares that whole gangs can meet: a few move, then none.
         (0.3, 1.0, -0.01, 0.01, 0),
         (0.5, 1.0, 2.19, 0.00, 4),
-        # Shares between two gangs: one gang goes to and fro, rarely.
+        # Shares between two gangs: one gang goes back and forth, rarely.
         (0.37, 1.0, 0.23, 0.29, 11),
         # If the nearest number of gangs were taken, every second hour.
         (0.37, 0.5, 0.53, -0.06, 623),
     ],
 )
-def test_whole_gangs_do_not_go_to_and_fro(
+def test_whole_gangs_do_not_go_back_and_forth(
     share: float, dead: float, late: float, ahead: float, moved: int
 ) -> None:
     """Whoever waits until a whole gang is missing sees no oscillation."""

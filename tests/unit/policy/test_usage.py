@@ -59,9 +59,9 @@ def test_the_closed_form_is_the_integral() -> None:
 def test_a_lease_counts_for_shares_and_for_budgets() -> None:
     """Two nodes for one half-life: 20 node-seconds, faded to 14.4, after 100 to 50."""
     before = Usage(at_s=5.0, nodes=2, node_s=1000.0, decayed_node_s=100.0)
-    after = before.at(15.0, half_life_s=10.0)
+    after = before.at(15.0, half_life_s=10.0, more=3)
 
-    assert (after.at_s, after.nodes, after.node_s) == (15.0, 2, 1020.0)
+    assert (after.at_s, after.nodes, after.node_s) == (15.0, 5, 1020.0)
     assert after.decayed_node_s == pytest.approx(50.0 + 10 / math.log(2))
 
 
