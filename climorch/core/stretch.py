@@ -288,8 +288,9 @@ def axis(number: int) -> Draws:
         Quantiles of the normal distribution in the order of the fractions of
         ``k**2 * sqrt(p)``, p a prime, which are equidistributed (Weyl 1916,
         Math. Ann. 77, 313-352), less what they have in common with the axes
-        before (Iman and Conover 1982, Commun. Stat. B 11, 311-334). No
-        generator of random numbers: the same on any machine and version.
+        before (Iman and Conover 1982, Communications in Statistics B 11,
+        311-334). No generator of random numbers: the same on any machine and
+        version.
     """
     turn, at = divmod(number, len(_PRIMES))
     k = np.arange(1, DRAWS + 1, dtype=np.float64) + turn * DRAWS

@@ -99,7 +99,7 @@ def learn(learned: Learned | None, seconds: float) -> Learned:
 
     References
     ----------
-    West (1979), Commun. ACM 22(9), 532-535.
+    West (1979), Communications of the ACM 22(9), 532-535.
     """
     log = math.log(seconds if seconds > SHORTEST_S else SHORTEST_S)
     if learned is None:
