@@ -14,7 +14,7 @@ from enum import Enum
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
-from climorch.policy.durations import Learned
+from climorch.policy.learning import Learned
 
 __all__ = [
     "CampaignState",
