@@ -140,6 +140,38 @@ def outlay(
         If nothing is known of a stage that has segments left; names every one.
     """
     left = {s.name: _left(s, own) for s in plan.sets}
+    known = _known(plan, left, own, others)
+    drawn = Drawn(known, level=LEVELS[-1])
+    ends: dict[str, Draws] = {}
+    for s in (s for phase in plan.phases for s in phase):
+        before = [ends[name] for name in plan.prerequisites[s.name]]
+        begin = np.max(before, axis=0) if before else np.zeros(DRAWS)
+        state = left[s.name]
+        if state.plan.last > state.reached:
+            period_s = _period_s(state, known, drawn)
+            begin = begin + _computing_s(state, known, drawn, period_s)
+            begin = begin + _around_s(
+                state, others, strategy, mtbf_s, float(np.median(period_s))
+            )
+        ends[s.name] = begin
+    p10, p50, p90 = np.quantile(np.max(list(ends.values()), axis=0), LEVELS)
+    return Outlay(
+        stages=tuple(
+            _stage(stage.name, known[stage.name], left[plan.set_of[stage.name]])
+            for stage in plan.stages
+            if stage.name in known
+        ),
+        duration_s=Interval(p10=float(p10), p50=float(p50), p90=float(p90)),
+    )
+
+
+def _known(
+    plan: SimulationPlan,
+    left: Mapping[str, SetState],
+    own: SimulationState | None,
+    others: Sequence[SimulationState],
+) -> dict[str, Duration]:
+    """Return what is known of each stage; of those with work left it must be."""
     known: dict[str, Duration] = {}
     unknown: list[str] = []
     for s in plan.sets:
@@ -161,31 +193,7 @@ def outlay(
                 for name in unknown
             ],
         )
-    drawn = Drawn(known, level=LEVELS[-1])
-    ends: dict[str, Draws] = {}
-    for s in (s for phase in plan.phases for s in phase):
-        before = [ends[name] for name in plan.prerequisites[s.name]]
-        begin = np.max(before, axis=0) if before else np.zeros(DRAWS)
-        state = left[s.name]
-        if state.plan.last > state.reached:
-            period_s = _period_s(state, known, drawn)
-            begin = begin + _computing_s(state, known, drawn, period_s)
-            begin = begin + _around_s(
-                state, others, strategy, mtbf_s, float(np.median(period_s))
-            )
-        ends[s.name] = begin
-    p10, p50, p90 = np.quantile(np.max(list(ends.values()), axis=0), LEVELS)
-    return Outlay(
-        stages=tuple(
-            _stage(name, count, known[name], left[plan.set_of[name]])
-            for name, count in (
-                (stage.name, _segments(left[plan.set_of[stage.name]])[stage.name])
-                for stage in plan.stages
-            )
-            if name in known
-        ),
-        duration_s=Interval(p10=float(p10), p50=float(p50), p90=float(p90)),
-    )
+    return known
 
 
 def _left(s: SetPlan, own: SimulationState | None) -> SetState:
@@ -281,8 +289,9 @@ def _costs(plan: SetPlan, others: Sequence[SimulationState]) -> Iterator[float]:
             yield found.cost_s
 
 
-def _stage(name: str, segments: int, known: Duration, s: SetState) -> StageOutlay:
+def _stage(name: str, known: Duration, s: SetState) -> StageOutlay:
     """Sum the segments of one stage: the centre stays unknown, noise evens out."""
+    segments = _segments(s)[name]
     spread = 0.0
     if segments:
         evened = math.log1p(math.expm1(known.noise**2) / segments)

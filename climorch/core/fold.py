@@ -30,7 +30,7 @@ from climorch.core.state import (
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
-from climorch.policy.durations import learn
+from climorch.policy.learning import learn
 
 __all__ = ["apply"]
 

@@ -15,7 +15,7 @@ from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
-from climorch.policy.durations import Learned
+from climorch.policy.learning import Learned
 from climorch.policy.usage import Usage
 
 __all__ = [

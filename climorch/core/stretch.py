@@ -17,7 +17,7 @@ import numpy as np
 from climorch.core.rhythm import Draws, way_s
 from climorch.core.state import CampaignState, SetState, SimulationState
 from climorch.model.plan import SetPlan, SimulationPlan, StagePlan
-from climorch.policy.durations import P95, Duration, Learned, Shown, expected
+from climorch.policy.durations import P95, Duration, Shown, assumed, expected
 
 __all__ = [
     "DRAWS",
@@ -215,23 +215,17 @@ def restore_s(s: SetState, others: Sequence[SimulationState] = ()) -> float:
 
 def write(s: SetState, others: Iterable[SimulationState] = ()) -> Duration:
     """Say what a checkpoint of a set will take from its start to its commit."""
-    theirs = (_alike(s.plan, other) for other in others)
-    return expected(
-        1,
-        guess_s=FIRST_WRITE_S,
-        own=_alone(s.writing),
-        others=_those(_alone(o.writing) for o in theirs if o is not None),
+    theirs = (o.writing for o in _alike(s.plan, others))
+    return assumed(
+        FIRST_WRITE_S, own=s.writing, others=[x for x in theirs if x is not None]
     )
 
 
 def restore(s: SetState, others: Iterable[SimulationState] = ()) -> Duration:
     """Say what it will take until the states of a set are on their nodes."""
-    theirs = (_alike(s.plan, other) for other in others)
-    return expected(
-        1,
-        guess_s=FIRST_RESTORE_S,
-        own=_alone(s.restoring),
-        others=_those(_alone(o.restoring) for o in theirs if o is not None),
+    theirs = (o.restoring for o in _alike(s.plan, others))
+    return assumed(
+        FIRST_RESTORE_S, own=s.restoring, others=[x for x in theirs if x is not None]
     )
 
 
@@ -288,8 +282,9 @@ def axis(number: int) -> Draws:
         Quantiles of the normal distribution in the order of the fractions of
         ``k**2 * sqrt(p)``, p a prime, which are equidistributed (Weyl 1916,
         Math. Ann. 77, 313-352), less what they have in common with the axes
-        before (Iman and Conover 1982, Commun. Stat. B 11, 311-334). No
-        generator of random numbers: the same on any machine and version.
+        before (Iman and Conover 1982, Communications in Statistics B 11,
+        311-334). No generator of random numbers: the same on any machine and
+        version.
     """
     turn, at = divmod(number, len(_PRIMES))
     k = np.arange(1, DRAWS + 1, dtype=np.float64) + turn * DRAWS
@@ -325,16 +320,9 @@ def _length_s(stage: StagePlan) -> float:
     return (stage.boundaries[-1] - stage.boundaries[0]) / stage.segments
 
 
-def _alike(plan: SetPlan, other: SimulationState) -> SetState | None:
-    """Return the set of another simulation that has the same stages."""
-    found = other.sets.get(plan.name)
-    same = found is not None and found.plan.counts.keys() == plan.counts.keys()
-    return found if same else None
-
-
-def _alone(learned: Learned | None) -> Shown | None:
-    return None if learned is None else Shown(widths={1: learned})
-
-
-def _those(found: Iterable[Shown | None]) -> tuple[Shown, ...]:
-    return tuple(shown for shown in found if shown is not None)
+def _alike(plan: SetPlan, others: Iterable[SimulationState]) -> Iterator[SetState]:
+    """Yield the sets of other simulations that have the same stages."""
+    for other in others:
+        found = other.sets.get(plan.name)
+        if found is not None and found.plan.counts.keys() == plan.counts.keys():
+            yield found

@@ -15,19 +15,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
-from typing import overload
 
-import msgspec
+from climorch.policy.learning import RECENT, Learned
 
-__all__ = ["Duration", "Learned", "Shown", "expected", "learn", "t_quantile"]
-
-# Weight of the newest sample once there are 1/RECENT of them. Speed drifts over
-# hours (other users of the network, of storage; a model that gets stiff), while
-# noise between segments is of the order of 0.1: about 19 samples in effect
-# follow a drift within ten segments and know the centre to 0.1 / 19**0.5 = 2 %.
-RECENT = 0.1
-# No clock tells less, and there is no logarithm of nothing.
-SHORTEST_S = 1e-3
+__all__ = [
+    "Duration",
+    "Shown",
+    "assumed",
+    "expected",
+    "t_quantile",
+]
 
 # Standard deviations of logarithms, close to relative ones; all are ours.
 # How far off a user's guess is: in nine of ten cases by less than 2.3 times.
@@ -47,72 +44,6 @@ SCALING = 0.3
 SHARED = 0.5
 
 P95 = 0.95
-
-
-class Learned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What durations of one kind have shown; kept in constant space.
-
-    A struct of msgspec, since one is made for every finished segment and that
-    costs a fifth of a dataclass.
-
-    Attributes
-    ----------
-    count : int
-        Durations so far, >= 1.
-    centre : float
-        Weighted mean of the logarithms of seconds.
-    variance : float
-        Weighted variance about it, not corrected for the size of the sample.
-    """
-
-    count: int
-    centre: float
-    variance: float
-
-    @property
-    def effective(self) -> float:
-        """Equally weighted samples that would tell as much, in [1, 19)."""
-        first = round(1 / RECENT)
-        if self.count <= first:
-            return float(self.count)
-        # Sum of squared weights: 1/first at first, then a geometric series.
-        left = (1 - RECENT) ** (2 * (self.count - first))
-        return 1 / (RECENT * left + RECENT / (2 - RECENT) * (1 - left))
-
-
-def learn(learned: Learned | None, seconds: float) -> Learned:
-    """Add a duration to what was learned.
-
-    Parameters
-    ----------
-    learned : Learned or None
-        So far; None: nothing.
-    seconds : float
-        The newest one; less than a millisecond counts as that.
-
-    Returns
-    -------
-    Learned
-        A plain mean and variance at first, exponentially weighted from the
-        tenth sample on, so that neither the first one nor old ones weigh more
-        than others.
-
-    References
-    ----------
-    West (1979), Commun. ACM 22(9), 532-535.
-    """
-    log = math.log(seconds if seconds > SHORTEST_S else SHORTEST_S)
-    if learned is None:
-        return Learned(count=1, centre=log, variance=0.0)
-    count = learned.count + 1
-    weight = 1.0 / count if count * RECENT < 1.0 else RECENT
-    off = log - learned.centre
-    step = weight * off
-    return Learned(
-        count=count,
-        centre=learned.centre + step,
-        variance=(1.0 - weight) * (learned.variance + off * step),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,24 +165,6 @@ class Duration:
         return t_quantile(level, self.freedom) / normal
 
 
-@overload
-def expected(
-    nodes: int,
-    *,
-    guess_s: float,
-    guess_nodes: int = ...,
-    own: Shown | None = ...,
-    others: Sequence[Shown] = ...,
-) -> Duration: ...
-@overload
-def expected(
-    nodes: int,
-    *,
-    guess_s: float | None,
-    guess_nodes: int = ...,
-    own: Shown | None = ...,
-    others: Sequence[Shown] = ...,
-) -> Duration | None: ...
 def expected(
     nodes: int,
     *,
@@ -283,34 +196,39 @@ def expected(
         that is wrong by a factor f, with n segments measured on these nodes,
         moves it by at most ``f ** (0.9**n * (noise / GUESS)**2 / min(n, 10))``.
     """
-    measured = [shown for shown in (own, *others) if shown is not None]
-    samples = sum(shown.count for shown in measured)
-    noise, freedom = _noise(measured)
-    sources = []
-    if own is not None:
-        sources.append(own.centre(nodes, noise))
-    if others:
-        centre, variance = _others(nodes, noise, others)
-        # They fade with each own segment, as a wrong guess must.
-        sources.append((centre, variance / _faded(own.count if own else 0)))
+    guess = None
     if guess_s is not None:
-        variance = GUESS**2 + (SCALING * math.log(nodes / guess_nodes)) ** 2
-        centre = math.log(guess_s * speedup(guess_nodes) / speedup(nodes))
-        sources.append((centre, variance / _faded(samples)))
-    if not sources:
+        doubt = GUESS**2 + (SCALING * math.log(nodes / guess_nodes)) ** 2
+        guess = math.log(guess_s * speedup(guess_nodes) / speedup(nodes)), doubt
+    if guess is None and own is None and not others:
         return None
-    centre, variance = _combined(sources)
-    # Only what was derived from the measured spread is uncertain with it.
-    share = variance / sources[0][1] if own is not None else 0.0
-    total = noise**2 + variance
-    doubtful = noise**2 + share * variance
-    return Duration(
-        median_s=math.exp(centre),
-        common=math.sqrt(variance),
-        noise=noise,
-        freedom=freedom * (total / doubtful) ** 2,
-        samples=samples,
-        shared=SHARED * (1 - share),
+    return _weighed(nodes, guess, own, others)
+
+
+def assumed(
+    guess_s: float, *, own: Learned | None, others: Sequence[Learned] = ()
+) -> Duration:
+    """Say how long something will take that does not depend on nodes.
+
+    Parameters
+    ----------
+    guess_s : float
+        What is assumed as long as none was measured, in seconds, > 0.
+    own : Learned or None
+        Measured of this simulation.
+    others : sequence of Learned
+        Measured of other simulations of the workflow.
+
+    Returns
+    -------
+    Duration
+        Of the next one.
+    """
+    return _weighed(
+        1,
+        (math.log(guess_s), GUESS**2),
+        None if own is None else Shown(widths={1: own}),
+        [Shown(widths={1: other}) for other in others],
     )
 
 
@@ -346,6 +264,40 @@ def t_quantile(level: float, freedom: float) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     return z + sum(term / freedom**k for k, term in enumerate(terms, start=1))
+
+
+def _weighed(
+    nodes: int,
+    guess: tuple[float, float] | None,
+    own: Shown | None,
+    others: Sequence[Shown],
+) -> Duration:
+    """Weigh what is known, of which there is something, by its precision."""
+    measured = [shown for shown in (own, *others) if shown is not None]
+    samples = sum(shown.count for shown in measured)
+    noise, freedom = _noise(measured)
+    sources = []
+    if own is not None:
+        sources.append(own.centre(nodes, noise))
+    if others:
+        centre, variance = _others(nodes, noise, others)
+        # They fade with each own segment, as a wrong guess must.
+        sources.append((centre, variance / _faded(own.count if own else 0)))
+    if guess is not None:
+        sources.append((guess[0], guess[1] / _faded(samples)))
+    centre, variance = _combined(sources)
+    # Only what was derived from the measured spread is uncertain with it.
+    share = variance / sources[0][1] if own is not None else 0.0
+    total = noise**2 + variance
+    doubtful = noise**2 + share * variance
+    return Duration(
+        median_s=math.exp(centre),
+        common=math.sqrt(variance),
+        noise=noise,
+        freedom=freedom * (total / doubtful) ** 2,
+        samples=samples,
+        shared=SHARED * (1 - share),
+    )
 
 
 def _noise(measured: Sequence[Shown]) -> tuple[float, float]:

@@ -18,7 +18,8 @@ from climorch.model.plan import Coupling, SimulationPlan, StagePlan
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 from climorch.policy.checkpointing import Daly
-from climorch.policy.durations import Learned, Shown, expected, learn
+from climorch.policy.durations import Shown, expected
+from climorch.policy.learning import Learned, learn
 from climorch.testing.strategies import simulation_plans
 
 SECONDS = st.floats(0.01, 1e6)
@@ -133,6 +134,7 @@ def test_what_is_learned_converges_to_the_truth(
         learned = learn(learned, truth_s * math.exp(noise * z))
     assert learned is not None
     found = expected(1, guess_s=truth_s * factor, own=Shown(widths={1: learned}))
+    assert found is not None
 
     error = abs(math.log(found.median_s / max(truth_s, 1e-3)))
     assert error <= 5 * noise / 19**0.5 + 1e-3

@@ -12,7 +12,7 @@ from climorch.errors import InvalidInputError
 from climorch.model.plan import Coupling, SimulationPlan, StagePlan
 from climorch.model.resources import Resources
 from climorch.policy.checkpointing import CheckpointStrategy, EverySegments
-from climorch.policy.durations import Learned
+from climorch.policy.learning import Learned
 from tests.unit.core.script import Script, plan, submitted
 
 SAME, PREVIOUS = Coupling.SAME, Coupling.PREVIOUS

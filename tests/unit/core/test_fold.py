@@ -13,7 +13,7 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
 from climorch.model.scenario import Project, Scenario
-from climorch.policy.durations import Learned
+from climorch.policy.learning import Learned
 from tests.unit.core.script import Script, plan, stage, submitted
 from tests.unit.model.examples import KINDS, example
 

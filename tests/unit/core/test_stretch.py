@@ -20,7 +20,7 @@ from climorch.core.stretch import (
 )
 from climorch.model.plan import Coupling, StagePlan
 from climorch.model.resources import Resources
-from climorch.policy.durations import Learned, learn
+from climorch.policy.learning import Learned, learn
 from tests.unit.core.script import Script, plan, stage, submitted
 
 SAME, PREVIOUS = Coupling.SAME, Coupling.PREVIOUS
