@@ -86,6 +86,11 @@ class VirtualCluster:
         self.up: set[str] = set()
         self.speeds = self._drawn_speeds()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all nodes, in order, up or not."""
+        return tuple(self._down)
+
     def start(self) -> None:
         """Let every node join and its hazards begin."""
         names, begin_s = self._site.node_names, float(self._env.now)

@@ -126,6 +126,10 @@ class World:
             c.EvaluateRule: self._evaluate,
         }
 
+    def holder_of(self, node: str) -> str | None:
+        """Return the simulation whose lease a node that is up is in."""
+        return self._holder.get(node)
+
     @property
     def leased(self) -> bool:
         """Whether anybody holds a node that is up."""
