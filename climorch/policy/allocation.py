@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
 from climorch.policy.pool import Pool
-from climorch.policy.reclaim import Source, Standing, reclaim, under_target
+from climorch.policy.reclaim import Source, Standing, lag, reclaim
 
 __all__ = ["Allocation", "Claim", "Closing", "Contest", "NodeOffer", "allocate"]
 
@@ -102,14 +102,13 @@ class _Desk:
     def in_order(self) -> Iterator[Claim]:
         """Yield the claims that lack nodes, each when its turn has come."""
         lacking = [c for c in self.claims if c.moving or len(c.held) < c.nodes]
-        # Who computes already comes before who does not, protected ones first.
-        yield from sorted(
-            (c for c in lacking if c.held or c.moving),
-            key=lambda c: (-c.level, -c.priority, c.serial),
-        )
+        # Who computes already comes before who does not, protected ones first;
+        # but not who does so out of turn.
+        first = [c for c in lacking if (c.held or c.moving) and not c.borrowed]
+        yield from sorted(first, key=lambda c: (-c.level, -c.priority, c.serial))
         queues: dict[str, deque[Claim]] = defaultdict(deque)
         for claim in sorted(
-            (c for c in lacking if not (c.held or c.moving)),
+            (c for c in lacking if c.borrowed or not (c.held or c.moving)),
             key=self.contest.place,
         ):
             queues[claim.project].append(claim)
@@ -124,10 +123,7 @@ class _Desk:
         """Place of the first claim of a project among those of the others."""
         contest = self.contest
         held = self._standing[claim.project].held
-        return (
-            not under_target(claim, contest, held),
-            *contest.place(claim),
-        )
+        return lag(claim, contest, held), *contest.place(claim)
 
     def serve(self, claim: Claim) -> bool:
         """Give a claim what it lacks, or see who could; tell whether to go on."""
@@ -164,7 +160,9 @@ class _Desk:
             running = [
                 c
                 for c in self._running
-                if c.simulation not in self.preempt and c.simulation not in self.shrink
+                if c.simulation not in self.preempt
+                and c.simulation not in self.shrink
+                and c.simulation not in self.leases
             ]
             sources, later_s = reclaim(
                 claim, need, running, self.contest, self._standing, pool
