@@ -76,6 +76,7 @@ def grounds_of(state: CampaignState, simulation: SimulationState) -> Grounds:
         simulation.served_s,
         simulation.borrowed,
         simulation.fruitful,
+        simulation.interruptions_s,
         staying(state, simulation),
         state.timed,
     )
@@ -127,6 +128,7 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         exempt_until_s=exempt_until_s(simulation),
         fruitful=simulation.fruitful or not simulation.lease,
         borrowed=simulation.borrowed and bool(simulation.lease),
+        interrupted_s=max(simulation.interruptions_s, default=-math.inf),
     )
     away = frozenset(claim.held)
     return Demand(

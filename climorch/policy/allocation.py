@@ -24,6 +24,9 @@ __all__ = ["Allocation", "Claim", "Closing", "Contest", "NodeOffer", "allocate"]
 # with thousands that wait, the others come later.
 MOST_BLOCKED = 16
 
+# Who was interrupted borrows nothing for so long, in seconds.
+REST_S = 600.0
+
 
 def allocate(
     claims: Sequence[Claim],
@@ -134,11 +137,26 @@ class _Desk:
             self.waits[claim.simulation] = _too_few(claim, able.bit_count())
             return True
         free = (pool.free & able).bit_count()
+        if self._rests(claim):
+            self.waits[claim.simulation] = "was interrupted; borrows nothing for now"
+            return True
         if free >= missing:
             self._give(claim, missing, able)
             return True
         self._ask(claim, missing, free, able)
         return bool(pool.free) or len(self._blocked) < MOST_BLOCKED
+
+    def _rests(self, claim: Claim) -> bool:
+        """Whether a claim has just been interrupted, and it is not its turn now.
+
+        It would borrow what somebody else is about to be given, and be sent away
+        again.
+        """
+        rested_s = claim.interrupted_s + REST_S
+        if not self._blocked or claim.held or rested_s <= self.contest.now_s:
+            return False
+        self.review_at_s = min(self.review_at_s, rested_s)
+        return True
 
     def _give(self, claim: Claim, missing: int, able: int) -> None:
         taken = self.pool.take(self.pool.free & able, missing)

@@ -246,10 +246,11 @@ def _goes_before(
     """Whether a claim would be served before another one if that had nothing."""
     mine, theirs = standing[claim.project].held, standing[other.project].held
     theirs -= len(other.held)
-    if claim.project == other.project:
-        mine = theirs
-    first = lag(claim, contest, mine), *contest.place(claim)
-    return first < (lag(other, contest, theirs), *contest.place(other))
+    if claim.project != other.project:
+        # The order of projects that hold about what they should changes with
+        # every hour of use: it is no reason to move anybody.
+        return lag(claim, contest, mine) < lag(other, contest, theirs)
+    return contest.place(claim) < contest.place(other)
 
 
 def _by_share(
