@@ -19,7 +19,7 @@ from climorch.core.demand import (
     offers_of,
 )
 from climorch.core.fold import apply
-from climorch.core.holds import spent
+from climorch.core.holds import broke, spent
 from climorch.core.horizon import next_edge_s
 from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
@@ -298,6 +298,7 @@ class Orchestrator:
                 changed = True
         if not changed:
             return
+        self._note_budgets()
         demands = self._demands.values()
         wanted = [demand.claim for demand in demands if demand.claim is not None]
         decided = self.allocation = allocate(
@@ -319,6 +320,17 @@ class Orchestrator:
                 self._take(ShrinkPlanned(simulation=name, nodes=keep), now_s, records)
         for name, why in decided.preempt.items():
             self._take(PreemptPlanned(simulation=name, why=why), now_s, records)
+
+    def _note_budgets(self) -> None:
+        """See whose budget ended with the time: no record tells those that wait."""
+        out = broke(self.state)
+        if not out:
+            return
+        for name, demand in self._demands.items():
+            simulation = self.state.simulations[name]
+            if demand.claim is not None and simulation.scenario.project in out:
+                self._grounds[name] = grounds_of(self.state, simulation)
+                self._demands[name] = demand_of(self.state, simulation)
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""
