@@ -106,6 +106,7 @@ class Orchestrator:
         self._retries: dict[str, float] = {}
         self._nodes_changed = True
         self._edge_s = -math.inf
+        self._timed = False
         self._touch_all()
 
     def replay(self, records: Iterable[tuple[Record, float]]) -> None:
@@ -192,7 +193,12 @@ class Orchestrator:
             self._touched |= {
                 s.name for s in self.state.simulations.values() if s.lease
             }
-        self._edge_s = next_edge_s(self.state) if self.state.timed else math.inf
+        timed = self.state.timed
+        self._edge_s = next_edge_s(self.state) if timed else math.inf
+        if timed is not self._timed:
+            # How long each needs its nodes is asked only where any of them go.
+            self._timed = timed
+            self._touch_all()
 
     @property
     def over(self) -> bool:
