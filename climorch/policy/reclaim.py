@@ -231,8 +231,10 @@ def _right(
     if other.priority > claim.priority or not other.fruitful:
         return None
     turn_s = contest.slice_s
-    # Whole turns are compared, so that equals do not push each other out.
-    ahead = contest.turns(claim) + 1 - (other.served_s // turn_s)
+    # Whole turns are compared, so that equals do not push each other out; with as
+    # many of them the older one goes first.
+    needed = contest.turns(claim) + (other.serial < claim.serial)
+    ahead = needed - other.served_s // turn_s
     from_s = other.turn_s + max(turn_s, ahead * turn_s - other.served_s % turn_s)
     return EQUAL, max(from_s, exempt_s), f"it is the turn of {asks}"
 

@@ -223,6 +223,13 @@ CASES = {
         ],
         review_s=1900.0,
     ),
+    "or one fewer against an older one": Case(
+        [
+            asker(2, project="q", serial=0, served_s=1000.0),
+            claim("b", 2, held="cd", turn_s=400.0),
+        ],
+        review_s=1400.0,
+    ),
     "what breaks off a turn is made up for": Case(
         [
             asker(2, project="q"),
