@@ -1,0 +1,1 @@
+"""The twin: a virtual cluster, in virtual time."""
