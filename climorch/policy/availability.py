@@ -12,6 +12,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from climorch.errors import Fault, InternalError, InvalidInputError, NotFoundError
 
@@ -123,12 +124,13 @@ class Profile:
         First second that is known of.
     """
 
-    __slots__ = ("_free", "_times")
+    __slots__ = ("_free", "_most", "_times")
 
     def __init__(self, nodes: int, *, start_s: float = 0.0) -> None:
-        # Never changed once made: profiles share them.
         self._times: list[float] = [start_s]
         self._free: list[int] = [nodes]
+        # Made when it is asked for.
+        self._most: list[int] | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Profile):
@@ -214,6 +216,16 @@ class Profile:
         for other in self._free[first + 1 : bisect_left(self._times, stop_s)]:
             nodes &= other
         return nodes
+
+    def most_before(self, stop_s: float) -> int:
+        """Return how many nodes are free at once at most, before a moment.
+
+        O(n) once, then O(log n): tells in passing that something cannot fit.
+        """
+        if self._most is None:
+            self._most = list(accumulate(map(int.bit_count, self._free), max))
+        last = bisect_left(self._times, stop_s) - 1
+        return self._most[last] if last >= 0 else 0
 
     def earliest(
         self,
@@ -318,5 +330,5 @@ def _joined(times: list[float], free: list[int], first: int, last: int) -> Profi
 
 def _made(times: list[float], free: list[int]) -> Profile:
     profile = Profile.__new__(Profile)
-    profile._times, profile._free = times, free
+    profile._times, profile._free, profile._most = times, free, None
     return profile

@@ -395,6 +395,8 @@ def _earlier(
     profile: Profile, request: Request, held: Reservation, now_s: float
 ) -> tuple[Profile, Reservation]:
     """Move a reservation forward where that is possible, or leave it alone."""
+    if profile.most_before(held.start_s) < request.nodes:
+        return profile, held
     without = profile.give(held.nodes, held.start_s, held.stop_s)
     moved, place = _placed(without, request, now_s, held.start_s)
     return (profile, held) if place is None else (moved, place)

@@ -214,7 +214,7 @@ class _Course:
         ends = self._ends
         job = 0
         wake_s = math.inf
-        while job < jobs or ends:
+        while job < jobs or ends or self._queue:
             now_s = min(
                 arrivals[job] if job < jobs else math.inf,
                 ends[0][0] if ends else math.inf,
