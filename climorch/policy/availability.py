@@ -254,28 +254,81 @@ class Profile:
         Slot or None
             None where there is no such start.
         """
+        return self._first(
+            count, duration_s, eligible, max(not_before_s, self._times[0]), before_s, 0
+        )
+
+    def earlier(
+        self,
+        count: int,
+        duration_s: float,
+        *,
+        eligible: int = -1,
+        not_before_s: float = -math.inf,
+        held: int,
+        held_from_s: float,
+    ) -> Slot | None:
+        """Return an earlier place for what is taken for the same duration already.
+
+        As `earliest` once that were given back, without making such a profile.
+
+        Parameters
+        ----------
+        count, duration_s, eligible, not_before_s
+            As in `earliest`.
+        held : int
+            Nodes that it has.
+        held_from_s : float
+            Its start now, in seconds.
+
+        Returns
+        -------
+        Slot or None
+            None where it cannot start before. O(log n) where too few nodes are free
+            at any time before.
+        """
+        if self.most_before(held_from_s) < count:
+            return None
+        begin_s = max(not_before_s, self._times[0])
+        return self._first(count, duration_s, eligible, begin_s, held_from_s, held)
+
+    def _first(
+        self,
+        count: int,
+        duration_s: float,
+        eligible: int,
+        begin_s: float,
+        before_s: float,
+        held: int,
+    ) -> Slot | None:
+        """Find a place; from ``before_s`` on the nodes that are held are free too."""
         times, masks = self._times, self._free
         intervals = len(times)
-        at = max(bisect_right(times, not_before_s) - 1, 0)
-        while at < intervals:
-            start_s = max(times[at], not_before_s)
-            if start_s >= before_s:
-                return None
+        at = bisect_right(times, begin_s) - 1
+        start_s = begin_s
+        while start_s < before_s:
             nodes = masks[at] & eligible
             if nodes.bit_count() >= count:
                 stop_s = start_s + duration_s
                 end = at + 1
+                other = nodes
                 while end < intervals and times[end] < stop_s:
-                    nodes &= masks[end]
+                    other = masks[end] & eligible
+                    if times[end] >= before_s:
+                        other |= held
+                    nodes &= other
                     if nodes.bit_count() < count:
                         break
                     end += 1
                 else:
                     return Slot(start_s=start_s, nodes=nodes)
-                if (masks[end] & eligible).bit_count() < count:
+                if other.bit_count() < count:
                     # Nothing that spans this interval fits, wherever it starts.
                     at = end
             at += 1
+            if at == intervals:
+                return None
+            start_s = times[at]
         return None
 
     def _cut(

@@ -21,121 +21,15 @@ Feitelson (2007), IEEE TPDS 18(6), 789-803: shortest job backfilled first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from types import MappingProxyType
 
-from climorch.policy.availability import Profile, lowest
+from climorch.policy.availability import Profile, Slot, lowest
+from climorch.policy.queueing import Plan, Request, Reservation, Rule, Shadow
 
-__all__ = [
-    "RULES",
-    "Plan",
-    "Request",
-    "Reservation",
-    "Rule",
-    "Shadow",
-    "conservative",
-    "easy",
-    "fcfs",
-    "overtake",
-    "sjbf",
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Something that waits for nodes; a queue holds them in the order of service.
-
-    Attributes
-    ----------
-    name : str
-        Its name, unique in the queue.
-    nodes : int
-        How many it needs at once, >= 1.
-    estimate_s : float
-        For how long at most, in seconds, > 0; what holds nodes must be known to
-        end, so what is added at its end (a checkpoint) is within.
-    eligible : int
-        Bits of the nodes that will do; by default all.
-    """
-
-    name: str
-    nodes: int
-    estimate_s: float
-    eligible: int = -1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
-    """A start that is expected, or promised.
-
-    Attributes
-    ----------
-    start_s, stop_s : float
-        From when until when, in seconds, if nobody ends early.
-    nodes : int
-        Bits of the nodes; 0: which ones is chosen at the start.
-    """
-
-    start_s: float
-    stop_s: float
-    nodes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shadow:
-    """What is kept for the first that waits, the head of the queue.
-
-    Attributes
-    ----------
-    head : Request
-        Who it is kept for.
-    start_s : float
-        Shadow time: the earliest start of the head.
-    usable : int
-        Bits of the nodes that are free from the shadow time on for the whole
-        estimate of the head.
-    """
-
-    head: Request
-    start_s: float
-    usable: int
-
-    @property
-    def extra(self) -> int:
-        """Extra nodes: usable ones that the head can spare."""
-        return self.usable.bit_count() - self.head.nodes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a rule decides.
-
-    Attributes
-    ----------
-    starts : mapping of str to int
-        Who starts now on which nodes, in order.
-    reservations : mapping of str to Reservation
-        Those that wait and have one: the head, or under conservative all.
-    never : tuple of str
-        Those that fit nowhere in the profile, ever; they block nobody.
-    profile : Profile
-        What is free once the starts are carried out; under conservative also less
-        what is reserved.
-    shadow : Shadow or None
-        What is kept for the head, under EASY and its like.
-    """
-
-    starts: Mapping[str, int]
-    reservations: Mapping[str, Reservation]
-    never: tuple[str, ...]
-    profile: Profile
-    shadow: Shadow | None = None
-
-
-Rule = Callable[[Profile, Iterable[Request], float], Plan]
-"""A rule: what is free, who waits in order, and now in seconds."""
+__all__ = ["RULES", "conservative", "easy", "fcfs", "overtake", "sjbf"]
 
 
 def fcfs(profile: Profile, queue: Iterable[Request], now_s: float) -> Plan:
@@ -202,6 +96,7 @@ def conservative(
     now_s: float,
     *,
     reserved: Mapping[str, Reservation] = MappingProxyType({}),
+    depth: int | None = None,
 ) -> Plan:
     """Give everybody a place that nobody who comes later can take.
 
@@ -213,6 +108,9 @@ def conservative(
         What was promised before to some of the queue, on fixed nodes. Each is kept
         or comes earlier, in the order of the queue, and is never delayed. One that
         should have started before now is planned anew.
+    depth : int, optional
+        How many may hold a reservation; by default all. Those behind hold none and
+        cannot start, so the cost of a pass is bounded.
 
     Returns
     -------
@@ -224,15 +122,16 @@ def conservative(
     starts: dict[str, int] = {}
     reservations: dict[str, Reservation] = {}
     never: list[str] = []
+    promised = len(reserved)
     for request in queue:
         found = reserved.get(request.name)
-        if found is not None and found.start_s >= now_s:
-            if found.start_s > now_s:
-                profile, found = _earlier(profile, request, found, now_s)
-        else:
-            if found is not None:
-                profile = profile.give(found.nodes, found.start_s, found.stop_s)
-            profile, found = _placed(profile, request, now_s)
+        if found is not None:
+            promised -= 1
+        elif depth is not None and len(reservations) + promised >= depth:
+            if not promised:
+                break
+            continue
+        profile, found = _kept_or_placed(profile, request, found, now_s)
         if found is None:
             never.append(request.name)
         elif found.start_s <= now_s:
@@ -369,19 +268,47 @@ def _of_head(shadow: Shadow | None) -> dict[str, Reservation]:
     return {shadow.head.name: Reservation(start_s=shadow.start_s, stop_s=stop_s)}
 
 
-def _placed(
-    profile: Profile, request: Request, now_s: float, before_s: float = float("inf")
+def _kept_or_placed(
+    profile: Profile, request: Request, held: Reservation | None, now_s: float
 ) -> tuple[Profile, Reservation | None]:
-    """Take the earliest place for a request, on nodes that are not free for longer."""
+    """Keep what was promised, or earlier; else take the earliest place."""
+    if held is not None:
+        if held.start_s == now_s:
+            return profile, held
+        if held.start_s > now_s:
+            return _earlier(profile, request, held, now_s)
+        profile = profile.give(held.nodes, held.start_s, held.stop_s)
     slot = profile.earliest(
         request.nodes,
         request.estimate_s,
         eligible=request.eligible,
         not_before_s=now_s,
-        before_s=before_s,
+    )
+    return (profile, None) if slot is None else _taken(profile, request, slot)
+
+
+def _earlier(
+    profile: Profile, request: Request, held: Reservation, now_s: float
+) -> tuple[Profile, Reservation]:
+    """Move a reservation forward where that is possible, or leave it alone."""
+    slot = profile.earlier(
+        request.nodes,
+        request.estimate_s,
+        eligible=request.eligible,
+        not_before_s=now_s,
+        held=held.nodes,
+        held_from_s=held.start_s,
     )
     if slot is None:
-        return profile, None
+        return profile, held
+    without = profile.give(held.nodes, held.start_s, held.stop_s)
+    return _taken(without, request, slot)
+
+
+def _taken(
+    profile: Profile, request: Request, slot: Slot
+) -> tuple[Profile, Reservation]:
+    """Take as many nodes of a slot as are asked for, first the least useful ones."""
     stop_s = slot.start_s + request.estimate_s
     # Best fit: what stays free for longer is kept for those that need longer.
     tight = slot.nodes & ~profile.free_at(stop_s)
@@ -389,17 +316,6 @@ def _placed(
     chosen |= lowest(slot.nodes & ~tight, request.nodes - chosen.bit_count())
     place = Reservation(start_s=slot.start_s, stop_s=stop_s, nodes=chosen)
     return profile.take(chosen, slot.start_s, stop_s), place
-
-
-def _earlier(
-    profile: Profile, request: Request, held: Reservation, now_s: float
-) -> tuple[Profile, Reservation]:
-    """Move a reservation forward where that is possible, or leave it alone."""
-    if profile.most_before(held.start_s) < request.nodes:
-        return profile, held
-    without = profile.give(held.nodes, held.start_s, held.stop_s)
-    moved, place = _placed(without, request, now_s, held.start_s)
-    return (profile, held) if place is None else (moved, place)
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(

@@ -24,15 +24,8 @@ import pandas as pd
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.policy.availability import Profile
-from climorch.policy.backfill import (
-    RULES,
-    Plan,
-    Request,
-    Reservation,
-    Shadow,
-    conservative,
-    overtake,
-)
+from climorch.policy.backfill import RULES, conservative, overtake
+from climorch.policy.queueing import Plan, Request, Reservation, Shadow
 from climorch.twin.swf import Jobs
 
 __all__ = ["BOUND_S", "Replay", "replay"]
@@ -122,6 +115,7 @@ def replay(
     *,
     policy: str = "easy",
     clairvoyant: bool = False,
+    depth: int | None = None,
 ) -> Replay:
     """Let jobs arrive as they did, and let a rule start them.
 
@@ -136,6 +130,9 @@ def replay(
         are kept, and moved forward when a job ends early.
     clairvoyant : bool
         Plan with the true run times instead of the requests.
+    depth : int, optional
+        Under ``conservative``, how many that wait may hold a reservation; by default
+        all, at a cost that grows with the square of the queue.
 
     Returns
     -------
@@ -148,10 +145,10 @@ def replay(
         If there is no such rule, or a job that is larger than the machine.
     """
     machine = jobs.machine if processors is None else processors
-    faults = list(_faults_of_replay(jobs, machine, policy))
+    faults = list(_faults_of_replay(jobs, machine, policy, depth))
     if faults:
         raise InvalidInputError("these jobs cannot be replayed", faults=faults)
-    course = _Course(jobs, machine, policy, clairvoyant=clairvoyant)
+    course = _Course(jobs, machine, policy, clairvoyant=clairvoyant, depth=depth)
     return Replay(
         jobs=jobs,
         policy=policy,
@@ -161,12 +158,20 @@ def replay(
     )
 
 
-def _faults_of_replay(jobs: Jobs, machine: int, policy: str) -> Iterator[Fault]:
+def _faults_of_replay(
+    jobs: Jobs, machine: int, policy: str, depth: int | None
+) -> Iterator[Fault]:
     if policy not in RULES:
         yield Fault(
             place="replay.policy",
             problem=f"got {policy!r}",
             remedy=f"one of {', '.join(RULES)}",
+        )
+    if depth is not None and depth < 1:
+        yield Fault(
+            place="replay.depth",
+            problem=f"got {depth}, expected >= 1",
+            remedy="give None for all",
         )
     if machine < 1:
         yield Fault(
@@ -188,10 +193,17 @@ class _Course:
     """A replay between two events."""
 
     def __init__(
-        self, jobs: Jobs, machine: int, policy: str, *, clairvoyant: bool
+        self,
+        jobs: Jobs,
+        machine: int,
+        policy: str,
+        *,
+        clairvoyant: bool,
+        depth: int | None,
     ) -> None:
         self._keeps = policy == "conservative"
         self._overtakes = policy != "fcfs"
+        self._depth = depth
         self._rule = RULES[policy]
         self._submit_s: list[int] = jobs.submit_s.tolist()
         self._run_s: list[int] = jobs.run_s.tolist()
@@ -238,7 +250,9 @@ class _Course:
         self._queue[request.name] = request
         profile, shadow = self._profile, self._shadow
         if self._keeps:
-            self._carry_out(conservative(profile, (request,), now_s), now_s)
+            if self._depth is None or len(self._reserved) < self._depth:
+                # Nothing was freed, so nobody else has to be looked at.
+                self._carry_out(conservative(profile, (request,), now_s), now_s)
         elif shadow is None or profile.free_at(now_s) != self._seen:
             self._decide(now_s)
         elif self._overtakes:
@@ -269,7 +283,9 @@ class _Course:
         """Look at the whole queue."""
         profile, queue = self._profile, self._queue.values()
         if self._keeps:
-            plan = conservative(profile, queue, now_s, reserved=self._reserved)
+            plan = conservative(
+                profile, queue, now_s, reserved=self._reserved, depth=self._depth
+            )
         else:
             plan = self._rule(profile, queue, now_s)
         self._carry_out(plan, now_s)

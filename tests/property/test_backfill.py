@@ -8,17 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from climorch.policy.availability import Profile, lowest
-from climorch.policy.backfill import (
-    RULES,
-    Plan,
-    Request,
-    Reservation,
-    Rule,
-    conservative,
-    easy,
-    fcfs,
-    sjbf,
-)
+from climorch.policy.backfill import RULES, conservative, easy, fcfs, sjbf
+from climorch.policy.queueing import Plan, Request, Reservation, Rule
 from tests.property.counting import easy_starts
 
 NODES = 7

@@ -8,19 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from climorch.policy.availability import NodeBits, Profile
-from climorch.policy.backfill import (
-    RULES,
-    Plan,
-    Request,
-    Reservation,
-    Rule,
-    Shadow,
-    conservative,
-    easy,
-    fcfs,
-    overtake,
-    sjbf,
-)
+from climorch.policy.backfill import RULES, conservative, easy, fcfs, overtake, sjbf
+from climorch.policy.queueing import Plan, Request, Reservation, Rule, Shadow
 
 NODES = NodeBits("abcdefgh")
 NOW_S = 100.0
