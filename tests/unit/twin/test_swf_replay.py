@@ -106,6 +106,20 @@ def test_a_reservation_starts_though_nothing_ends_then() -> None:
     assert starts(rows, "conservative") == [0, 0, 20, 5]
 
 
+def test_behind_the_depth_nobody_starts() -> None:
+    """With one reservation at a time the others wait until it is their turn."""
+    rows: Rows = [(0, 10, 10, 3), (1, 10, 10, 4), (2, 5, 8, 1), (3, 2, 2, 1)]
+    jobs = jobs_of(rows)
+
+    def starts_at(depth: int | None) -> list[int]:
+        found = replay(jobs, policy="conservative", depth=depth)
+        return [int(start) for start in found.start_s]
+
+    assert starts_at(None) == [0, 10, 2, 7]
+    assert starts_at(2) == [0, 10, 2, 7]
+    assert starts_at(1) == [0, 10, 20, 20]
+
+
 def test_arrivals_come_before_the_ends_of_the_same_second() -> None:
     """What arrives when another job ends early meets a machine that is still full."""
     # At 5 one of two processors is free; the other one's job has asked until 9.
@@ -179,6 +193,8 @@ def test_what_cannot_be_replayed_is_told_at_once() -> None:
         "replay.processors: 2 jobs need more than 4: 1, 3; "
         "replay them on a larger machine, or leave them out",
     ]
+    with pytest.raises(InvalidInputError, match="got 0, expected >= 1; give None"):
+        replay(jobs_of([(0, 1, 1, 1)]), depth=0)
     with pytest.raises(InvalidInputError, match="the machine has 0; say how many"):
         replay(jobs_of([(0, 1, 1, 1)], machine=0))
 
@@ -211,13 +227,15 @@ def test_a_replay_starts_jobs_as_plain_counting_does(rows: Rows, policy: str) ->
     assert starts(rows, policy, MACHINE) == replay_starts(counted, MACHINE, policy)
 
 
-@given(workloads, st.sampled_from(POLICIES), st.booleans())
+@given(
+    workloads, st.sampled_from(POLICIES), st.booleans(), st.none() | st.integers(1, 4)
+)
 def test_every_job_runs_once_and_no_processor_is_used_twice(
-    rows: Rows, policy: str, clairvoyant: bool
+    rows: Rows, policy: str, clairvoyant: bool, depth: int | None
 ) -> None:
     """No job starts before it arrives, and never are more processors used than are."""
     jobs = jobs_of(rows, MACHINE)
-    found = replay(jobs, policy=policy, clairvoyant=clairvoyant)
+    found = replay(jobs, policy=policy, clairvoyant=clairvoyant, depth=depth)
 
     assert found.start_s.shape == (len(rows),)
     assert (found.wait_s >= 0).all()
