@@ -222,10 +222,8 @@ class Profile:
 
         O(n) once, then O(log n): tells in passing that something cannot fit.
         """
-        if self._most is None:
-            self._most = list(accumulate(map(int.bit_count, self._free), max))
         last = bisect_left(self._times, stop_s) - 1
-        return self._most[last] if last >= 0 else 0
+        return self._rising()[last] if last >= 0 else 0
 
     def earliest(
         self,
@@ -289,8 +287,14 @@ class Profile:
         """
         if self.most_before(held_from_s) < count:
             return None
-        begin_s = max(not_before_s, self._times[0])
+        begin_s = max(not_before_s, self._times[bisect_left(self._rising(), count)])
         return self._first(count, duration_s, eligible, begin_s, held_from_s, held)
+
+    def _rising(self) -> list[int]:
+        """Return for each interval the most nodes free in it or in any before."""
+        if self._most is None:
+            self._most = list(accumulate(map(int.bit_count, self._free), max))
+        return self._most
 
     def _first(
         self,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from climorch.errors import InternalError, InvalidInputError, NotFoundError
 from climorch.policy.availability import NodeBits, Profile, Slot, lowest
 
-NODES = NodeBits("abcd")
+NODES = NodeBits("stuv")
 
 
 def bits(names: str) -> int:
@@ -46,7 +46,7 @@ def test_nodes_that_cannot_be_told_apart_are_refused() -> None:
 def test_a_node_that_is_not_there_is_named() -> None:
     """An unknown node is an error with its name."""
     with pytest.raises(NotFoundError, match="node 'z' is not one of these") as caught:
-        NODES.mask("az")
+        NODES.mask("sz")
 
     assert caught.value.facts == {"node": "z"}
 
@@ -72,30 +72,30 @@ def test_the_lowest_of_some_nodes(nodes: int, count: int, expected: int) -> None
 
 def test_what_is_taken_is_free_again_after() -> None:
     """Taken nodes are missing from their start until before their stop."""
-    free = Profile(bits("abcd"), start_s=5.0)
+    free = Profile(bits("stuv"), start_s=5.0)
 
-    taken = free.take(bits("ab"), 10.0, 20.0).take(bits("c"), 5.0, math.inf)
+    taken = free.take(bits("st"), 10.0, 20.0).take(bits("u"), 5.0, math.inf)
 
-    assert shown(taken) == [(5.0, "abd"), (10.0, "d"), (20.0, "abd")]
-    assert shown(free) == [(5.0, "abcd")]
+    assert shown(taken) == [(5.0, "stv"), (10.0, "v"), (20.0, "stv")]
+    assert shown(free) == [(5.0, "stuv")]
     assert len(taken) == 3
 
 
 def test_giving_back_early_leaves_no_trace() -> None:
     """What is given back for the rest of its time makes neighbours one again."""
-    free = Profile(bits("abcd"))
-    taken = free.take(bits("ab"), 0.0, 20.0)
+    free = Profile(bits("stuv"))
+    taken = free.take(bits("st"), 0.0, 20.0)
 
-    assert shown(taken.give(bits("ab"), 12.0, 20.0)) == [(0.0, "cd"), (12.0, "abcd")]
-    assert taken.give(bits("ab"), 0.0, 20.0) == free
-    assert hash(taken.give(bits("ab"), 0.0, 20.0)) == hash(free)
+    assert shown(taken.give(bits("st"), 12.0, 20.0)) == [(0.0, "uv"), (12.0, "stuv")]
+    assert taken.give(bits("st"), 0.0, 20.0) == free
+    assert hash(taken.give(bits("st"), 0.0, 20.0)) == hash(free)
 
 
 def test_what_touches_becomes_one_interval() -> None:
     """Nodes taken over adjoining spans leave one interval, not two."""
-    taken = Profile(bits("ab")).take(bits("a"), 0.0, 10.0).take(bits("a"), 10.0, 20.0)
+    taken = Profile(bits("st")).take(bits("s"), 0.0, 10.0).take(bits("s"), 10.0, 20.0)
 
-    assert shown(taken) == [(0.0, "b"), (20.0, "ab")]
+    assert shown(taken) == [(0.0, "t"), (20.0, "st")]
 
 
 @pytest.mark.parametrize(
@@ -103,82 +103,82 @@ def test_what_touches_becomes_one_interval() -> None:
 )
 def test_no_time_changes_nothing(start_s: float, stop_s: float) -> None:
     """A span that is empty, or over before the profile begins, takes nothing."""
-    free = Profile(bits("ab")).take(bits("a"), 5.0, 30.0)
+    free = Profile(bits("st")).take(bits("s"), 5.0, 30.0)
 
-    assert free.take(bits("b"), start_s, stop_s) == free
+    assert free.take(bits("t"), start_s, stop_s) == free
 
 
 def test_the_part_before_the_start_is_not_kept() -> None:
     """A span that began before the profile counts from the profile's start."""
-    taken = Profile(bits("ab"), start_s=10.0).take(bits("a"), 2.0, 15.0)
+    taken = Profile(bits("st"), start_s=10.0).take(bits("s"), 2.0, 15.0)
 
-    assert shown(taken) == [(10.0, "b"), (15.0, "ab")]
+    assert shown(taken) == [(10.0, "t"), (15.0, "st")]
 
 
 def test_no_node_is_taken_twice() -> None:
     """Taking what is not free all the time is an error that tells when and what."""
-    taken = Profile(bits("abc")).take(bits("ab"), 10.0, 20.0)
+    taken = Profile(bits("stu")).take(bits("st"), 10.0, 20.0)
 
     with pytest.raises(InternalError, match="at 10 s that are not free") as caught:
-        taken.take(bits("bc"), 0.0, 12.0)
+        taken.take(bits("tu"), 0.0, 12.0)
 
-    assert caught.value.facts == {"nodes": bits("b")}
+    assert caught.value.facts == {"nodes": bits("t")}
 
 
 def test_nothing_is_given_back_twice() -> None:
     """Giving back what is free is an error that tells when and what."""
-    taken = Profile(bits("abc")).take(bits("ab"), 10.0, 20.0)
+    taken = Profile(bits("stu")).take(bits("st"), 10.0, 20.0)
 
     with pytest.raises(InternalError, match="at 20 s that are free then") as caught:
-        taken.give(bits("a"), 10.0, 21.0)
+        taken.give(bits("s"), 10.0, 21.0)
 
-    assert caught.value.facts == {"nodes": bits("a")}
+    assert caught.value.facts == {"nodes": bits("s")}
 
 
 def test_windows_may_overlap_what_is_taken_and_each_other() -> None:
     """Blocked nodes are missing whether or not they were free, for good by default."""
-    profile = Profile(bits("abcd")).take(bits("a"), 0.0, 10.0)
+    profile = Profile(bits("stuv")).take(bits("s"), 0.0, 10.0)
 
-    blocked = profile.block(bits("ab"), 5.0, 15.0).block(bits("b"), 12.0, 20.0)
+    blocked = profile.block(bits("st"), 5.0, 15.0).block(bits("t"), 12.0, 20.0)
 
-    assert shown(blocked) == [(0.0, "bcd"), (5.0, "cd"), (15.0, "acd"), (20.0, "abcd")]
-    assert shown(blocked.block(bits("d"), 18.0))[-2:] == [(18.0, "ac"), (20.0, "abc")]
+    assert shown(blocked) == [(0.0, "tuv"), (5.0, "uv"), (15.0, "suv"), (20.0, "stuv")]
+    assert shown(blocked.block(bits("v"), 18.0))[-2:] == [(18.0, "su"), (20.0, "stu")]
 
 
 def test_blocking_joins_what_differed_in_blocked_nodes_alone() -> None:
     """Intervals that a window makes equal become one."""
-    profile = Profile(bits("abc")).take(bits("a"), 2.0, 4.0).take(bits("a"), 6.0, 8.0)
+    profile = Profile(bits("stu")).take(bits("s"), 2.0, 4.0).take(bits("s"), 6.0, 8.0)
 
-    assert shown(profile.block(bits("a"), 0.0, 9.0)) == [(0.0, "bc"), (9.0, "abc")]
+    assert shown(profile.block(bits("s"), 0.0, 9.0)) == [(0.0, "tu"), (9.0, "stu")]
 
 
 def test_the_past_is_forgotten() -> None:
     """Intervals that are over go; what begins later and what holds now stay."""
-    profile = Profile(bits("ab")).take(bits("a"), 5.0, 10.0)
+    profile = Profile(bits("st")).take(bits("s"), 5.0, 10.0)
 
-    assert shown(profile.advance(7.0)) == [(5.0, "b"), (10.0, "ab")]
-    assert shown(profile.advance(10.0)) == [(10.0, "ab")]
+    assert shown(profile.advance(7.0)) == [(5.0, "t"), (10.0, "st")]
+    assert shown(profile.advance(10.0)) == [(10.0, "st")]
     assert profile.advance(4.0) is profile
     assert profile.advance(-1.0) is profile
 
 
 def test_what_is_free_at_a_moment_and_over_a_span() -> None:
     """A span ends before its stop; before the start all is as at the start."""
-    profile = Profile(bits("abc")).take(bits("a"), 5.0, 10.0).take(bits("b"), 8.0, 20.0)
+    profile = Profile(bits("stu")).take(bits("s"), 5.0, 10.0).take(bits("t"), 8.0, 20.0)
 
-    assert profile.free_at(-3.0) == bits("abc")
-    assert profile.free_at(5.0) == bits("bc")
-    assert profile.free_at(10.0) == bits("ac")
-    assert profile.free_over(0.0, 5.0) == bits("abc")
-    assert profile.free_over(0.0, 5.5) == bits("bc")
-    assert profile.free_over(5.0, 9.0) == bits("c")
-    assert profile.free_over(30.0, math.inf) == bits("abc")
+    assert profile.free_at(-3.0) == bits("stu")
+    assert profile.free_at(5.0) == bits("tu")
+    assert profile.free_at(10.0) == bits("su")
+    assert profile.free_over(0.0, 5.0) == bits("stu")
+    assert profile.free_over(0.0, 5.5) == bits("tu")
+    assert profile.free_over(5.0, 9.0) == bits("u")
+    assert profile.free_over(30.0, math.inf) == bits("stu")
 
 
 def test_the_most_that_is_free_before_a_moment() -> None:
     """Counts nodes free at once before a moment; none before the start."""
-    profile = Profile(bits("abcd")).take(bits("abc"), 0.0, 5.0)
-    profile = profile.take(bits("ab"), 5.0, 9.0)
+    profile = Profile(bits("stuv")).take(bits("stu"), 0.0, 5.0)
+    profile = profile.take(bits("st"), 5.0, 9.0)
 
     assert profile.most_before(0.0) == 0
     assert profile.most_before(5.0) == 1
@@ -187,34 +187,34 @@ def test_the_most_that_is_free_before_a_moment() -> None:
     assert profile.most_before(math.inf) == 4
 
 
-# a until 10, b until 20, c until 30; d is serviced from 15 to 25.
+# s until 10, t until 20, u until 30; v is serviced from 15 to 25.
 BUSY = (
-    Profile(bits("abcd"))
-    .take(bits("a"), 0.0, 10.0)
-    .take(bits("b"), 0.0, 20.0)
-    .take(bits("c"), 0.0, 30.0)
-    .block(bits("d"), 15.0, 25.0)
+    Profile(bits("stuv"))
+    .take(bits("s"), 0.0, 10.0)
+    .take(bits("t"), 0.0, 20.0)
+    .take(bits("u"), 0.0, 30.0)
+    .block(bits("v"), 15.0, 25.0)
 )
 
 
 @pytest.mark.parametrize(
     ("count", "duration_s", "options", "expected"),
     [
-        (1, 15.0, {}, (0.0, "d")),
-        (1, 15.5, {}, (10.0, "a")),
-        (2, 5.0, {}, (10.0, "ad")),
-        (2, 5.5, {}, (20.0, "ab")),
-        (2, 5.5, {"eligible": "bcd"}, (25.0, "bd")),
-        (3, 1.0, {}, (25.0, "abd")),
-        (4, 1e9, {}, (30.0, "abcd")),
+        (1, 15.0, {}, (0.0, "v")),
+        (1, 15.5, {}, (10.0, "s")),
+        (2, 5.0, {}, (10.0, "sv")),
+        (2, 5.5, {}, (20.0, "st")),
+        (2, 5.5, {"eligible": "tuv"}, (25.0, "tv")),
+        (3, 1.0, {}, (25.0, "stv")),
+        (4, 1e9, {}, (30.0, "stuv")),
         (5, 1.0, {}, None),
-        (2, 1.0, {"eligible": "a"}, None),
-        (2, 3.0, {"not_before_s": 12.0}, (12.0, "ad")),
-        (2, 3.5, {"not_before_s": 12.0}, (20.0, "ab")),
+        (2, 1.0, {"eligible": "s"}, None),
+        (2, 3.0, {"not_before_s": 12.0}, (12.0, "sv")),
+        (2, 3.5, {"not_before_s": 12.0}, (20.0, "st")),
         (2, 5.5, {"before_s": 20.0}, None),
-        (2, 5.5, {"before_s": 20.5}, (20.0, "ab")),
-        (1, math.inf, {}, (10.0, "a")),
-        (1, 1.0, {"not_before_s": 99.0}, (99.0, "abcd")),
+        (2, 5.5, {"before_s": 20.5}, (20.0, "st")),
+        (1, math.inf, {}, (10.0, "s")),
+        (1, 1.0, {"not_before_s": 99.0}, (99.0, "stuv")),
     ],
 )
 def test_the_earliest_place(
@@ -224,7 +224,7 @@ def test_the_earliest_place(
     expected: tuple[float, str] | None,
 ) -> None:
     """The earliest start has enough nodes that stay free long enough."""
-    eligible = bits(str(options.get("eligible", "abcd")))
+    eligible = bits(str(options.get("eligible", "stuv")))
     slot = BUSY.earliest(
         count,
         duration_s,
