@@ -297,6 +297,38 @@ def test_a_promise_that_was_missed_is_planned_anew() -> None:
     assert second.profile.free_at(121.0) == bits("cdf")
 
 
+def test_a_depth_bounds_how_many_hold_a_reservation() -> None:
+    """Starts do not count; behind the depth nobody has a place, nor starts."""
+    queue = [
+        want("now", 1, 5),
+        want("head", 3, 10),
+        want("next", 6, 10),
+        want("small", 1, 1),
+    ]
+
+    plan = conservative(SIX, queue, NOW_S, depth=2)
+
+    assert starts(plan) == {"now": "e"}
+    assert list(plan.reservations) == ["head", "next"]
+    assert starts(conservative(SIX, queue, NOW_S)) == {"now": "e", "small": "f"}
+
+
+def test_who_was_promised_a_place_keeps_it_whoever_comes_before() -> None:
+    """A newcomer put in front finds the depth used up by what was promised."""
+    first = conservative(SIX, [want("head", 3, 10)], NOW_S)
+
+    plan = conservative(
+        first.profile,
+        [want("urgent", 1, 1), want("head", 3, 10), want("late", 1, 1)],
+        NOW_S,
+        reserved=first.reservations,
+        depth=1,
+    )
+
+    assert starts(plan) == {}
+    assert waits(plan) == {"head": (110.0, 120.0, "abe")}
+
+
 def test_reservations_are_values() -> None:
     """A reservation without nodes says that they are chosen at the start."""
     assert Reservation(start_s=1.0, stop_s=2.0).nodes == 0
