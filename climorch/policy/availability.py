@@ -307,33 +307,38 @@ class Profile:
     ) -> Slot | None:
         """Find a place; from ``before_s`` on the nodes that are held are free too."""
         times, masks = self._times, self._free
-        intervals = len(times)
-        at = bisect_right(times, begin_s) - 1
-        start_s = begin_s
-        while start_s < before_s:
-            nodes = masks[at] & eligible
+        if begin_s >= before_s:
+            return None
+        own = bisect_left(times, before_s) if held else len(times)
+        start_s, stop_s = begin_s, begin_s + duration_s
+        end = bisect_right(times, begin_s)
+        nodes = masks[end - 1] & eligible
+        # Free from the start on through the interval before `end`: `nodes`. No earlier
+        # start will do, and `end` never goes back.
+        while True:
             if nodes.bit_count() >= count:
-                stop_s = start_s + duration_s
-                end = at + 1
-                other = nodes
-                while end < intervals and times[end] < stop_s:
-                    other = masks[end] & eligible
-                    if times[end] >= before_s:
-                        other |= held
-                    nodes &= other
-                    if nodes.bit_count() < count:
-                        break
-                    end += 1
-                else:
+                if end == len(times) or times[end] >= stop_s:
                     return Slot(start_s=start_s, nodes=nodes)
-                if other.bit_count() < count:
-                    # Nothing that spans this interval fits, wherever it starts.
-                    at = end
-            at += 1
-            if at == intervals:
+                nodes &= masks[end] | held if end >= own else masks[end]
+                end += 1
+                continue
+            # The next start from which what has been seen is free: found backwards.
+            first, nodes = end, eligible
+            while True:
+                before = first - 1
+                wider = nodes & (
+                    masks[before] | held if before >= own else masks[before]
+                )
+                if wider.bit_count() < count:
+                    break
+                first, nodes = before, wider
+            if first == len(times) or times[first] >= before_s:
                 return None
-            start_s = times[at]
-        return None
+            start_s = times[first]
+            stop_s = start_s + duration_s
+            if first == end:
+                nodes &= masks[end]
+                end += 1
 
     def _cut(
         self, start_s: float, stop_s: float
