@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from climorch.policy.availability import Profile, lowest
@@ -164,6 +164,7 @@ def test_nothing_runs_on_a_node_within_a_window(scene: Scene, rule: str) -> None
             assert not (within and place.nodes & window.nodes)
 
 
+@settings(max_examples=300)
 @given(scenes, st.sampled_from([easy, sjbf]))
 def test_who_overtakes_never_delays_the_head(scene: Scene, rule: Rule) -> None:
     """The head can start as early after the others have overtaken it as before."""

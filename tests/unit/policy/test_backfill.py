@@ -185,6 +185,17 @@ def test_nothing_starts_that_would_run_into_a_window() -> None:
     assert starts(plan) == {"y": "d", "z": "c"}
 
 
+def test_a_free_node_with_a_deadline_is_no_way_round_the_head() -> None:
+    """Who cannot use what the head spares gets no node that the head needs."""
+    # c is free, but not for the 60 s of x nor for the head; the head needs a and b.
+    profile = busy("abc", a=110.0).block(bits("c"), 150.0, 160.0)
+
+    plan = easy(profile, [want("head", 2, 100), want("x", 1, 60)], NOW_S)
+
+    assert starts(plan) == {}
+    assert waits(plan) == {"head": (110.0, 210.0, "")}
+
+
 def test_the_shortest_estimate_overtakes_first() -> None:
     """With room for one, EASY takes the first in order and SJBF the shortest."""
     queue = [want("head", 5, 50), want("x", 2, 9), want("y", 2, 8), want("z", 2, 8)]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from climorch.errors import InvalidInputError
@@ -136,6 +136,13 @@ def test_an_estimate_that_ends_this_second_frees_its_processor() -> None:
     assert starts(rows, "easy", machine=2) == [0, 5, 15]
 
 
+def test_an_arrival_does_not_pass_those_who_can_start_this_second() -> None:
+    """Where estimates end this second the whole queue is looked at, in order."""
+    rows: Rows = [(0, 5, 5, 2), (0, 5, 5, 1), (1, 10, 10, 2), (2, 10, 10, 1)]
+
+    assert starts([*rows, (5, 4, 4, 1)], "easy", machine=3) == [0, 0, 5, 5, 15]
+
+
 def test_a_job_may_take_no_time() -> None:
     """A job that ends in the second of its start gives its processors back."""
     rows: Rows = [(0, 0, 1, 4), (0, 10, 10, 4)]
@@ -216,6 +223,7 @@ workloads = st.lists(
 )
 
 
+@settings(max_examples=400)
 @given(workloads, st.sampled_from(["fcfs", "easy", "sjbf"]))
 def test_a_replay_starts_jobs_as_plain_counting_does(rows: Rows, policy: str) -> None:
     """Looking only at what changed gives the starts of a whole pass at each event."""
