@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from climorch.core.estimating import Interval, StageOutlay
-from climorch.core.explain import NodeStatus, SimulationStatus
+from climorch.core.statuses import NodeStatus, SimulationStatus
 from climorch.errors import InvalidInputError
 from climorch.policy.checkpointing import EverySegments
 from climorch.report import CampaignStatus, Estimate, estimate

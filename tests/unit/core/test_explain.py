@@ -5,16 +5,15 @@ from typing import Any
 
 import pytest
 
-from climorch.core.explain import (
-    Explanation,
+from climorch.core.explain import Explanation, explain
+from climorch.core.fold import apply
+from climorch.core.state import CampaignState
+from climorch.core.statuses import (
     NodeStatus,
     SimulationStatus,
-    explain,
     nodes_of,
     summarise,
 )
-from climorch.core.fold import apply
-from climorch.core.state import CampaignState
 from climorch.errors import NotFoundError
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -187,7 +186,7 @@ def test_nodes_are_listed_with_their_holders() -> None:
         (2.0, e.DrainRequested(node="gone")),
     )
 
-    assert nodes_of(state) == (
+    assert nodes_of(state, 3.0) == (
         NodeStatus(node="gone", up=False, draining=True),
         NodeStatus(node="n0", up=True, simulation="m01", cores=2, memory_bytes=8000),
         NodeStatus(node="n1", up=True, draining=True, cores=2, memory_bytes=8000),
