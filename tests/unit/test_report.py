@@ -92,6 +92,7 @@ def test_nodes_are_a_table_of_their_own() -> None:
         "simulation": "m01",
         "cores": 4,
         "memory_bytes": 0,
+        "windows": (),
     }
     assert len(CampaignStatus(campaign="c", simulations=()).nodes_to_pandas()) == 0
 
