@@ -7,6 +7,15 @@ from typing import Any
 
 import msgspec
 
+from climorch.core.awaiting import market_of
+from climorch.core.factors import (
+    going,
+    project_factors,
+    protection_factors,
+    turn_factors,
+    wait_factors,
+    window_factors,
+)
 from climorch.core.state import CampaignState, Phase
 from climorch.core.statuses import SimulationStatus, known, summarise
 from climorch.policy.sharing import Sharing
@@ -23,7 +32,8 @@ class Explanation:
     status : SimulationStatus
         How far it is.
     factors : dict
-        Every number that the decision rests on.
+        Every number that the decision rests on. Times are UTC seconds; None
+        stands for what nobody knows. ``expected start`` is an estimate.
     """
 
     status: SimulationStatus
@@ -70,6 +80,17 @@ def explain(
         "nodes up": tuple(state.nodes),
         "failures": {cause.value: n for cause, n in simulation.failures.items()},
     }
+    sharing = sharing or Sharing()
+    market = market_of(state, sharing)
+    factors["project"] = project_factors(state, simulation, market, sharing)
+    factors["protection"] = protection_factors(state, simulation, market)
+    factors["turn"] = turn_factors(state, simulation, market)
+    if windows := window_factors(state, simulation):
+        factors["windows"] = windows
+    if ends := going(state, simulation):
+        factors["nodes go at"] = ends
+    if status.status == "waiting":
+        factors["waits for"] = wait_factors(state, simulation, market, now_s)
     if state.draining:
         factors["nodes drained"] = tuple(sorted(state.draining))
     if simulation.branch is not None:

@@ -31,7 +31,7 @@ def whole(campaign: Campaign, segments: int, *names: str) -> None:
 
 
 def test_a_new_priority_holds_at_the_next_boundary(tmp_path: Path) -> None:
-    """The lower one checkpoints at the next boundary, though none was due, and waits."""
+    """The lower one checkpoints at the next boundary, though not due, and waits."""
     campaign = Campaign("c", root=tmp_path, policies=policies(every=99))
     wf = box_workflow(segments=8, work_s=0.05)
     campaign.submit(wf, scenario=Scenario("s"))
