@@ -15,9 +15,9 @@ from operator import attrgetter
 from climorch.core.demand import claims, contest_of, offers
 from climorch.core.holds import holding
 from climorch.core.horizon import shuts_out
-from climorch.core.outlook import expected_end_s
+from climorch.core.outlook import expected_end_s, period_s
 from climorch.core.state import CampaignState, Phase, SimulationState
-from climorch.core.stretch import release_s
+from climorch.core.stretch import write
 from climorch.policy.allocation import allocate
 from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
 from climorch.policy.reclaim import right_from_s, standings, under_target
@@ -198,13 +198,15 @@ def _from_holder(
 
 
 def _way_s(simulation: SimulationState) -> float:
-    """Bound the time to its next checkpoint; infinite where nothing was measured."""
-    ways = [
-        release_s(simulation, s, s.reached, nodes=len(simulation.lease) or None)
-        for s in simulation.sets.values()
-        if s.phase is Phase.ACTIVE and not s.complete
-    ]
-    return max((math.inf if way is None else way for way in ways), default=0.0)
+    """Estimate the time to its next checkpoint; infinite: nothing was measured."""
+    found = 0.0
+    for s in simulation.sets.values():
+        if s.phase is Phase.ACTIVE and not s.complete:
+            way_s = period_s(s)
+            if way_s is None:
+                return math.inf
+            found = max(found, way_s + write(s).median_s)
+    return found
 
 
 def _after_windows(
