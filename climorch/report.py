@@ -98,7 +98,7 @@ def _window(window: WindowStatus) -> str:
     what = f"kept for {window.holder}" if window.holder else "serviced"
     nodes = ", ".join(window.nodes) or "all nodes"
     if not window.placed:
-        nodes = f"{window.count} nodes, not chosen yet"
+        nodes = f"{window.count} nodes, not chosen yet,"
     since, until = (
         f"{datetime.fromtimestamp(min(at_s, LAST_DATE_S), UTC):%Y-%m-%d %H:%M}"
         for at_s in (window.start_s, window.stop_s)
