@@ -272,6 +272,7 @@ def test_claims_and_offers_are_what_the_allocation_is_asked() -> None:
         held=("n",),
         turn_s=s.now_s,
         exempt_until_s=s.now_s,
+        fruitful=False,
     )
     assert offers(state) == (NodeOffer(name="n", cores=4),)
     s.restored()
