@@ -273,7 +273,9 @@ def main() -> int:
         "bar: utilisation >= 95 %, no protected simulation interrupted, no loss above "
         "1 h, usage within 3 points of the shares after a half-life, < 300 s"
     )
-    print(f"utilisation {ledger.utilisation:.2%}; {'holds' if holds else 'falls short'}")
+    print(
+        f"utilisation {ledger.utilisation:.2%}; {'holds' if holds else 'falls short'}"
+    )
     return 0 if holds else 1
 
 

@@ -1,8 +1,9 @@
 """Campaigns of long coupled simulations that survive whatever fails."""
 
 from climorch.campaign import Campaign
-from climorch.core.explain import Explanation, NodeStatus, SimulationStatus
+from climorch.core.explain import Explanation
 from climorch.core.progress import Policies
+from climorch.core.statuses import SimulationStatus
 from climorch.engine.session import Run
 from climorch.errors import (
     BackendError,
@@ -20,6 +21,7 @@ from climorch.model.advance import Advance, Segment
 from climorch.model.alarm import Alarm
 from climorch.model.edits import AddSimulation, Committed
 from climorch.model.plan import Coupling
+from climorch.model.protection import Protection
 from climorch.model.resources import Resources
 from climorch.model.scenario import Project, Scenario
 from climorch.model.span import Span
@@ -71,11 +73,11 @@ __all__ = [
     "KeepLast",
     "LiveModel",
     "LocalSite",
-    "NodeStatus",
     "NotAllowedError",
     "NotFoundError",
     "Policies",
     "Project",
+    "Protection",
     "RecoveryPolicy",
     "Resources",
     "RetentionPolicy",

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import xarray as xr
 
-from climorch.core.explain import Explanation, explain, known, nodes_of, summarise
+from climorch.core.explain import Explanation, explain
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
-from climorch.core.state import CampaignState
-from climorch.engine.control import check_node, give
+from climorch.core.statuses import known, nodes_of, summarise, windows_in
 from climorch.engine.launch import launch
-from climorch.engine.session import JOURNAL, Run
-from climorch.engine.view import JournalView
+from climorch.engine.session import Run
+from climorch.engine.steering import Steering
 from climorch.errors import ConflictError, InvalidInputError
 from climorch.intake.submissions import Submissions
 from climorch.model import events as e
@@ -45,7 +44,7 @@ _TAKEN_S = 10.0
 _POLL_S = 0.005
 
 
-class Campaign:
+class Campaign(Steering):
     """A study: simulations, projects and the rules they run by.
 
     Parameters
@@ -80,9 +79,7 @@ class Campaign:
         self.root = Path(root).absolute()
         self.policies = policies or Policies()
         self.on_alarm = on_alarm
-        self._submissions = Submissions(projects)
-        self._view = JournalView(self.root / name / JOURNAL)
-        self._run: Run | None = None
+        super().__init__(self.root / name, Submissions(projects))
 
     def submit(self, workflow: Workflow, *, scenario: Scenario) -> None:
         """Add a simulation, or say again what it is.
@@ -197,120 +194,15 @@ class Campaign:
         )
         return self._run
 
-    def pause(self, name: str) -> None:
-        """Checkpoint a simulation at its next boundary and free its nodes.
-
-        Like every wish it may come from any process on the same root, and
-        returns once the wish is on the disk, not when it was acted on; the
-        driver takes it within about a second, or the next one does at its start.
-
-        Parameters
-        ----------
-        name : str
-            Simulation.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such simulation.
-        BackendError
-            If the wish cannot be written.
-        """
-        self._control(e.PauseRequested(simulation=name))
-
-    def resume(self, name: str) -> None:
-        """Let a simulation go on after a pause or a failure.
-
-        Parameters
-        ----------
-        name : str
-            Simulation.
-        """
-        self._control(e.ResumeRequested(simulation=name))
-
-    def cancel(self, name: str) -> None:
-        """End a simulation for good; what is committed stays.
-
-        Parameters
-        ----------
-        name : str
-            Simulation.
-        """
-        self._control(e.CancelRequested(simulation=name))
-
-    def prioritize(self, name: str, *, priority: int) -> None:
-        """Change the priority of a simulation.
-
-        Parameters
-        ----------
-        name : str
-            Simulation.
-        priority : int
-            Higher goes first.
-        """
-        self._control(e.PriorityRequested(simulation=name, priority=priority))
-
-    def drain(self, node: str) -> None:
-        """Let nobody have a node any more, until `undrain`.
-
-        Simulations that hold it checkpoint at their next boundary and give it
-        back; it stays up, unused. A drain outlives the node and the driver.
-
-        Parameters
-        ----------
-        node : str
-            Its name, as in ``status().nodes``.
-
-        Raises
-        ------
-        NotFoundError
-            If nodes are up and none has this name.
-        BackendError
-            If the wish cannot be written.
-        """
-        check_node(self._state(), node)
-        self._give(e.DrainRequested(node=node))
-
-    def undrain(self, node: str) -> None:
-        """Let a node be leased again.
-
-        Parameters
-        ----------
-        node : str
-            Its name.
-
-        Raises
-        ------
-        NotFoundError, BackendError
-            As for `drain`.
-        """
-        check_node(self._state(), node)
-        self._give(e.UndrainRequested(node=node))
-
-    def _control(
-        self,
-        wish: e.PauseRequested
-        | e.ResumeRequested
-        | e.CancelRequested
-        | e.PriorityRequested,
-    ) -> None:
-        state = self._state()
-        # What only this script submitted is known to no driver elsewhere.
-        elsewhere = self._live() is None and self._view.driven
-        if elsewhere or wish.simulation not in self._submissions:
-            known(state, wish.simulation)
-        self._give(wish)
-
-    def _give(self, wish: e.Wish) -> None:
-        give(self.root / self.name, wish, self._live())
-
     def status(self) -> CampaignStatus:
-        """Return how far every simulation is, and who has which node."""
+        """Return how far every simulation is, who has which node, and windows."""
         state = self._state()
+        now_s = time.time()
         return CampaignStatus(
             campaign=self.name,
-            simulations=summarise(state, time.time(), self.policies.sharing),
-            nodes=nodes_of(state),
+            simulations=summarise(state, now_s, self.policies.sharing),
+            nodes=nodes_of(state, now_s),
+            windows=windows_in(state, now_s),
         )
 
     def explain(self, name: str) -> Explanation:
@@ -436,10 +328,6 @@ class Campaign:
         found.sort(key=lambda c: (c.manifest.model_time, c.boundary), reverse=True)
         return [c.path for c in found]
 
-    def _live(self) -> Run | None:
-        run = self._run
-        return run if run is not None and run.alive else None
-
     def _await_news(self, run: Run) -> None:
         """Return once `status` shows what was submitted, or it takes too long."""
         end_s = time.monotonic() + _TAKEN_S
@@ -449,7 +337,3 @@ class Campaign:
                 logger.warning("campaign=%s: the driver takes its time", self.name)
                 return
             time.sleep(_POLL_S)
-
-    def _state(self) -> CampaignState:
-        run = self._live()
-        return self._view.state() if run is None else run.state()

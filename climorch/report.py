@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from climorch.core.estimating import Interval, StageOutlay, outlay
-from climorch.core.explain import NodeStatus, SimulationStatus
 from climorch.core.state import CampaignState
+from climorch.core.statuses import NodeStatus, SimulationStatus, WindowStatus
 from climorch.core.stretch import siblings
 from climorch.model.plan import SimulationPlan
 from climorch.policy.checkpointing import CheckpointStrategy
@@ -35,12 +35,15 @@ class CampaignStatus:
     simulations : tuple of SimulationStatus
         In order of submission.
     nodes : tuple of NodeStatus
-        Those that are up or drained, by name.
+        Those that are up, drained or in a window, by name.
+    windows : tuple of WindowStatus
+        Those that are not over, the first to start first.
     """
 
     campaign: str
     simulations: tuple[SimulationStatus, ...]
     nodes: tuple[NodeStatus, ...] = ()
+    windows: tuple[WindowStatus, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -68,6 +71,13 @@ class CampaignStatus:
         rows = [n.to_dict() for n in self.nodes]
         return pd.DataFrame(rows, columns=list(NodeStatus.columns())).set_index("node")
 
+    def windows_to_pandas(self) -> pd.DataFrame:
+        """Return a table with one row per window."""
+        rows = [w.to_dict() for w in self.windows]
+        return pd.DataFrame(rows, columns=list(WindowStatus.columns())).set_index(
+            "window"
+        )
+
     def __str__(self) -> str:
         lines = [f"campaign {self.campaign}: {len(self.simulations)} simulations"]
         width = max((len(s.simulation) for s in self.simulations), default=0)
@@ -79,7 +89,21 @@ class CampaignStatus:
         drained = [n.node for n in self.nodes if n.draining]
         if drained:
             lines.append(f"  drained: {', '.join(drained)}")
+        lines += [f"  {_window(w)}" for w in self.windows]
         return "\n".join(lines)
+
+
+def _window(window: WindowStatus) -> str:
+    """Say what a window is, in a line."""
+    what = f"kept for {window.holder}" if window.holder else "serviced"
+    nodes = ", ".join(window.nodes) or "all nodes"
+    if not window.placed:
+        nodes = f"{window.count} nodes, not chosen yet,"
+    since, until = (
+        f"{datetime.fromtimestamp(min(at_s, LAST_DATE_S), UTC):%Y-%m-%d %H:%M}"
+        for at_s in (window.start_s, window.stop_s)
+    )
+    return f"window {window.window}: {nodes} {what} from {since} to {until} UTC"
 
 
 def _outlook(status: SimulationStatus) -> str:

@@ -7,18 +7,26 @@ listens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from climorch.core.outlook import exposure_s
 from climorch.core.state import CampaignState, Control
 from climorch.model.alarm import Alarm, AlarmEvent, AlarmKind
 from climorch.model.events import Cause
+from climorch.model.windows import Window
 
 __all__ = ["AlarmBook", "Trouble", "troubles"]
 
 MOST_EXPOSURE_S = 3600.0
 """Compute that may be at risk before somebody is told, in seconds."""
+
+NEAR_S = 3600.0
+"""How long before its start a window that lacks nodes is told of, in seconds."""
+
+SETTLED_S = 60.0
+"""For how long no node must have come or gone before that, in seconds: where
+many join, those that lack may be the next."""
 
 FIRST_REMINDER_S = 600.0
 LONGEST_REMINDER_S = 86_400.0
@@ -60,9 +68,9 @@ def troubles(state: CampaignState, now_s: float) -> tuple[Trouble, ...]:
     -------
     tuple of Trouble
         Of the kinds ``failed``, ``storage`` and ``exposure``, at most one of
-        each for each simulation.
+        each for each simulation, and ``window``, at most one for each of these.
     """
-    found = []
+    found = list(_bare_windows(state, now_s))
     for simulation in state.simulations.values():
         name = simulation.name
         told: list[tuple[AlarmKind, str]] = []
@@ -88,6 +96,41 @@ def troubles(state: CampaignState, now_s: float) -> tuple[Trouble, ...]:
             for kind, text in told
         ]
     return tuple(found)
+
+
+def _bare_windows(state: CampaignState, now_s: float) -> Iterator[Trouble]:
+    """Yield the windows that start soon or have started and lack nodes."""
+    if not state.nodes or now_s - state.counted_s < SETTLED_S:
+        return
+    for window in state.windows.values():
+        if not window.start_s - NEAR_S <= now_s < window.stop_s:
+            continue
+        lacks = _lacks(state, window)
+        if lacks:
+            left_s = window.start_s - now_s
+            when = f"starts in {left_s:.0f} s" if left_s > 0 else "has started"
+            yield Trouble(
+                kind="window",
+                subject=window.name,
+                text=f"window {window.name} {when}: {lacks}",
+            )
+
+
+def _lacks(state: CampaignState, window: Window) -> str:
+    if not window.placed:
+        nodes = f"{window.count} node" + ("s" if window.count > 1 else "")
+        return (
+            f"it needs {nodes} that no other window wants; "
+            f"{len(state.nodes)} are up in all"
+        )
+    if not window.holder:
+        # Nodes that are down can be serviced.
+        return ""
+    there = state.nodes.keys() - state.draining
+    down = [node for node in window.nodes if node not in there]
+    if not down:
+        return ""
+    return f"not there for {window.holder}: {', '.join(down)}"
 
 
 @dataclass(slots=True, kw_only=True)

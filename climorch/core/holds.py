@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from climorch.core.horizon import closing
+from climorch.core.horizon import closing, shuts_out, windows_of
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.policy.sharing import used_up
 
@@ -96,6 +96,13 @@ def _leaving_why(state: CampaignState, simulation: SimulationState) -> str | Non
         return "a node of its lease is drained"
     if simulation.leave:
         return "it moves to other nodes"
-    if closing(state, simulation):
-        return "nodes of its lease go before its next segments would have ended"
+    if away := closing(state, simulation):
+        why = "nodes of its lease go before its next segments would have ended"
+        names = dict.fromkeys(
+            window.name
+            for node in away
+            for window in windows_of(state, node)
+            if shuts_out(window, simulation)
+        )
+        return f"{why} (window {', '.join(names)})" if names else why
     return None

@@ -15,10 +15,11 @@ from pathlib import Path
 from climorch.core.state import CampaignState
 from climorch.engine.session import Run
 from climorch.errors import BackendError, Fault, InvalidInputError, NotFoundError
-from climorch.model.events import Wish
+from climorch.model.events import WindowDeclared, WindowWithdrawn, Wish
+from climorch.model.windows import Window
 from climorch.storage import inbox
 
-__all__ = ["check_node", "give"]
+__all__ = ["check_node", "give", "windows_wanted"]
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,38 @@ def check_node(state: CampaignState, node: str) -> None:
     known = state.nodes.keys() | state.draining
     if state.nodes and node not in known:
         raise NotFoundError(f"node {node!r} is not up; these are: {sorted(known)}")
+
+
+def windows_wanted(state: CampaignState, folder: Path) -> dict[str, Window]:
+    """Return the windows there are once every wish that waits is taken.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    folder : Path
+        Of the campaign.
+
+    Returns
+    -------
+    dict of str to Window
+        By name.
+    """
+    windows = dict(state.windows)
+    try:
+        found = inbox.look(folder / inbox.FOLDER).wishes
+    except BackendError as error:
+        logger.warning("wishes that wait were not read: %s", error)
+        found = ()
+    for taken in found:
+        wish = taken.wish
+        if taken.id in state.wishes:
+            continue
+        if isinstance(wish, WindowDeclared):
+            windows[wish.window.name] = wish.window
+        elif isinstance(wish, WindowWithdrawn):
+            windows.pop(wish.name, None)
+    return windows
 
 
 def _who() -> str:

@@ -48,15 +48,8 @@ class JournalView:
         if not self._path.exists():
             self._state, self._serial = CampaignState(), 0
             self.driven = False
-            return self._state
-        with closing(SqliteJournal.open_readonly(self._path)) as journal:
-            if journal.last_serial < self._serial:
-                # Another journal lies there now.
-                self._state, self._serial = CampaignState(), 0
-            for row in journal.read(self._serial):
-                apply(self._state, decode_record(row.payload), row.now_s)
-                self._serial = row.serial
-            self.driven = not _is_free(journal.lock)
+        else:
+            self._read()
         if self.driven:
             return self._state
         held = self._state.nodes or any(
@@ -73,6 +66,16 @@ class JournalView:
             # Durable already; the next driver begins with them.
             apply(seen, wish, seen.now_s)
         return seen
+
+    def _read(self) -> None:
+        with closing(SqliteJournal.open_readonly(self._path)) as journal:
+            if journal.last_serial < self._serial:
+                # Another journal lies there now.
+                self._state, self._serial = CampaignState(), 0
+            for row in journal.read(self._serial):
+                apply(self._state, decode_record(row.payload), row.now_s)
+                self._serial = row.serial
+            self.driven = not _is_free(journal.lock)
 
     def _wishes(self) -> list[WishTaken]:
         try:

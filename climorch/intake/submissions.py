@@ -60,6 +60,11 @@ class Submissions:
     def __contains__(self, name: str) -> bool:
         return name in self._submitted
 
+    @property
+    def holders(self) -> set[str]:
+        """Projects and simulations of this script."""
+        return {DEFAULT_PROJECT, *self._projects, *self._submitted}
+
     def add(
         self, workflow: Workflow, *, scenario: Scenario, state: CampaignState
     ) -> None:

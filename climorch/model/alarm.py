@@ -15,6 +15,7 @@ AlarmKind = Literal[
     "failed",
     "exposure",
     "node",
+    "window",
     "scheduler",
     "driver",
 ]
@@ -33,8 +34,10 @@ class Alarm:
         checkpoint not deleted · ``storage``: checkpoints of a simulation
         cannot be written · ``failed``: a simulation failed for good ·
         ``exposure``: more than an hour of compute is not checkpointed ·
-        ``node``: one is frozen or a task on it is stuck · ``scheduler``: there
-        is no Dask scheduler · ``driver``: the driver ends with an error.
+        ``node``: one is frozen or a task on it is stuck · ``window``: nodes to
+        be serviced or kept for somebody are too few, and it starts soon or has
+        started · ``scheduler``: there is no Dask scheduler · ``driver``: the
+        driver ends with an error.
     event : str
         ``begins`` once, ``lasts`` as a reminder at growing intervals, ``ends``
         once.

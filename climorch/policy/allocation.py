@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
 from climorch.policy.pool import Pool
-from climorch.policy.reclaim import Source, Standing, lag, reclaim
+from climorch.policy.reclaim import Source, lag, reclaim, standings
 
 __all__ = ["Allocation", "Claim", "Closing", "Contest", "NodeOffer", "allocate"]
 
@@ -66,6 +66,7 @@ def allocate(
         shrink=desk.shrink,
         preempt=desk.preempt,
         waits=desk.waits,
+        awaits=desk.awaits,
         review_at_s=desk.review_at_s,
     )
 
@@ -84,23 +85,20 @@ class _Desk:
         self.shrink: dict[str, int] = {}
         self.preempt: dict[str, str] = {}
         self.waits: dict[str, str] = {}
+        self.awaits: dict[str, tuple[str, ...]] = {}
         self.review_at_s = math.inf
         # Who is the first to wait, for whom the others wait too.
         self._first = ""
         self._blocked: list[Claim] = []
         self._promised = False
-        self._standing: dict[str, Standing] = defaultdict(Standing)
         self._running = sorted(
             (c for c in claims if c.held),
             key=contest.place,
         )
-        for claim in self._running:
-            self._count(claim, len(claim.held))
+        self._standing = standings(self._running)
 
     def _count(self, claim: Claim, nodes: int) -> None:
-        standing = self._standing[claim.project]
-        standing.held += nodes
-        standing.protected += nodes * (claim.level > 0)
+        self._standing[claim.project].count(claim, nodes)
 
     def in_order(self) -> Iterator[Claim]:
         """Yield the claims that lack nodes, each when its turn has come."""
@@ -203,8 +201,9 @@ class _Desk:
         self.waits[claim.simulation] = lacks
         self._first = self._first or claim.simulation
         self._promised = True
-        taken = pool.take(pool.coming & able, missing).bit_count()
-        pool.take(pool.free & able, missing - taken)
+        back = pool.take(pool.coming & able, missing)
+        self.awaits[claim.simulation] = tuple(pool.names(back))
+        pool.take(pool.free & able, missing - back.bit_count())
         self._count(claim, missing)
 
     def _take_from(self, source: Source, claim: Claim) -> None:

@@ -171,6 +171,8 @@ class Allocation:
         Simulations that shall give up all nodes, with the reason in words.
     waits : mapping of str to str
         Why a simulation holds no lease, in words.
+    awaits : mapping of str to tuple of str
+        Nodes that others hold and will give back to a simulation.
     review_at_s : float
         When time alone may change this, driver's clock, seconds.
     """
@@ -180,4 +182,5 @@ class Allocation:
     shrink: Mapping[str, int] = field(default_factory=dict)
     preempt: Mapping[str, str] = field(default_factory=dict)
     waits: Mapping[str, str] = field(default_factory=dict)
+    awaits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     review_at_s: float = math.inf

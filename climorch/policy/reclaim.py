@@ -9,14 +9,22 @@ the priority, protection and whose turn it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 from climorch.policy.claims import Claim, Contest
 from climorch.policy.pool import Pool
 
-__all__ = ["Source", "Standing", "lag", "reclaim"]
+__all__ = [
+    "Source",
+    "Standing",
+    "lag",
+    "reclaim",
+    "right_from_s",
+    "standings",
+]
 
 # Order of what may be taken: lent, borrowed out of turn, then by what right.
 LENT, BORROWED, FOREIGN, LOWER, EQUAL = range(5)
@@ -28,6 +36,11 @@ class Standing:
 
     held: int = 0
     protected: int = 0
+
+    def count(self, claim: Claim, nodes: int) -> None:
+        """Add nodes that a claim of the project gets, or gives up if below 0."""
+        self.held += nodes
+        self.protected += nodes * (claim.level > 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +90,52 @@ def lag(claim: Claim, contest: Contest, held: int) -> int:
     if left >= claim.nodes:
         return 0
     return 1 if left >= claim.nodes / 2 else 2
+
+
+def standings(claims: Iterable[Claim]) -> dict[str, Standing]:
+    """Count what each project holds.
+
+    Parameters
+    ----------
+    claims : iterable of Claim
+        Of all simulations.
+
+    Returns
+    -------
+    dict of str to Standing
+        By project; one that holds nothing has one too.
+    """
+    found: dict[str, Standing] = defaultdict(Standing)
+    for claim in claims:
+        found[claim.project].count(claim, len(claim.held))
+    return found
+
+
+def right_from_s(
+    claim: Claim,
+    other: Claim,
+    contest: Contest,
+    standing: Mapping[str, Standing],
+) -> float | None:
+    """Say from when on a simulation may take all that another one holds.
+
+    Parameters
+    ----------
+    claim, other : Claim
+        Who asks, and who holds.
+    contest : Contest
+        The rules and measures.
+    standing : mapping of str to Standing
+        Of both projects.
+
+    Returns
+    -------
+    float or None
+        Driver's clock, seconds; minus infinity: at any time. None: as things
+        are, it may not.
+    """
+    right = _right(claim, other, contest, standing)
+    return None if right is None else right[1]
 
 
 def reclaim(

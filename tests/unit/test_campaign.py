@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from climorch import (
     Campaign,
     InvalidInputError,
+    NotFoundError,
     Resources,
     Scenario,
     Workflow,
@@ -68,3 +70,49 @@ def test_an_estimate_refuses_what_submit_would(tmp_path: Path) -> None:
         Campaign("c", root=tmp_path).estimate(
             wf, scenario=Scenario("m01", project="nobody")
         )
+
+
+def test_windows_are_told_from_any_process_before_anything_ran(tmp_path: Path) -> None:
+    """They are shown at once, changed by name, and withdrawn."""
+    campaign = Campaign("c", root=tmp_path)
+    campaign.submit(box_workflow("boxes", segments=5), scenario=Scenario("m01"))
+    name = campaign.maintenance(
+        ["n0", "n1"], "2999-12-01T08:00Z", "2999-12-01T20:00+01:00"
+    )
+    kept = campaign.reserve(
+        3, 32_500_000_000.0, 32_500_003_600.0, holder="m01", name="k"
+    )
+
+    # As another process sees them.
+    other = Campaign("c", root=tmp_path)
+    assert [w.window for w in other.status().windows] == ["k", name]
+    assert (name, kept) == ("maintenance-29991201T080000Z", "k")
+    table = other.status().windows_to_pandas()
+    assert table.loc["k", ["count", "holder", "placed"]].tolist() == [3, "m01", False]
+    assert (
+        campaign.maintenance(["n1", "n0"], "2999-12-01T08:00Z", "2999-12-01T19:00Z")
+        == name
+    )
+    assert len(list((tmp_path / "c" / "inbox").iterdir())) == 2
+    other.withdraw(name)
+    assert [w.window for w in campaign.status().windows] == ["k"]
+    assert "window k: 3 nodes, not chosen yet, kept for m01 from 2999-" in str(
+        campaign.status()
+    )
+    with pytest.raises(NotFoundError, match=r"no window 'x'; there are \['k'\]"):
+        campaign.withdraw("x")
+
+
+def test_windows_that_cannot_be_leave_nothing_behind(tmp_path: Path) -> None:
+    """One error with every fault; no wish is written."""
+    campaign = Campaign("c", root=tmp_path)
+    with pytest.raises(InvalidInputError) as caught:
+        campaign.reserve("n0", datetime(2020, 1, 1), 5.0, holder="x", name="a b")  # noqa: DTZ001 - the fault
+
+    assert [fault.place for fault in caught.value.faults] == [
+        "start",
+        "stop",
+        "holder",
+        "name",
+    ]
+    assert not (tmp_path / "c").exists()

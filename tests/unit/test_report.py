@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from climorch.core.estimating import Interval, StageOutlay
-from climorch.core.explain import NodeStatus, SimulationStatus
+from climorch.core.statuses import NodeStatus, SimulationStatus, WindowStatus
 from climorch.errors import InvalidInputError
 from climorch.policy.checkpointing import EverySegments
 from climorch.report import CampaignStatus, Estimate, estimate
@@ -92,6 +92,7 @@ def test_nodes_are_a_table_of_their_own() -> None:
         "simulation": "m01",
         "cores": 4,
         "memory_bytes": 0,
+        "windows": (),
     }
     assert len(CampaignStatus(campaign="c", simulations=()).nodes_to_pandas()) == 0
 
@@ -118,6 +119,39 @@ def test_rate_end_and_age_are_printed_where_they_are_known() -> None:
         "  m2   running    25.0%  2 nodes  1.500 node-h  1e-09 SYPD  its turn",
         "  drained: n1",
     ]
+
+
+def test_windows_are_printed_and_are_a_table() -> None:
+    """One line and one row each: which nodes, for whom, from when to when."""
+    first = WindowStatus(
+        window="w",
+        nodes=("n0", "n1"),
+        count=0,
+        start_s=0.0,
+        stop_s=3600.0,
+        holder=None,
+        hard=True,
+        placed=True,
+        begun=False,
+    )
+    windows = (
+        first,
+        replace(first, window="all", nodes=(), stop_s=1e18),
+        replace(first, window="kept", nodes=(), count=2, placed=False, holder="p"),
+    )
+    told = CampaignStatus(campaign="c", simulations=(), windows=windows)
+
+    assert str(told).splitlines()[1:] == [
+        "  window w: n0, n1 serviced from 1970-01-01 00:00 to 1970-01-01 01:00 UTC",
+        "  window all: all nodes serviced from 1970-01-01 00:00 to 9999-01-01 00:00 "
+        "UTC",
+        "  window kept: 2 nodes, not chosen yet, kept for p from 1970-01-01 00:00 to "
+        "1970-01-01 01:00 UTC",
+    ]
+    table = told.windows_to_pandas()
+    assert table.index.tolist() == ["w", "all", "kept"]
+    assert table.loc["w", "nodes"] == ("n0", "n1")
+    assert len(CampaignStatus(campaign="c", simulations=()).windows_to_pandas()) == 0
 
 
 def test_a_report_prints_one_line_per_simulation() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from climorch.core.alarms import AlarmBook, Trouble, troubles
 from climorch.core.progress import Policies
 from climorch.model import events as e
 from climorch.model.alarm import Alarm
 from climorch.model.events import Cause
+from climorch.model.windows import Window
 from climorch.policy.checkpointing import EverySegments
 from tests.unit.core.script import Script, submitted
 
@@ -111,3 +114,60 @@ def test_a_simulation_that_failed_for_good_is_told_until_it_is_resumed() -> None
     assert found(s) == {"failed": "failed for good: numerical blow-up: made to fail"}
     s.tell(e.CancelRequested(simulation="s"))
     assert found(s) == {}
+
+
+def window(name: str = "w", **more: Any) -> e.WindowDeclared:
+    """Nodes in three hours, for an hour."""
+    given = {"start_s": 10_800.0, "stop_s": 14_400.0, **more}
+    return e.WindowDeclared(window=Window(name=name, **given))
+
+
+def bare(s: Script, now_s: float) -> list[str]:
+    """What is said of windows then."""
+    found = troubles(s.orchestrator.state, now_s)
+    return [t.text for t in found if t.kind == "window"]
+
+
+def test_a_window_without_enough_nodes_is_told_of_an_hour_before_its_start() -> None:
+    """And once it has started, until it is over."""
+    s = Script()
+    s.nodes("n")
+    s.tell(window(count=2, holder="p"), window("one", count=1, start_s=10_900.0))
+
+    assert bare(s, 7100.0) == []
+    assert bare(s, 7200.0) == [
+        "window w starts in 3600 s: it needs 2 nodes that no other window wants; "
+        "1 are up in all"
+    ]
+    assert bare(s, 10_800.0) == [
+        "window w has started: it needs 2 nodes that no other window wants; "
+        "1 are up in all"
+    ]
+    assert bare(s, 14_400.0) == []
+
+
+def test_a_window_is_not_told_of_while_nodes_come_and_go() -> None:
+    """Those that lack may be the next; and without any node it is another trouble."""
+    s = Script()
+    s.tell(window(count=2, start_s=10.0))
+    assert bare(s, 1000.0) == []
+    s.nodes("n")
+    assert bare(s, s.now_s + 59.0) == []
+    assert len(bare(s, s.now_s + 60.0)) == 1
+    s.nodes("m")
+    assert bare(s, s.now_s + 60.0) == []
+
+
+def test_kept_nodes_that_are_not_there_are_named() -> None:
+    """Dead or drained ones; those to be serviced may be down."""
+    s = Script()
+    s.nodes("n", "m", "o")
+    s.tell(
+        window("kept", nodes=("m", "n", "o"), holder="p"),
+        window("serviced", nodes=("n",)),
+        window("all", holder="p"),
+        e.NodeLost(node="n"),
+        e.DrainRequested(node="m"),
+    )
+
+    assert bare(s, 10_800.0) == ["window kept has started: not there for p: m, n"]

@@ -5,16 +5,15 @@ from typing import Any
 
 import pytest
 
-from climorch.core.explain import (
-    Explanation,
+from climorch.core.explain import Explanation, explain
+from climorch.core.fold import apply
+from climorch.core.state import CampaignState
+from climorch.core.statuses import (
     NodeStatus,
     SimulationStatus,
-    explain,
     nodes_of,
     summarise,
 )
-from climorch.core.fold import apply
-from climorch.core.state import CampaignState
 from climorch.errors import NotFoundError
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -187,7 +186,7 @@ def test_nodes_are_listed_with_their_holders() -> None:
         (2.0, e.DrainRequested(node="gone")),
     )
 
-    assert nodes_of(state) == (
+    assert nodes_of(state, 3.0) == (
         NodeStatus(node="gone", up=False, draining=True),
         NodeStatus(node="n0", up=True, simulation="m01", cores=2, memory_bytes=8000),
         NodeStatus(node="n1", up=True, draining=True, cores=2, memory_bytes=8000),
@@ -323,6 +322,43 @@ def test_explaining_gives_every_number_behind_a_decision() -> None:
         "nodes held": ("n0", "n1"),
         "nodes up": ("n0", "n1"),
         "failures": {},
+        "project": {
+            "name": "potsdam",
+            "institution": "potsdam",
+            "share": 1.0,
+            "share of the site": 0.5,
+            "share of decayed usage": 1.0,
+            "place in Fair Tree": 2,
+            "projects": 2,
+            "nodes wanted": 3.0,
+            "nodes it should hold": 2.0,
+            "nodes of its bare share": 2.0,
+            "nodes held": 2,
+            # Until the newest record, 50 s after the lease.
+            "used, node-hours": 2 * 50.0 / 3600,
+            "budget, node-hours": None,
+            "budget left, node-hours": None,
+            "budget lasts, s": None,
+        },
+        "protection": {
+            "level": 0,
+            "exempt for, s": 0.0,
+            "between interruptions, s": 0.0,
+            "interruptions in 30 days, at most": None,
+            "interruptions in the last 30 days": 0,
+            "exempt until": None,
+            "kept against other projects": False,
+        },
+        "turn": {
+            "since": 100.0,
+            "slice, s": 86_400.0,
+            "turns served": 0,
+            "served before, s": 0.0,
+            "committed in it": False,
+            "borrowed": False,
+            "nodes lent": 1,
+            "gives up": None,
+        },
         "set spin": {
             "phase": "active",
             "attempt": 1,

@@ -1,0 +1,210 @@
+"""The numbers behind a decision, by topic, as plain data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from climorch.core.awaiting import Market, coming, expected_start
+from climorch.core.demand import exempt_until_s, shares
+from climorch.core.fold_commands import MONTH_S
+from climorch.core.horizon import closes_s, shuts_out
+from climorch.core.state import CampaignState, SimulationState
+from climorch.model.scenario import Project
+from climorch.policy.fairtree import normalised_shares
+from climorch.policy.reclaim import standings
+from climorch.policy.sharing import Sharing, lasts_s, remaining_node_s, share_tree
+
+__all__ = [
+    "going",
+    "project_factors",
+    "protection_factors",
+    "turn_factors",
+    "wait_factors",
+    "window_factors",
+]
+
+Factors = dict[str, Any]
+
+
+def project_factors(
+    state: CampaignState, simulation: SimulationState, market: Market, sharing: Sharing
+) -> Factors:
+    """Say what the project of a simulation is entitled to, and what it has used.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    simulation : SimulationState
+        Which.
+    market : Market
+        What everybody asks for.
+    sharing : Sharing
+        The rules.
+    """
+    name = simulation.scenario.project
+    project = state.projects.get(name, Project(name))
+    wanted: dict[str, float] = {name: 0.0}
+    for claim in market.claims:
+        most = max(claim.most_nodes, claim.nodes)
+        wanted[claim.project] = wanted.get(claim.project, 0.0) + most
+    usage = state.usage_at(state.now_s)
+    decayed = {p: used.decayed_node_s for p, used in usage.items()}
+    root = share_tree(state.projects.values(), dict.fromkeys(wanted, 0.0) | decayed)
+    shared = shares(state, wanted, sharing)
+    whole = sum(decayed.values())
+    used_s = usage[name].node_s if name in usage else 0.0
+    held = usage[name].nodes if name in usage else 0
+    left_s = remaining_node_s(project, used_s)
+    return {
+        "name": name,
+        "institution": project.institution or name,
+        "share": project.share,
+        "share of the site": normalised_shares(root)[name],
+        "share of decayed usage": decayed.get(name, 0.0) / whole if whole else 0.0,
+        "place in Fair Tree": shared.ranks[name] + 1,
+        "projects": len(shared.ranks),
+        "nodes wanted": wanted[name],
+        "nodes it should hold": shared.targets[name],
+        "nodes of its bare share": shared.floors[name],
+        "nodes held": held,
+        "used, node-hours": used_s / 3600,
+        "budget, node-hours": project.budget_node_hours,
+        "budget left, node-hours": None if left_s == math.inf else left_s / 3600,
+        "budget lasts, s": _finite(lasts_s(project, used_s, nodes=held)),
+    }
+
+
+def protection_factors(
+    state: CampaignState, simulation: SimulationState, market: Market
+) -> Factors:
+    """Say on which terms others may take the nodes of a simulation.
+
+    Parameters
+    ----------
+    state, simulation, market
+        As for `project_factors`.
+    """
+    terms = simulation.scenario.protection
+    until_s = exempt_until_s(simulation)
+    name = simulation.scenario.project
+    floor = market.contest.floors.get(name, math.inf)
+    protected = standings(market.claims)[name].protected
+    recent = [t for t in simulation.interruptions_s if t > state.now_s - MONTH_S]
+    return {
+        "level": terms.level,
+        "exempt for, s": terms.exempt_for_s,
+        "between interruptions, s": terms.min_between_s,
+        "interruptions in 30 days, at most": terms.max_preemptions,
+        "interruptions in the last 30 days": len(recent),
+        "exempt until": until_s if until_s > state.now_s else None,
+        "kept against other projects": terms.level > 0 and protected <= floor,
+    }
+
+
+def turn_factors(
+    state: CampaignState, simulation: SimulationState, market: Market
+) -> Factors:
+    """Say since when a simulation has nodes and what it has had before.
+
+    Parameters
+    ----------
+    state, simulation, market
+        As for `project_factors`.
+    """
+    slice_s = market.contest.slice_s
+    holds = bool(simulation.lease)
+    running_s = state.now_s - simulation.turn_s if holds else 0.0
+    return {
+        "since": simulation.turn_s if holds else None,
+        "slice, s": slice_s,
+        "turns served": int((simulation.served_s + running_s) // slice_s),
+        "served before, s": simulation.served_s,
+        "committed in it": simulation.fruitful if holds else False,
+        "borrowed": simulation.borrowed and holds,
+        "nodes lent": max(len(simulation.lease) - simulation.plan.nodes, 0),
+        "gives up": simulation.preempted,
+    }
+
+
+def window_factors(
+    state: CampaignState, simulation: SimulationState
+) -> tuple[Factors, ...]:
+    """List the windows that concern the nodes of a simulation, or all that wait for it.
+
+    Parameters
+    ----------
+    state, simulation
+        As for `project_factors`.
+    """
+    nodes = simulation.lease or tuple(state.nodes)
+    found = []
+    for window in sorted(state.windows.values(), key=lambda w: (w.start_s, w.name)):
+        own = tuple(node for node in nodes if window.covers(node))
+        if window.stop_s > state.now_s and (own or not window.placed):
+            found.append(
+                {
+                    "window": window.name,
+                    "nodes": own,
+                    "start": window.start_s,
+                    "stop": window.stop_s,
+                    "holder": window.holder or None,
+                    "hard": window.hard,
+                    "placed": window.placed,
+                    "shuts it out": shuts_out(window, simulation),
+                }
+            )
+    return tuple(found)
+
+
+def wait_factors(
+    state: CampaignState, simulation: SimulationState, market: Market, now_s: float
+) -> Factors:
+    """Say which nodes a simulation waits for, who gives them, and about when.
+
+    Parameters
+    ----------
+    state, simulation, market
+        As for `project_factors`.
+    now_s : float
+        Driver's clock, seconds.
+
+    Returns
+    -------
+    dict
+        Nodes that are large enough for it: which are free, which it will get
+        back from whom, who has the others, when each may come (driver's clock,
+        seconds; None: nobody knows); and when it is expected to start.
+    """
+    claim = market.claim_of(simulation.name)
+    start = expected_start(state, simulation, market, now_s)
+    expected = {"expected start": start.at_s, "expected after": start.why}
+    if claim is None:
+        return expected
+    lacking = claim.nodes - len(claim.held)
+    nodes = coming(state, market, claim, now_s)
+    back: dict[str, list[str]] = {}
+    for node in nodes:
+        if node.asked and node.holder is not None:
+            back.setdefault(node.holder, []).append(node.node)
+    awaited = market.decided.awaits.get(claim.simulation, ())
+    return {
+        "nodes lacking": lacking,
+        "nodes free": tuple(n.node for n in nodes if n.holder is None),
+        "nodes awaited": awaited,
+        "asked to give back": {name: tuple(found) for name, found in back.items()},
+        "held by": {n.node: n.holder for n in nodes if n.holder is not None},
+        "may come": {n.node: _finite(n.at_s) for n in nodes},
+        **expected,
+    }
+
+
+def going(state: CampaignState, simulation: SimulationState) -> dict[str, float]:
+    """Return when leased nodes go, of those for which that is known; UTC seconds."""
+    found = {n: closes_s(state, simulation, n) for n in simulation.lease}
+    return {node: at_s for node, at_s in found.items() if at_s < math.inf}
+
+
+def _finite(number: float) -> float | None:
+    return None if number == math.inf else number

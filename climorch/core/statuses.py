@@ -1,0 +1,349 @@
+"""How far each simulation is, who has which node, which windows there are.
+
+Pure views of the state. Nothing here decides; the allocation is asked again for
+what it would say now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from climorch.core.demand import claims, contest_of, offers
+from climorch.core.holds import holding
+from climorch.core.horizon import needs_s, shuts_out, windows_of
+from climorch.core.outlook import (
+    checkpoint_age_s,
+    expected_end_s,
+    exposure_s,
+    rate_sypd,
+)
+from climorch.core.state import CampaignState, SimulationState
+from climorch.errors import NotFoundError
+from climorch.model.windows import Window
+from climorch.policy.allocation import allocate
+from climorch.policy.sharing import Sharing
+
+__all__ = [
+    "NodeStatus",
+    "SimulationStatus",
+    "WindowStatus",
+    "known",
+    "nodes_of",
+    "summarise",
+    "windows_in",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationStatus:
+    """How far a simulation is.
+
+    Attributes
+    ----------
+    simulation, workflow, project : str
+        What it is.
+    status : str
+        waiting, running, pausing, paused, finished, failed or cancelled.
+    priority : int
+        Higher goes first.
+    segments, computed, committed : int
+        Of all its stages; computed ones include committed ones.
+    nodes : int
+        Held now.
+    node_hours : float
+        Held so far.
+    checkpoints : int
+        Committed ones that exist.
+    exposure_s : float
+        Seconds of compute that would be lost if everything died now.
+    lost_s : float
+        Seconds of compute that were lost so far.
+    rate_sypd : float or None
+        Simulated years per day of wall time, from measured segments; None
+        while it does not run or nothing was measured.
+    expected_end_s : float or None
+        When it will be computed to its end if it keeps its nodes, UTC seconds;
+        None while it does not run or a stage to come was never measured.
+    checkpoint_age_s : float or None
+        Age of its newest verified checkpoint, in seconds; None without one.
+    why : str
+        Reason for its status.
+    """
+
+    simulation: str
+    workflow: str
+    project: str
+    status: str
+    priority: int
+    segments: int
+    computed: int
+    committed: int
+    nodes: int
+    node_hours: float
+    checkpoints: int
+    exposure_s: float
+    lost_s: float
+    rate_sypd: float | None = None
+    expected_end_s: float | None = None
+    checkpoint_age_s: float | None = None
+    why: str
+
+    @property
+    def progress(self) -> float:
+        """Committed share of its segments, in [0, 1]."""
+        return self.committed / self.segments
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return asdict(self)
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Names of the fields, in order."""
+        return tuple(field.name for field in fields(cls))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """A node and who has it.
+
+    Attributes
+    ----------
+    node : str
+        Its name.
+    up : bool
+        Whether it is there; one that is drained or in a window is listed when
+        it is not.
+    draining : bool
+        Whether it gets no new lease.
+    simulation : str or None
+        Who holds it now.
+    cores : int
+        Cores for compute; 0 while it is not up.
+    memory_bytes : int
+        Memory; 0: unlimited or not known.
+    windows : tuple of str
+        Those that have begun and that it is in.
+    """
+
+    node: str
+    up: bool
+    draining: bool = False
+    simulation: str | None = None
+    cores: int = 0
+    memory_bytes: int = 0
+    windows: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return asdict(self)
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Names of the fields, in order."""
+        return tuple(field.name for field in fields(cls))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowStatus:
+    """Nodes that are serviced, or kept for somebody, for a while.
+
+    Attributes
+    ----------
+    window : str
+        Its name.
+    nodes : tuple of str
+        Which; empty: all of the site, or not chosen yet.
+    count : int
+        How many are still to be chosen; 0: it is known which are meant.
+    start_s, stop_s : float
+        First second within, first second after; UTC seconds.
+    holder : str or None
+        Project or simulation that may use them; None: nobody, they are serviced.
+    hard : bool
+        Whether the nodes go at the start whatever runs on them.
+    placed : bool
+        Whether it is known which nodes are meant.
+    begun : bool
+        Whether it has started.
+    """
+
+    window: str
+    nodes: tuple[str, ...]
+    count: int
+    start_s: float
+    stop_s: float
+    holder: str | None
+    hard: bool
+    placed: bool
+    begun: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return asdict(self)
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Names of the fields, in order."""
+        return tuple(field.name for field in fields(cls))
+
+
+def summarise(
+    state: CampaignState, now_s: float, sharing: Sharing | None = None
+) -> tuple[SimulationStatus, ...]:
+    """Return the status of every simulation, in order of submission.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    now_s : float
+        Driver's clock, seconds.
+    sharing : Sharing or None
+        How projects share the nodes; None: as by default.
+    """
+    wanted = claims(state)
+    contest = contest_of(state, wanted, sharing or Sharing())
+    waits = allocate(wanted, offers(state), contest).waits
+    return tuple(
+        _status(state, simulation, now_s, waits.get(simulation.name))
+        for simulation in state.simulations.values()
+    )
+
+
+def _status(
+    state: CampaignState, simulation: SimulationState, now_s: float, wait: str | None
+) -> SimulationStatus:
+    held_s = max(now_s - simulation.lease_since_s, 0.0) if simulation.lease else 0.0
+    sets = simulation.sets.values()
+    return SimulationStatus(
+        simulation=simulation.name,
+        workflow=simulation.plan.workflow,
+        project=simulation.scenario.project,
+        status=simulation.status.value,
+        priority=simulation.priority,
+        segments=sum(stage.segments for stage in simulation.plan.stages),
+        computed=sum(sum(s.done.values()) for s in sets),
+        committed=sum(sum(s.committed_segments.values()) for s in sets),
+        nodes=len(simulation.lease),
+        node_hours=(simulation.node_s + len(simulation.lease) * held_s) / 3600,
+        checkpoints=sum(len(s.commits) for s in sets),
+        exposure_s=exposure_s(simulation, now_s),
+        lost_s=simulation.lost_s,
+        rate_sypd=rate_sypd(simulation),
+        expected_end_s=expected_end_s(simulation, now_s),
+        checkpoint_age_s=checkpoint_age_s(simulation, now_s),
+        why=_why(state, simulation, wait),
+    )
+
+
+def nodes_of(state: CampaignState, now_s: float) -> tuple[NodeStatus, ...]:
+    """Return the nodes that are up, drained or in a window, by name.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    now_s : float
+        Driver's clock, seconds.
+    """
+    holders = {n: s.name for s in state.simulations.values() for n in s.lease}
+    begun = [w for w in state.windows.values() if w.start_s <= now_s < w.stop_s]
+    named = {node for window in begun for node in window.nodes}
+    return tuple(
+        NodeStatus(
+            node=name,
+            up=name in state.nodes,
+            draining=name in state.draining,
+            simulation=holders.get(name),
+            cores=state.nodes[name].cores if name in state.nodes else 0,
+            memory_bytes=state.nodes[name].memory_bytes if name in state.nodes else 0,
+            windows=tuple(window.name for window in begun if window.covers(name)),
+        )
+        for name in sorted(state.nodes.keys() | state.draining | named)
+    )
+
+
+def windows_in(state: CampaignState, now_s: float) -> tuple[WindowStatus, ...]:
+    """Return the windows that are not over, the first to start first.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    now_s : float
+        Driver's clock, seconds.
+    """
+    found = [w for w in state.windows.values() if w.stop_s > now_s]
+    return tuple(
+        WindowStatus(
+            window=window.name,
+            nodes=window.nodes,
+            count=window.count,
+            start_s=window.start_s,
+            stop_s=window.stop_s,
+            holder=window.holder or None,
+            hard=window.hard,
+            placed=window.placed,
+            begun=window.start_s <= now_s,
+        )
+        for window in sorted(found, key=lambda w: (w.start_s, w.name))
+    )
+
+
+def _why(state: CampaignState, simulation: SimulationState, wait: str | None) -> str:
+    if simulation.failed is not None:
+        cause, message = simulation.failed
+        return f"{cause.value}: {message}"
+    if simulation.complete:
+        return "every stage is committed to its end"
+    hold = holding(state, simulation)
+    if hold is not None:
+        return hold.why
+    later = [s for s in simulation.sets.values() if s.retry_at_s > state.now_s]
+    if later and simulation.lease:
+        return f"tries again in {later[0].retry_at_s - state.now_s:.0f} s"
+    if simulation.lease:
+        return simulation.lease_why
+    drained = sorted(state.draining & state.nodes.keys())
+    if wait and drained:
+        wait = f"{wait}; drained: {', '.join(drained)}"
+    if wait and (closed := _closed(state, simulation)):
+        wait = f"{wait}; not for it: {closed}"
+    return wait or "no driver runs"
+
+
+def _closed(state: CampaignState, simulation: SimulationState) -> str:
+    """Name the windows that keep nodes which are up from a waiting simulation."""
+    last_s = state.now_s + needs_s(simulation)
+    found: dict[str, Window] = {}
+    for node in state.nodes:
+        for window in windows_of(state, node):
+            now = window.start_s <= state.now_s or window.start_s < last_s
+            if now and shuts_out(window, simulation):
+                found[window.name] = window
+    return ", ".join(
+        f"nodes of window {w.name} until {_date(w.stop_s)}" for w in found.values()
+    )
+
+
+def _date(wall_time_s: float) -> str:
+    return f"{datetime.fromtimestamp(wall_time_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def known(state: CampaignState, name: str) -> SimulationState:
+    """Return a simulation by name.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of that name; says which there are.
+    """
+    if name not in state.simulations:
+        raise NotFoundError(
+            f"simulation {name!r} is not in campaign {state.campaign!r}; "
+            f"it has {sorted(state.simulations) or 'none'}"
+        )
+    return state.simulations[name]
