@@ -150,6 +150,22 @@ class Failures:
         drawn = math.exp(self.repair_sigma * float(rng.standard_normal()))
         return self.repair_median_s * drawn
 
+    def lives(self, rng: np.random.Generator) -> Iterator[tuple[float, float]]:
+        """Draw one life after the other, without end.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Of the node.
+
+        Yields
+        ------
+        tuple of (float, float)
+            Seconds to a failure, and of its repair.
+        """
+        while True:
+            yield self.life_s(rng), self.repair_s(rng)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outages:

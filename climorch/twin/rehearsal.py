@@ -23,7 +23,7 @@ from climorch.model.events import DriverStarted, Fact, RuleEvaluated
 from climorch.model.workflow import Workflow
 from climorch.twin.driver import Twin
 from climorch.twin.learning import learn
-from climorch.twin.ledger import Ledger
+from climorch.twin.ledger import Ledger, Part
 from climorch.twin.rehearsed import Fate, Rehearsal, Rehearsed
 from climorch.twin.site import TwinSite
 
@@ -222,7 +222,7 @@ def _rehearsed(
         stop_s=ledger.now_s,
         up_node_s=ledger.up_node_s,
         spent={part.name.lower(): s for part, s in ledger.spent().items()},
-        days=tuple((day.up_s, day.useful_s) for day in ledger.days),
+        days=tuple((day.up_s, day.parts[Part.USEFUL]) for day in ledger.days),
         fates=fates,
         spans=tuple(ledger.spans),
         notes=notes,

@@ -50,6 +50,15 @@ def test_segments_take_as_long_as_they_did() -> None:
     assert cost(Work("new", "w", "a", 0, 1, {}), 1) == 10.0
 
 
+def test_a_pace_of_nothing_is_no_measurement() -> None:
+    """A clock that is too coarse says nothing about a segment."""
+    state = measured()
+    state.simulations["s"].sets["a"].pace_s["a"] = 0.0
+
+    with pytest.raises(InvalidInputError, match="no segment of it was ever measured"):
+        learn(SITE, state, [], {})
+
+
 def test_a_pace_on_a_wide_lease_is_brought_to_the_nodes_asked_for() -> None:
     """Ten seconds on four nodes of which two were asked for: twenty on two."""
     site = learn(SITE, measured(nodes=2, most=4, up=4), [], {})
