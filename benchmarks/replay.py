@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.instant import answer, coupled
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.progress import Policies
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.model.plan import Coupling, SimulationPlan, StagePlan
 from climorch.model.scenario import Scenario
 from climorch.policy.checkpointing import EverySegments
 
@@ -34,77 +34,13 @@ HANDLE_BAR_S = 1e-3
 REPLAY_BAR_PER_S = 1_000_000 / 30.0
 SIMULATIONS = 100
 SEGMENTS = 3000
-BOUNDARIES = tuple(range(SEGMENTS + 1))
 POLICIES = Policies(checkpointing=EverySegments(count=5))
-
-
-def coupled() -> SimulationPlan:
-    """Plan an atmosphere, an ocean and a land that read each other."""
-    past = Coupling.PREVIOUS
-    reads = {
-        "atmosphere": {"ocean": past, "land": past},
-        "ocean": {"atmosphere": Coupling.SAME},
-        "land": {"atmosphere": Coupling.SAME},
-    }
-    return SimulationPlan(
-        workflow="coupled",
-        stages=tuple(
-            StagePlan(name=name, calendar="noleap", boundaries=BOUNDARIES, reads=read)
-            for name, read in reads.items()
-        ),
-    )
-
-
-def answer(command: c.Command) -> e.Fact | None:
-    """Do what a command asks for, in no time."""
-    match command:
-        case c.StartAttempt():
-            return e.SetRestored(
-                simulation=command.simulation,
-                set=command.set,
-                attempt=command.attempt,
-                boundary=command.boundary,
-                rung="init",
-            )
-        case c.StartSegment():
-            return e.SegmentFinished(
-                simulation=command.simulation,
-                stage=command.stage,
-                segment=command.segment,
-                attempt=command.attempt,
-                seconds=60.0,
-                metrics={"tas": 288.15},
-            )
-        case c.BeginCheckpoint():
-            return e.CheckpointCommitted(
-                simulation=command.simulation,
-                set=command.set,
-                boundary=command.boundary,
-                attempt=command.attempt,
-                seconds=3.0,
-                cost_s=0.5,
-                independent=command.full,
-            )
-        case c.PublishResults():
-            return e.ResultsPublished(
-                simulation=command.simulation,
-                set=command.set,
-                boundary=command.boundary,
-            )
-        case c.DeleteCheckpoint():
-            return e.CheckpointDeleted(
-                simulation=command.simulation,
-                set=command.set,
-                boundary=command.boundary,
-            )
-        case _:
-            return None
 
 
 def live(count: int) -> tuple[list[tuple[bytes, float]], list[float], Orchestrator]:
     """Run until there are `count` records; return them and the time of each fact."""
     orchestrator = Orchestrator(POLICIES)
-    plan = coupled()
+    plan = coupled(SEGMENTS)
     journal: list[tuple[bytes, float]] = []
     facts: deque[e.Fact] = deque()
 

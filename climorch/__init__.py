@@ -33,6 +33,7 @@ from climorch.policy.checkpointing import (
 )
 from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import KeepLast, RetentionPolicy
+from climorch.policy.sharing import Sharing
 from climorch.policy.watching import Watch
 from climorch.report import CampaignStatus
 from climorch.sites.dask import DaskSite
@@ -81,6 +82,7 @@ __all__ = [
     "Run",
     "Scenario",
     "Segment",
+    "Sharing",
     "SimulationStatus",
     "Span",
     "Stage",

@@ -29,7 +29,7 @@ from climorch.model.alarm import Alarm
 from climorch.model.names import name_fault
 from climorch.model.scenario import Project, Scenario
 from climorch.model.workflow import Workflow
-from climorch.report import CampaignStatus
+from climorch.report import CampaignStatus, Estimate, estimate
 from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
 from climorch.twin.rehearsal import Play, rehearse, seconds_until
@@ -109,6 +109,34 @@ class Campaign:
             run.bind(self._submissions.workflows)
             run.post(*self._submissions.news(run.state()))
             self._await_news(run)
+
+    def estimate(self, workflow: Workflow, *, scenario: Scenario) -> Estimate:
+        """Say what a simulation will take and cost, before it is submitted or later.
+
+        From ``Resources(segment_s=...)``, then from other simulations of the
+        workflow, then from its own segments. Waiting for nodes is not in it.
+
+        Parameters
+        ----------
+        workflow, scenario
+            As for `submit`.
+
+        Returns
+        -------
+        Estimate
+            Seconds and node-hours, each with 10, 50 and 90 percent.
+
+        Raises
+        ------
+        InvalidInputError, ConflictError
+            As for `submit`; or with each stage of which nothing is known.
+        """
+        state = self._state()
+        plan = self._submissions.plan(workflow, scenario=scenario, state=state)
+        strategy = self.policies.checkpointing
+        return estimate(
+            state, plan, name=scenario.name, strategy=strategy, now_s=time.time()
+        )
 
     def run(self, site: Site) -> CampaignStatus:
         """Run until nothing is left to do; call it again and it goes on.
@@ -281,7 +309,7 @@ class Campaign:
         state = self._state()
         return CampaignStatus(
             campaign=self.name,
-            simulations=summarise(state, time.time()),
+            simulations=summarise(state, time.time(), self.policies.sharing),
             nodes=nodes_of(state),
         )
 
@@ -298,7 +326,7 @@ class Campaign:
         Explanation
             Its status, and every number that the decisions rest on.
         """
-        return explain(self._state(), name, time.time())
+        return explain(self._state(), name, time.time(), self.policies.sharing)
 
     def rehearse(
         self,

@@ -1,19 +1,27 @@
-"""What a campaign looks like, as a table."""
+"""What a campaign looks like and what a simulation will cost, as tables."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pandas as pd
 
+from climorch.core.estimating import Interval, StageOutlay, outlay
 from climorch.core.explain import NodeStatus, SimulationStatus
+from climorch.core.state import CampaignState
+from climorch.core.stretch import siblings
+from climorch.model.plan import SimulationPlan
+from climorch.policy.checkpointing import CheckpointStrategy
+from climorch.policy.recovery import mean_time_between_failures
 
-__all__ = ["CampaignStatus"]
+__all__ = ["CampaignStatus", "Estimate", "estimate"]
 
 # The year 9999, beyond which there are no dates to print.
 LAST_DATE_S = 253_370_764_800
+HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +93,176 @@ def _outlook(status: SimulationStatus) -> str:
     if status.checkpoint_age_s is not None:
         parts.append(f"checkpoint {status.checkpoint_age_s:.0f} s old")
     return "".join(f"  {part}" for part in parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a simulation will take and cost on the nodes that it asks for.
+
+    Time with nodes: waiting for them is not in it, nor what failures will cost,
+    nor simulations that rules will add, nor that lent nodes may make it faster.
+
+    Attributes
+    ----------
+    simulation, workflow : str
+        Whose.
+    nodes : int
+        Nodes of its lease.
+    spent_s, spent_node_hours : float
+        What it has used so far; 0 before it has begun.
+    remaining_s : Interval
+        What is left, in seconds.
+    stages : tuple of StageOutlay
+        What is left of each stage, in order of declaration. Stages that run
+        side by side do not add up to the whole.
+    """
+
+    simulation: str
+    workflow: str
+    nodes: int
+    spent_s: float
+    spent_node_hours: float
+    remaining_s: Interval
+    stages: tuple[StageOutlay, ...]
+
+    @property
+    def remaining_node_hours(self) -> Interval:
+        """What is left, in node-hours: the whole lease for the whole time."""
+        return self.remaining_s * (self.nodes / HOUR_S)
+
+    @property
+    def duration_s(self) -> Interval:
+        """From beginning to end, in seconds with nodes."""
+        return self.remaining_s + self.spent_s
+
+    @property
+    def node_hours(self) -> Interval:
+        """From beginning to end, in node-hours."""
+        return self.remaining_node_hours + self.spent_node_hours
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a table of what is left, one row per stage and ``(total)``."""
+        rows = [
+            {
+                "stage": s.stage,
+                "nodes": s.nodes,
+                "segments": s.segments,
+                "segment_s": s.segment_s,
+                "samples": s.samples,
+                "basis": s.basis,
+                **_columns(s.duration_s, s.nodes),
+            }
+            for s in self.stages
+        ]
+        total = {
+            "stage": "(total)",
+            "nodes": self.nodes,
+            "segments": sum(s.segments for s in self.stages),
+            "segment_s": math.nan,
+            "samples": sum(s.samples for s in self.stages),
+            "basis": "",
+            **_columns(self.remaining_s, self.nodes),
+        }
+        return pd.DataFrame([*rows, total]).set_index("stage")
+
+    def __str__(self) -> str:
+        left = "left" if self.spent_s else "in all"
+        lines = [
+            f"simulation {self.simulation} on {self.nodes} nodes, {left}: "
+            f"{_span(self.remaining_s * (1 / HOUR_S))} h, "
+            f"{_span(self.remaining_node_hours)} node-h "
+            "(P50, P10 to P90), without waiting for nodes"
+        ]
+        if self.spent_s:
+            lines[0] += (
+                f"; spent: {self.spent_s / HOUR_S:.3g} h, "
+                f"{self.spent_node_hours:.3g} node-h"
+            )
+        width = max((len(s.stage) for s in self.stages), default=0)
+        lines += [
+            f"  {s.stage:<{width}}  {s.segments} segments of {s.segment_s:.3g} s "
+            f"({s.basis}): {_span(s.duration_s * (1 / HOUR_S))} h"
+            for s in self.stages
+        ]
+        return "\n".join(lines)
+
+
+def estimate(
+    state: CampaignState,
+    plan: SimulationPlan,
+    *,
+    name: str,
+    strategy: CheckpointStrategy,
+    now_s: float,
+) -> Estimate:
+    """Estimate a simulation from what a campaign knows.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What the campaign knows.
+    plan : SimulationPlan
+        What the simulation consists of.
+    name : str
+        Its name; if there is one of that name, it is that one.
+    strategy : CheckpointStrategy
+        When it is checkpointed.
+    now_s : float
+        UTC seconds.
+
+    Returns
+    -------
+    Estimate
+        With 10, 50 and 90 percent.
+
+    Raises
+    ------
+    InvalidInputError
+        If nothing is known of a stage.
+    """
+    own = state.simulations.get(name)
+    up_s = sum(state.now_s - node.since_s for node in state.nodes.values())
+    left = outlay(
+        plan,
+        own=own,
+        others=siblings(state, plan, name),
+        strategy=strategy,
+        mtbf_s=mean_time_between_failures(
+            node_s=state.node_s + up_s, failures=state.failures, nodes=plan.nodes
+        ),
+    )
+    held_s = node_s = 0.0
+    if own is not None:
+        since_s = max(now_s - own.lease_since_s, 0.0) if own.lease else 0.0
+        held_s = own.held_s + since_s
+        node_s = own.node_s + len(own.lease) * since_s
+    return Estimate(
+        simulation=name,
+        workflow=plan.workflow,
+        nodes=plan.nodes,
+        spent_s=held_s,
+        spent_node_hours=node_s / HOUR_S,
+        remaining_s=left.duration_s,
+        stages=left.stages,
+    )
+
+
+def _columns(duration_s: Interval, nodes: int) -> dict[str, float]:
+    """Name the numbers of an interval, in seconds and in node-hours."""
+    node_hours = duration_s * (nodes / HOUR_S)
+    return {
+        "duration_p10_s": duration_s.p10,
+        "duration_p50_s": duration_s.p50,
+        "duration_p90_s": duration_s.p90,
+        "node_hours_p10": node_hours.p10,
+        "node_hours_p50": node_hours.p50,
+        "node_hours_p90": node_hours.p90,
+    }
+
+
+def _span(interval: Interval) -> str:
+    p10, p50, p90 = (
+        f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+        for value in (interval.p10, interval.p50, interval.p90)
+    )
+    return f"{p50} ({p10} to {p90})"

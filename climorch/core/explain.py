@@ -11,17 +11,18 @@ from typing import Any
 
 import msgspec
 
-from climorch.core.orchestrator import claims, offers
+from climorch.core.demand import claims, contest_of, offers
+from climorch.core.holds import holding
 from climorch.core.outlook import (
     checkpoint_age_s,
     expected_end_s,
     exposure_s,
     rate_sypd,
 )
-from climorch.core.progress import holding
 from climorch.core.state import CampaignState, Phase, SimulationState
 from climorch.errors import NotFoundError
 from climorch.policy.allocation import allocate
+from climorch.policy.sharing import Sharing
 
 __all__ = [
     "Explanation",
@@ -161,7 +162,9 @@ class Explanation:
         return "\n".join(lines)
 
 
-def summarise(state: CampaignState, now_s: float) -> tuple[SimulationStatus, ...]:
+def summarise(
+    state: CampaignState, now_s: float, sharing: Sharing | None = None
+) -> tuple[SimulationStatus, ...]:
     """Return the status of every simulation, in order of submission.
 
     Parameters
@@ -170,8 +173,12 @@ def summarise(state: CampaignState, now_s: float) -> tuple[SimulationStatus, ...
         What is known.
     now_s : float
         Driver's clock, seconds.
+    sharing : Sharing or None
+        How projects share the nodes; None: as by default.
     """
-    waits = allocate(claims(state), offers(state)).waits
+    wanted = claims(state)
+    contest = contest_of(state, wanted, sharing or Sharing())
+    waits = allocate(wanted, offers(state), contest).waits
     return tuple(
         _status(state, simulation, now_s, waits.get(simulation.name))
         for simulation in state.simulations.values()
@@ -234,7 +241,7 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
         return "every stage is committed to its end"
     hold = holding(state, simulation)
     if hold is not None:
-        return hold
+        return hold.why
     later = [s for s in simulation.sets.values() if s.retry_at_s > state.now_s]
     if later and simulation.lease:
         return f"tries again in {later[0].retry_at_s - state.now_s:.0f} s"
@@ -262,7 +269,9 @@ def known(state: CampaignState, name: str) -> SimulationState:
     return state.simulations[name]
 
 
-def explain(state: CampaignState, name: str, now_s: float) -> Explanation:
+def explain(
+    state: CampaignState, name: str, now_s: float, sharing: Sharing | None = None
+) -> Explanation:
     """Say why a simulation is where it is.
 
     Parameters
@@ -273,6 +282,8 @@ def explain(state: CampaignState, name: str, now_s: float) -> Explanation:
         Simulation.
     now_s : float
         Driver's clock, seconds.
+    sharing : Sharing or None
+        How projects share the nodes; None: as by default.
 
     Raises
     ------
@@ -280,13 +291,15 @@ def explain(state: CampaignState, name: str, now_s: float) -> Explanation:
         If there is no such simulation.
     """
     simulation = known(state, name)
-    status = next(s for s in summarise(state, now_s) if s.simulation == name)
+    status = next(s for s in summarise(state, now_s, sharing) if s.simulation == name)
     factors: dict[str, Any] = {
         "priority": simulation.priority,
         "order of submission": simulation.serial,
         "nodes needed": simulation.plan.nodes,
         "nodes usable": simulation.plan.most_nodes,
+        "cores per node": simulation.plan.cores,
         "memory per node, bytes": simulation.plan.memory_bytes,
+        "scratch per node, bytes": simulation.plan.scratch_bytes,
         "nodes held": simulation.lease,
         "nodes up": tuple(state.nodes),
         "failures": {cause.value: n for cause, n in simulation.failures.items()},

@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from climorch.core.fold_commands import COMMANDS, break_off, charge, current
+from climorch.core.fold_commands import (
+    COMMANDS,
+    break_off,
+    charge,
+    current,
+    end_turn,
+    hold,
+)
 from climorch.core.state import (
     CampaignState,
     CheckpointState,
@@ -23,6 +30,7 @@ from climorch.core.state import (
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
+from climorch.policy.learning import learn
 
 __all__ = ["apply"]
 
@@ -71,9 +79,9 @@ def _all_released(state: CampaignState) -> None:
     for node in list(state.nodes):
         _node_gone(state, node)
     for simulation in state.simulations.values():
-        charge(state, simulation)
-        simulation.lease, simulation.granted, simulation.lease_why = (), 0, ""
-        simulation.shrink_to = None
+        end_turn(state, simulation)
+        hold(state, simulation, ())
+        simulation.granted, simulation.lease_why = 0, ""
         simulation.rules_asked.clear()
         for s in simulation.sets.values():
             s.retry_at_s = 0.0
@@ -109,7 +117,11 @@ def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
 
 def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
     simulation = state.simulations[fact.simulation]
+    # What it held so far was for the project it had.
+    held = len(simulation.lease)
+    charge(state, simulation, more=-held)
     simulation.scenario = fact.scenario
+    charge(state, simulation, more=held)
     simulation.plan = fact.plan
     simulation.priority = fact.scenario.priority
     for plan in fact.plan.sets:
@@ -159,6 +171,14 @@ def _undrained(state: CampaignState, fact: e.UndrainRequested) -> None:
     state.draining.discard(fact.node)
 
 
+def _window_declared(state: CampaignState, fact: e.WindowDeclared) -> None:
+    state.windows[fact.window.name] = fact.window
+
+
+def _window_withdrawn(state: CampaignState, fact: e.WindowWithdrawn) -> None:
+    state.windows.pop(fact.name, None)
+
+
 def _wish_taken(state: CampaignState, fact: e.WishTaken) -> None:
     # Its file outlives a driver that dies before it removes it: told again,
     # a wish must not undo what was wanted since.
@@ -175,28 +195,50 @@ def _node_joined(state: CampaignState, fact: e.NodeJoined) -> None:
     if fact.node in state.nodes:
         # It came back before its loss was noticed: what it held is gone.
         _node_lost(state, e.NodeLost(node=fact.node))
+    _count_up(state)
     state.nodes[fact.node] = Node(
         name=fact.node,
         cores=fact.cores,
         memory_bytes=fact.memory_bytes,
+        scratch_bytes=fact.scratch_bytes,
         since_s=state.now_s,
+        deadline_s=fact.deadline_s,
     )
+    state.deadlines += fact.deadline_s is not None
 
 
 def _node_lost(state: CampaignState, fact: e.NodeLost) -> None:
     if fact.node not in state.nodes:
         return
-    state.failures += 1
+    state.failures += not _expected(state, fact.node)
     _node_gone(state, fact.node)
     for simulation in state.simulations.values():
         if fact.node in simulation.lease:
-            charge(state, simulation)
-            simulation.lease = tuple(n for n in simulation.lease if n != fact.node)
+            left = tuple(n for n in simulation.lease if n != fact.node)
+            hold(state, simulation, left)
+
+
+def _expected(state: CampaignState, name: str) -> bool:
+    """Whether a node was to go by now: then its loss says nothing about nodes."""
+    end_s = state.nodes[name].deadline_s
+    return (end_s is not None and end_s <= state.now_s) or any(
+        window.hard
+        and window.start_s <= state.now_s < window.stop_s
+        and window.covers(name)
+        for window in state.windows.values()
+    )
 
 
 def _node_gone(state: CampaignState, name: str) -> None:
-    node = state.nodes.pop(name)
-    state.node_s += state.now_s - node.since_s
+    node = state.nodes[name]
+    state.deadlines -= node.deadline_s is not None
+    _count_up(state)
+    del state.nodes[name]
+
+
+def _count_up(state: CampaignState) -> None:
+    """Count how long nodes were up, before one comes or goes."""
+    state.node_s, state.counted_s = state.up_node_s, state.now_s
 
 
 def _restored(state: CampaignState, fact: e.SetRestored) -> None:
@@ -204,6 +246,7 @@ def _restored(state: CampaignState, fact: e.SetRestored) -> None:
     if s is not None and s.phase is Phase.RESTORING:
         s.phase = Phase.ACTIVE
         s.since_s = state.now_s
+        s.restoring = learn(s.restoring, state.now_s - s.started_at_s)
 
 
 def _restore_failed(state: CampaignState, fact: e.RestoreFailed) -> None:
@@ -226,8 +269,12 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     s.done[fact.stage] = fact.segment + 1
     s.seconds[fact.stage, fact.segment] = fact.seconds
     s.pace_s[fact.stage] = _mean(s.pace_s.get(fact.stage), fact.seconds)
+    simulation = state.simulations[fact.simulation]
+    shown = s.shown.setdefault(fact.stage, {})
+    nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes
+    shown[nodes] = learn(shown.get(nodes), fact.seconds)
     if fact.metrics:
-        state.simulations[fact.simulation].metrics[fact.stage] = dict(fact.metrics)
+        simulation.metrics[fact.stage] = dict(fact.metrics)
 
 
 def _mean(old: float | None, new: float) -> float:
@@ -264,10 +311,12 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         return
     s.newest[fact.attempt] = fact.boundary
     s.cost_s = _mean(s.cost_s, fact.cost_s)
+    s.writing = learn(s.writing, fact.seconds)
     # Unchanged chunks are linked from the newest checkpoint that is good.
     source = s.commits.get(s.committed)
     if fact.independent or source is None:
         s.copies += 1
+    late = fact.boundary < next(reversed(s.commits), 0)
     s.commits[fact.boundary] = CheckpointState(
         boundary=fact.boundary,
         attempt=fact.attempt,
@@ -277,7 +326,10 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         bytes_written=fact.bytes_written,
         copy=s.copies if fact.independent or source is None else source.copy,
     )
+    if late:
+        s.commits = dict(sorted(s.commits.items()))
     simulation.failures.clear()
+    simulation.fruitful = True
 
 
 def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
@@ -338,6 +390,8 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.PriorityRequested: _prioritized,
     e.DrainRequested: _drained,
     e.UndrainRequested: _undrained,
+    e.WindowDeclared: _window_declared,
+    e.WindowWithdrawn: _window_withdrawn,
     e.WishTaken: _wish_taken,
     e.StopRequested: _stop,
     e.NodeJoined: _node_joined,

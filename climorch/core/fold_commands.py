@@ -8,10 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model import commands as c
+from climorch.policy.usage import Usage
 
-__all__ = ["COMMANDS", "break_off", "charge", "current"]
+__all__ = ["COMMANDS", "break_off", "charge", "current", "end_turn", "hold"]
+
+# Terms of protection count interruptions over so long, in seconds.
+MONTH_S = 30 * 86_400.0
 
 
 def current(state: CampaignState, record: Any) -> SetState | None:
@@ -26,11 +32,29 @@ def current(state: CampaignState, record: Any) -> SetState | None:
     return found
 
 
-def charge(state: CampaignState, simulation: SimulationState) -> None:
-    """Count the node-seconds that a simulation held since this was last done."""
+def charge(state: CampaignState, simulation: SimulationState, *, more: int = 0) -> None:
+    """Count what a simulation held since this was last done, for its project too.
+
+    From now on its project holds so many nodes more.
+    """
     held_s = state.now_s - simulation.lease_since_s
-    simulation.node_s += len(simulation.lease) * held_s
+    if simulation.lease:
+        simulation.node_s += len(simulation.lease) * held_s
+        simulation.held_s += held_s
     simulation.lease_since_s = state.now_s
+    project = simulation.scenario.project
+    usage = state.usage.get(project) or Usage(at_s=state.now_s)
+    state.usage[project] = usage.at(
+        state.now_s, half_life_s=state.half_life_s, more=more
+    )
+
+
+def hold(
+    state: CampaignState, simulation: SimulationState, nodes: tuple[str, ...]
+) -> None:
+    """Let a simulation hold these nodes from now on, and charge what it held."""
+    charge(state, simulation, more=len(nodes) - len(simulation.lease))
+    simulation.lease = nodes
 
 
 def break_off(state: CampaignState, s: SetState) -> None:
@@ -40,19 +64,51 @@ def break_off(state: CampaignState, s: SetState) -> None:
     s.started_s.clear()
 
 
+def end_turn(state: CampaignState, simulation: SimulationState) -> None:
+    """Count a turn that is over; nothing is planned for the simulation any more."""
+    if simulation.granted:
+        simulation.served_s += state.now_s - simulation.turn_s
+        simulation.left_s = state.now_s
+    simulation.shrink_to = simulation.preempted = None
+    simulation.leave = ()
+
+
 def _lease_set(state: CampaignState, command: c.SetLease) -> None:
     simulation = state.simulations[command.simulation]
-    charge(state, simulation)
-    simulation.lease = command.nodes
+    if not command.nodes:
+        if simulation.preempted is not None:
+            _interrupted(state, simulation)
+        end_turn(state, simulation)
+    elif not simulation.granted:
+        _begin_turn(state, simulation)
+    hold(state, simulation, command.nodes)
     simulation.granted = len(command.nodes)
     simulation.lease_why = command.why
+    simulation.borrowed = command.borrowed
     simulation.shrink_to = None
+    simulation.leave = ()
+
+
+def _begin_turn(state: CampaignState, simulation: SimulationState) -> None:
+    if simulation.left_s == state.now_s:
+        # It moved to other nodes, all of them: its turn goes on.
+        simulation.served_s -= state.now_s - simulation.turn_s
+    else:
+        simulation.turn_s = state.now_s
+        simulation.fruitful = False
+
+
+def _interrupted(state: CampaignState, simulation: SimulationState) -> None:
+    recent = [t for t in simulation.interruptions_s if t > state.now_s - MONTH_S]
+    simulation.interruptions_s = (*recent, state.now_s)
+    simulation.interruptions += 1
 
 
 def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
     s = state.simulations[command.simulation].sets[command.set]
     s.phase = Phase.RESTORING
     s.attempt = command.attempt
+    s.started_at_s = state.now_s
     s.from_boundary = command.boundary
     s.done = dict(s.plan.segments_at[command.boundary])
     s.seconds.clear()
@@ -107,6 +163,32 @@ def _shrink(state: CampaignState, decision: c.ShrinkPlanned) -> None:
     state.simulations[decision.simulation].shrink_to = decision.nodes
 
 
+def _preempted(state: CampaignState, decision: c.PreemptPlanned) -> None:
+    state.simulations[decision.simulation].preempted = decision.why
+
+
+def _moving(state: CampaignState, decision: c.MovePlanned) -> None:
+    state.simulations[decision.simulation].leave = decision.leave
+
+
+def _window_placed(state: CampaignState, decision: c.WindowPlaced) -> None:
+    window = state.windows.get(decision.name)
+    if window is not None:
+        state.windows[decision.name] = msgspec.structs.replace(
+            window, nodes=decision.nodes, count=0
+        )
+
+
+def _window_ended(state: CampaignState, decision: c.WindowEnded) -> None:
+    state.windows.pop(decision.name, None)
+
+
+def _sharing_set(state: CampaignState, decision: c.SharingSet) -> None:
+    # What was used until now has faded by the old half-life.
+    state.usage = state.usage_at(state.now_s)
+    state.half_life_s = decision.half_life_s
+
+
 def _segment_committed(state: CampaignState, decision: c.SegmentCommitted) -> None:
     simulation = state.simulations[decision.simulation]
     s = simulation.sets[simulation.plan.set_of[decision.stage]]
@@ -144,6 +226,11 @@ COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.EvaluateRule: _rule_asked,
     c.CheckpointPlanned: _planned,
     c.ShrinkPlanned: _shrink,
+    c.PreemptPlanned: _preempted,
+    c.MovePlanned: _moving,
+    c.WindowPlaced: _window_placed,
+    c.WindowEnded: _window_ended,
+    c.SharingSet: _sharing_set,
     c.SegmentCommitted: _segment_committed,
     c.RolledBack: _rolled_back,
     c.SimulationFailed: _simulation_failed,

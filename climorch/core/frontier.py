@@ -65,6 +65,9 @@ def ready_segments(s: SetState) -> Iterator[tuple[str, int]]:
         In order of declaration; inputs are computed, and no boundary that is
         planned for a checkpoint, nor `RUN_AHEAD`, is passed.
     """
+    if len(s.running) == len(s.plan.stages):
+        # All compute.
+        return
     limit = min(s.reached + 1 + RUN_AHEAD, s.plan.last)
     if s.planned is not None:
         limit = min(limit, s.planned)
@@ -72,10 +75,9 @@ def ready_segments(s: SetState) -> Iterator[tuple[str, int]]:
         segment = s.done[stage.name]
         if stage.name in s.running or segment >= s.plan.segments_at[limit][stage.name]:
             continue
-        needed = (
-            (other, k)
+        if all(
+            k < s.done[other]
             for other in stage.reads
             for k in needed_exports(s.plan, stage, segment, other)
-        )
-        if all(k < s.done[other] for other, k in needed):
+        ):
             yield stage.name, segment

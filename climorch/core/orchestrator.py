@@ -6,22 +6,59 @@ same orchestrator; replay feeds the records of a journal and decides nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from climorch.core.demand import (
+    Demand,
+    Grounds,
+    contest_of,
+    demand_of,
+    grounds_of,
+    offers_of,
+)
 from climorch.core.fold import apply
-from climorch.core.progress import Policies, next_records
+from climorch.core.holds import spent
+from climorch.core.horizon import next_edge_s
+from climorch.core.progress import Policies, move_on, next_records
+from climorch.core.seating import ended_windows, place_windows
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.errors import InternalError
+from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.model.commands import Command, Record, SetLease, ShrinkPlanned
-from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
+from climorch.model.commands import (
+    Command,
+    PreemptPlanned,
+    Record,
+    SetLease,
+    SharingSet,
+    ShrinkPlanned,
+    WindowEnded,
+    WindowPlaced,
+    is_command,
+)
+from climorch.policy.allocation import allocate
+from climorch.policy.claims import Allocation
 
-__all__ = ["Orchestrator", "Outcome", "claims", "offers"]
+__all__ = ["Orchestrator", "Outcome"]
 
 # A simulation that yields more records than this at one instant goes round in
 # circles; its journal would fill the disk.
 MOST_RECORDS = 100_000
+
+# Decisions that call for no second look at the same instant: what goes with them
+# is decided in the same go. Any other record has its simulation looked at again.
+CONCLUSIVE = frozenset(
+    {
+        c.StartSegment,
+        c.SegmentCommitted,
+        c.CheckpointPlanned,
+        c.BeginCheckpoint,
+        c.PublishResults,
+        c.DeleteCheckpoint,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +99,13 @@ class Orchestrator:
         # others want, hold and wait for is kept. None of this is memory: it
         # follows from the state and is made anew after a replay.
         self._touched: set[str] = set()
-        self._demands: dict[str, _Demand] = {}
+        # Those of which nothing but finished segments was heard.
+        self._moved_on: set[str] = set()
+        self._demands: dict[str, Demand] = {}
+        self._grounds: dict[str, Grounds] = {}
         self._retries: dict[str, float] = {}
         self._nodes_changed = True
+        self._edge_s = -math.inf
         self._touch_all()
 
     def replay(self, records: Iterable[tuple[Record, float]]) -> None:
@@ -92,20 +133,31 @@ class Orchestrator:
         before_s = self.state.now_s
         now_s = max(now_s, before_s)
         records: list[Record] = []
+        started = False
         for fact in facts:
             self._take(fact, now_s, records)
+            started |= isinstance(fact, e.DriverStarted)
+        half_life_s = self.policies.sharing.half_life_s
+        if started and half_life_s != self.state.half_life_s:
+            self._take(SharingSet(half_life_s=half_life_s), now_s, records)
         self.state.now_s = now_s
         self._touched |= {n for n, due in self._retries.items() if due <= now_s}
+        self._pass_edges(now_s, records)
         visited: set[str] = set()
-        while self._touched or self._nodes_changed:
-            names, self._touched = self._touched, set()
+        while self._touched or self._moved_on or self._nodes_changed:
+            touched, self._touched = self._touched, set()
+            names, self._moved_on = touched | self._moved_on, set()
             visited |= names
             found = [self.state.simulations[name] for name in names]
             found.sort(key=lambda simulation: simulation.serial)
             for simulation in found:
-                for record in next_records(self.state, simulation, self.policies):
+                decide = next_records if simulation.name in touched else move_on
+                for record in decide(self.state, simulation, self.policies):
                     self._take(record, now_s, records)
-            self._allocate(found, now_s, records)
+            # A finished segment changes no demand; a decision on it may, and
+            # touches the simulation.
+            touched |= self._touched
+            self._allocate([s for s in found if s.name in touched], now_s, records)
             if len(records) > MOST_RECORDS:
                 raise InternalError(
                     f"deciding does not end: {records[-1]!r} comes again and again"
@@ -115,12 +167,32 @@ class Orchestrator:
         if not records:
             # The state is what the journal says, its clock included.
             self.state.now_s = before_s
-        commands = tuple(r for r in records if isinstance(r, Command))
+        commands = tuple(filter(is_command, records))
         return Outcome(
             records=tuple(records),
             commands=commands,
-            wake_at_s=min(self._retries.values(), default=None),
+            wake_at_s=self._wake_at_s(),
         )
+
+    def _wake_at_s(self) -> float | None:
+        """When time alone may change a decision; None: never."""
+        first_s = min(
+            *self._retries.values(), self._edge_s, self.allocation.review_at_s, math.inf
+        )
+        return None if first_s == math.inf else first_s
+
+    def _pass_edges(self, now_s: float, records: list[Record]) -> None:
+        """Look again at whoever is on nodes that came or went with the time."""
+        if self.allocation.review_at_s <= now_s:
+            self._nodes_changed = True
+        if self._edge_s <= now_s:
+            for decision in ended_windows(self.state):
+                self._take(decision, now_s, records)
+            self._nodes_changed = True
+            self._touched |= {
+                s.name for s in self.state.simulations.values() if s.lease
+            }
+        self._edge_s = next_edge_s(self.state) if self.state.timed else math.inf
 
     @property
     def over(self) -> bool:
@@ -136,6 +208,7 @@ class Orchestrator:
                     and (
                         simulation.failed is not None
                         or simulation.control is not Control.RUN
+                        or spent(self.state, simulation)
                     )
                 )
                 for simulation in simulations
@@ -151,8 +224,13 @@ class Orchestrator:
 
     def _touch(self, record: Record) -> None:
         """Remember which simulations a record may concern."""
+        if type(record) in CONCLUSIVE:
+            return
         simulations = self.state.simulations
         match record:
+            case e.SegmentFinished():
+                if record.simulation in simulations:
+                    self._moved_on.add(record.simulation)
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
                 self._touch_all()
             case e.WishTaken():
@@ -167,7 +245,25 @@ class Orchestrator:
                 self._touched |= {
                     s.name for s in simulations.values() if len(s.lease) < s.granted
                 }
-            case e.CampaignOpened() | e.ProjectDeclared():
+            case (
+                e.WindowDeclared()
+                | e.WindowWithdrawn()
+                | WindowPlaced()
+                | WindowEnded()
+            ):
+                self._nodes_changed = True
+                self._edge_s = -math.inf
+                self._touched |= {s.name for s in simulations.values() if s.lease}
+            case e.ProjectDeclared():
+                # With another share or budget, perhaps.
+                own = {
+                    s.name
+                    for s in simulations.values()
+                    if s.scenario.project == record.project.name
+                }
+                self._touched |= own
+                self._nodes_changed |= bool(own)
+            case e.CampaignOpened() | SharingSet():
                 pass
             case _:
                 if record.simulation in simulations:
@@ -188,25 +284,41 @@ class Orchestrator:
         """Ask the policy who gets which nodes, where anything changed."""
         changed = self._nodes_changed
         self._nodes_changed = False
+        if changed:
+            for placed in place_windows(self.state):
+                self._take(placed, now_s, records)
         for simulation in found:
-            demand = _demand(self.state, simulation)
+            grounds = grounds_of(self.state, simulation)
+            if self._grounds.get(simulation.name) == grounds:
+                continue
+            self._grounds[simulation.name] = grounds
+            demand = demand_of(self.state, simulation)
             if self._demands.get(simulation.name) != demand:
                 self._demands[simulation.name] = demand
                 changed = True
         if not changed:
             return
         demands = self._demands.values()
-        self.allocation = allocate(
-            [demand.claim for demand in demands if demand.claim is not None],
-            _offers(self.state, demands),
+        wanted = [demand.claim for demand in demands if demand.claim is not None]
+        decided = self.allocation = allocate(
+            wanted,
+            offers_of(self.state, demands),
+            contest_of(self.state, wanted, self.policies.sharing),
+            tell_all=False,
         )
-        for name, nodes in self.allocation.leases.items():
-            self._take(
-                SetLease(simulation=name, nodes=nodes, why="its turn"), now_s, records
+        for name, nodes in decided.leases.items():
+            simulation = self.state.simulations[name]
+            borrowed = name in decided.borrowed or (
+                simulation.borrowed and bool(simulation.lease)
             )
-        for name, keep in self.allocation.shrink.items():
+            why = "lies idle until its turn comes" if borrowed else "its turn"
+            lease = SetLease(simulation=name, nodes=nodes, why=why, borrowed=borrowed)
+            self._take(lease, now_s, records)
+        for name, keep in decided.shrink.items():
             if self.state.simulations[name].shrink_to is None:
                 self._take(ShrinkPlanned(simulation=name, nodes=keep), now_s, records)
+        for name, why in decided.preempt.items():
+            self._take(PreemptPlanned(simulation=name, why=why), now_s, records)
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""
@@ -219,59 +331,3 @@ class Orchestrator:
             self._retries[simulation.name] = min(times)
         else:
             self._retries.pop(simulation.name, None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Demand:
-    """What a simulation wants, and the nodes that it will give back."""
-
-    claim: Claim | None
-    leaving: tuple[str, ...]
-
-
-def _demand(state: CampaignState, simulation: SimulationState) -> _Demand:
-    plan, keep = simulation.plan, simulation.shrink_to
-    lease = state.undrained(simulation.lease)
-    if state.stopping or not simulation.wants_nodes:
-        return _Demand(claim=None, leaving=lease)
-    if keep is None or keep < plan.nodes:
-        keep, most = len(lease), plan.most_nodes
-    else:
-        # It is giving nodes back: it gets none meanwhile.
-        most = keep
-    claim = Claim(
-        simulation=simulation.name,
-        priority=simulation.priority,
-        serial=simulation.serial,
-        nodes=plan.nodes,
-        most_nodes=most,
-        memory_bytes=plan.memory_bytes,
-        held=lease[:keep],
-        moving=lease != simulation.lease,
-    )
-    return _Demand(claim=claim, leaving=lease[keep:])
-
-
-def _offers(state: CampaignState, demands: Iterable[_Demand]) -> list[NodeOffer]:
-    leaving = {node for demand in demands for node in demand.leaving}
-    return [
-        NodeOffer(
-            name=node.name,
-            memory_bytes=node.memory_bytes,
-            leaving=node.name in leaving,
-        )
-        for node in state.nodes.values()
-        if node.name not in state.draining
-    ]
-
-
-def claims(state: CampaignState) -> tuple[Claim, ...]:
-    """Return what each simulation with work asks for."""
-    demands = (_demand(state, s) for s in state.simulations.values())
-    return tuple(demand.claim for demand in demands if demand.claim is not None)
-
-
-def offers(state: CampaignState) -> tuple[NodeOffer, ...]:
-    """Return the nodes that are up, with those that will be given back."""
-    demands = [_demand(state, s) for s in state.simulations.values()]
-    return tuple(_offers(state, demands))

@@ -6,8 +6,8 @@ waiting for nodes are left out: the forecast is another matter.
 
 from __future__ import annotations
 
+from climorch.core.rhythm import steady_s
 from climorch.core.state import SetState, SimulationState, Status
-from climorch.model.plan import Coupling, StagePlan
 
 __all__ = ["checkpoint_age_s", "expected_end_s", "exposure_s", "period_s", "rate_sypd"]
 
@@ -23,9 +23,6 @@ YEAR_DAYS = {
     "julian": 365.25,
 }
 GREGORIAN_YEAR_DAYS = 365.2425
-
-# Boundaries that are played through until coupled stages have found their rhythm.
-WARM_UP = 8
 
 
 def period_s(s: SetState) -> float | None:
@@ -47,32 +44,10 @@ def period_s(s: SetState) -> float | None:
     plan = s.plan
     if not s.pace_s.keys() >= plan.counts.keys():
         return None
-    takes = {g: s.pace_s[g] * plan.segments_at[-1][g] / plan.last for g in plan.counts}
-    order = _in_order(plan.stages)
-    before = dict.fromkeys(takes, 0.0)
-    ends: list[float] = []
-    for _ in range(2 * WARM_UP):
-        now: dict[str, float] = {}
-        for stage in order:
-            waits = [before[stage.name]]
-            for name, coupling in stage.reads.items():
-                same = coupling is Coupling.SAME
-                waits.append(now[name] if same else before[name])
-            now[stage.name] = max(waits) + takes[stage.name]
-        before = now
-        ends.append(max(now.values()))
-    return (ends[-1] - ends[WARM_UP - 1]) / WARM_UP
-
-
-def _in_order(stages: tuple[StagePlan, ...]) -> list[StagePlan]:
-    """Sort stages so that each comes after those that it reads as SAME."""
-    done: dict[str, StagePlan] = {}
-    while len(done) < len(stages):
-        for stage in stages:
-            same = {n for n, how in stage.reads.items() if how is Coupling.SAME}
-            if stage.name not in done and same <= done.keys():
-                done[stage.name] = stage
-    return list(done.values())
+    return steady_s(
+        plan,
+        {g: s.pace_s[g] * plan.segments_at[-1][g] / plan.last for g in plan.counts},
+    )
 
 
 def rate_sypd(simulation: SimulationState) -> float | None:

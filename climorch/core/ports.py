@@ -302,6 +302,14 @@ class Site(Protocol):
         """Memory per node; 0: no limit or not known."""
 
     @property
+    def node_cores(self) -> int:
+        """Cores for compute per node; 0: not known."""
+
+    @property
+    def node_scratch_bytes(self) -> int:
+        """Disk of its own per node; 0: no limit or not known."""
+
+    @property
     def shared(self) -> bool:
         """Whether the Dask scheduler stays, for others: we clean up after us."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from climorch.core.frontier import ready_segments
+from climorch.core.holds import Hold, holding
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -19,6 +20,7 @@ from climorch.core.state import (
 from climorch.core.upkeep import (
     Policies,
     ask_rules,
+    clear_out,
     commit,
     keep_house,
     retire,
@@ -38,11 +40,7 @@ from climorch.model.events import Cause
 from climorch.policy.checkpointing import Pace
 from climorch.policy.recovery import mean_time_between_failures
 
-__all__ = ["Policies", "holding", "next_records"]
-
-
-SHRINKING = "lent nodes go back"
-DRAINING = "a node of its lease is drained"
+__all__ = ["Policies", "move_on", "next_records"]
 
 
 def next_records(
@@ -67,10 +65,32 @@ def next_records(
     for s in simulation.sets.values():
         yield from commit(simulation, s)
     yield from settle_loss(state, simulation, policies)
+    yield from clear_out(state, simulation)
     yield from retire(simulation)
     for s in simulation.sets.values():
         yield from keep_house(simulation, s, policies)
     yield from ask_rules(simulation)
+    yield from move_on(state, simulation, policies)
+
+
+def move_on(
+    state: CampaignState, simulation: SimulationState, policies: Policies
+) -> Iterator[Record]:
+    """Yield the last of `next_records`: what computes, and the lease.
+
+    All that is due where segments finished and nothing else happened: there is
+    nothing to commit, settle, retire, publish, delete or ask then.
+
+    Parameters
+    ----------
+    state, simulation, policies
+        As for `next_records`.
+
+    Yields
+    ------
+    Record
+        Likewise.
+    """
     if not simulation.wants_nodes:
         yield from _let_go(state, simulation)
         return
@@ -79,24 +99,11 @@ def next_records(
     yield from _give_back(state, simulation)
 
 
-def holding(state: CampaignState, simulation: SimulationState) -> str | None:
-    """Say why a simulation may start nothing new, if so."""
-    if state.stopping:
-        return "the driver is to stop"
-    if simulation.control is Control.PAUSED:
-        return "paused"
-    if state.draining.intersection(simulation.lease):
-        return DRAINING
-    if simulation.shrink_to is not None:
-        return SHRINKING
-    return None
-
-
 def _let_go(state: CampaignState, simulation: SimulationState) -> Iterator[Record]:
     """Release a simulation that has nothing to compute, a paused one cleanly."""
     if simulation.control is Control.PAUSED and simulation.failed is None:
         for s in simulation.sets.values():
-            yield from _hold(state, simulation, s, "paused")
+            yield from _hold(state, simulation, s, Hold(why="paused"))
         yield from _give_back(state, simulation)
         return
     for s in simulation.sets.values():
@@ -114,19 +121,21 @@ def _let_go(state: CampaignState, simulation: SimulationState) -> Iterator[Recor
 
 def _give_back(state: CampaignState, simulation: SimulationState) -> Iterator[Record]:
     """Change a lease once nothing of the simulation lives on it."""
-    why = holding(state, simulation)
     if not simulation.lease or any(
         s.phase is not Phase.IDLE for s in simulation.sets.values()
     ):
         return
-    stays: tuple[str, ...] = ()
-    if why in (SHRINKING, DRAINING):
-        stays = state.undrained(simulation.lease)[: simulation.shrink_to]
-    if why is None and len(simulation.lease) < simulation.plan.nodes:
+    hold = holding(state, simulation)
+    if hold is None and len(simulation.lease) < simulation.plan.nodes:
         # Two that each sit on a part of what the other needs would wait forever.
-        why = "too few nodes are left"
-    if why is not None:
-        yield SetLease(simulation=simulation.name, nodes=stays, why=why)
+        hold = Hold(why="too few nodes are left")
+    if hold is not None:
+        yield SetLease(
+            simulation=simulation.name,
+            nodes=hold.stays,
+            why=hold.why,
+            borrowed=simulation.borrowed,
+        )
 
 
 def _advance(
@@ -164,9 +173,10 @@ def _advance(
 
 
 def _hold(
-    state: CampaignState, simulation: SimulationState, s: SetState, why: str
+    state: CampaignState, simulation: SimulationState, s: SetState, hold: Hold
 ) -> Iterator[Record]:
     """Bring a set to a common boundary, checkpoint it there and let it go."""
+    why = hold.why
     if s.phase is Phase.RESTORING:
         yield AbandonAttempt(
             simulation=simulation.name, set=s.name, attempt=s.attempt, why=why
@@ -208,10 +218,10 @@ def _plan_checkpoint(
     policies: Policies,
 ) -> Iterator[Record]:
     """Choose a boundary for a checkpoint before any stage has passed it."""
-    boundary = s.front()
-    if s.planned is not None or boundary <= max(s.from_boundary, s.committed):
+    if s.planned is not None:
         return
-    if s.passed(boundary):
+    boundary = s.front()
+    if boundary <= max(s.from_boundary, s.committed) or s.passed(boundary):
         return
     if boundary == s.plan.last:
         yield _plan(simulation, s, boundary, "end of the phase")
@@ -229,14 +239,13 @@ def _pace(
 ) -> Pace:
     here, there = (s.plan.segments_at[b] for b in (boundary, boundary + 1))
     next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
-    up_s = sum(state.now_s - node.since_s for node in state.nodes.values())
     return Pace(
         since_s=state.now_s - s.since_s,
         boundaries=boundary - s.from_boundary,
         next_s=next_s,
         cost_s=s.cost_s,
         mtbf_s=mean_time_between_failures(
-            node_s=state.node_s + up_s,
+            node_s=state.up_node_s,
             failures=state.failures,
             nodes=max(len(simulation.lease), 1),
         ),
@@ -251,8 +260,8 @@ def _meet(
 ) -> Iterator[Record]:
     """Checkpoint once all stages stand at the planned boundary."""
     last = s.plan.last
-    again = s.settled and s.reached == last and state.now_s >= s.retry_at_s
-    if again and s.planned is None and s.checkpoint is None and not s.complete:
+    idle = s.planned is None and s.checkpoint is None and s.reached == last
+    if idle and s.settled and not s.complete and state.now_s >= s.retry_at_s:
         yield _plan(simulation, s, last, "the last try failed")
     count = len(s.commits) + s.deleted
     yield from _begin_at(simulation, s, full=count % policies.full_every == 0)

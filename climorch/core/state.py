@@ -14,8 +14,12 @@ from enum import Enum
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
+from climorch.model.windows import Window
+from climorch.policy.learning import Learned
+from climorch.policy.usage import Usage
 
 __all__ = [
+    "FIRST_HALF_LIFE_S",
     "CampaignState",
     "CheckpointState",
     "Control",
@@ -25,6 +29,10 @@ __all__ = [
     "SimulationState",
     "Status",
 ]
+
+
+FIRST_HALF_LIFE_S = 7 * 86400.0
+"""Half-life of usage, seconds, in journals that do not say: never to be changed."""
 
 
 class Control(Enum):
@@ -58,12 +66,20 @@ class Status(Enum):
 
 @dataclass(slots=True, kw_only=True)
 class Node:
-    """A node that is up since ``since_s`` (driver's clock, seconds)."""
+    """A node that is up since ``since_s`` (driver's clock, seconds).
+
+    Attributes
+    ----------
+    deadline_s : float or None
+        When it goes, UTC seconds; None: it stays.
+    """
 
     name: str
     cores: int
     memory_bytes: int
     since_s: float
+    deadline_s: float | None = None
+    scratch_bytes: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,6 +123,8 @@ class SetState:
         Boundary at which all stages meet to be checkpointed.
     checkpoint : int or None
         Boundary whose checkpoint is being written.
+    started_at_s : float
+        When the present attempt was started.
     since_s : float
         When the present attempt got its states or last began a checkpoint.
     from_boundary : int
@@ -119,6 +137,12 @@ class SetState:
         Seconds of segments that were running when the last attempt ended.
     pace_s : dict of str to float
         Mean duration of a stage's segments, recent ones weighing more.
+    shown : dict of str to dict of int to Learned
+        What a stage's segments took, by stage and nodes of the lease.
+    writing, restoring : Learned or None
+        What checkpoints took to be committed, and states to be there again.
+    commits : dict of int to CheckpointState
+        Checkpoints that exist by boundary, ascending.
     newest : dict of int to int
         Newest boundary that each attempt committed; tells a repeated fact.
     copies, deleted : int
@@ -133,6 +157,7 @@ class SetState:
     planned: int | None = None
     planned_why: str = ""
     checkpoint: int | None = None
+    started_at_s: float = 0.0
     since_s: float = 0.0
     from_boundary: int = 0
     retry_at_s: float = 0.0
@@ -141,6 +166,9 @@ class SetState:
     started_s: dict[str, float] = field(default_factory=dict)
     broken_off_s: float = 0.0
     pace_s: dict[str, float] = field(default_factory=dict)
+    shown: dict[str, dict[int, Learned]] = field(default_factory=dict)
+    writing: Learned | None = None
+    restoring: Learned | None = None
     cost_s: float | None = None
     commits: dict[int, CheckpointState] = field(default_factory=dict)
     committed_segments: dict[str, int] = field(default_factory=dict)
@@ -156,10 +184,10 @@ class SetState:
     @property
     def committed(self) -> int:
         """Newest boundary with a good checkpoint that stays; 0: its init."""
-        return max(
-            (b for b, c in self.commits.items() if c.good and not c.deleting),
-            default=0,
-        )
+        for boundary, c in reversed(self.commits.items()):
+            if c.good and not c.deleting:
+                return boundary
+        return 0
 
     @property
     def complete(self) -> bool:
@@ -170,7 +198,7 @@ class SetState:
     def reached(self) -> int:
         """Newest common boundary that every stage has reached."""
         counts = self.plan.counts
-        return min(bisect_right(counts[g], n) - 1 for g, n in self.done.items())
+        return min([bisect_right(counts[g], n) for g, n in self.done.items()]) - 1
 
     @property
     def settled(self) -> bool:
@@ -180,7 +208,7 @@ class SetState:
     def front(self) -> int:
         """Newest common boundary that some stage has reached or passed."""
         counts = self.plan.counts
-        return max(bisect_right(counts[g], n) - 1 for g, n in self.done.items())
+        return max([bisect_right(counts[g], n) for g, n in self.done.items()]) - 1
 
     def passed(self, boundary: int) -> bool:
         """Whether some stage has started a segment beyond a boundary."""
@@ -201,8 +229,27 @@ class SimulationState:
         Nodes that it holds and that are up.
     granted : int
         Size of the lease when it was last granted.
-    node_s : float
-        Node-seconds that it held until ``lease_since_s``.
+    turn_s : float
+        When it last got nodes after it had none, seconds.
+    fruitful : bool
+        Whether a checkpoint was committed in its present turn.
+    borrowed : bool
+        Whether it has nodes though it was not its turn.
+    leave : tuple of str
+        Nodes that it gives back after its next checkpoint.
+    preempted : str or None
+        Why it gives all nodes up after its next checkpoint.
+    interruptions_s : tuple of float
+        When it was preempted in the last 30 days, seconds.
+    left_s : float or None
+        When it last gave all nodes up, seconds; None: never.
+    served_s : float
+        Seconds that it held nodes in turns that are over.
+    interruptions : int
+        How often it was preempted so far.
+    node_s, held_s : float
+        Node-seconds that it held until ``lease_since_s``; seconds in which it
+        held any.
     lost_s : float
         Seconds of computing that were lost.
     failures : dict of Cause to int
@@ -223,11 +270,21 @@ class SimulationState:
     granted: int = 0
     lease_since_s: float = 0.0
     lease_why: str = ""
+    turn_s: float = 0.0
+    fruitful: bool = False
+    borrowed: bool = False
     shrink_to: int | None = None
+    leave: tuple[str, ...] = ()
+    preempted: str | None = None
+    interruptions_s: tuple[float, ...] = ()
+    left_s: float | None = None
+    served_s: float = 0.0
+    interruptions: int = 0
     rules_done: set[str] = field(default_factory=set)
     rules_asked: set[str] = field(default_factory=set)
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     node_s: float = 0.0
+    held_s: float = 0.0
     lost_s: float = 0.0
     lost_segments: int = 0
 
@@ -279,11 +336,21 @@ class CampaignState:
     failures : int
         Nodes lost so far; with ``node_s``, the observed failure rate.
     node_s : float
-        Node-seconds that nodes which are gone were up.
+        Node-seconds that nodes were up until ``counted_s``.
+    counted_s : float
+        When nodes last came or went, driver's clock, seconds.
     draining : set of str
         Nodes that nobody may lease, whether they are up or not.
     wishes : set of str
         Wishes from the inbox that were taken.
+    windows : dict of str to Window
+        Those that are not over.
+    deadlines : int
+        Nodes that are up and go at a known time.
+    half_life_s : float
+        Time in which the usage of projects halves, seconds.
+    usage : dict of str to Usage
+        What each project with simulations has used until its newest change.
     """
 
     campaign: str = ""
@@ -295,12 +362,30 @@ class CampaignState:
     simulations: dict[str, SimulationState] = field(default_factory=dict)
     failures: int = 0
     node_s: float = 0.0
+    counted_s: float = 0.0
     draining: set[str] = field(default_factory=set)
     wishes: set[str] = field(default_factory=set)
+    windows: dict[str, Window] = field(default_factory=dict)
+    deadlines: int = 0
+    half_life_s: float = FIRST_HALF_LIFE_S
+    usage: dict[str, Usage] = field(default_factory=dict)
 
-    def undrained(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of some nodes that are not being drained, in order."""
-        return tuple(node for node in nodes if node not in self.draining)
+    def usage_at(self, now_s: float) -> dict[str, Usage]:
+        """Return what each project has used until a time, with what it holds since."""
+        return {
+            project: usage.at(now_s, half_life_s=self.half_life_s)
+            for project, usage in self.usage.items()
+        }
+
+    @property
+    def timed(self) -> bool:
+        """Whether any node goes at a known time."""
+        return bool(self.windows) or self.deadlines > 0
+
+    @property
+    def up_node_s(self) -> float:
+        """Node-seconds that nodes were up so far."""
+        return self.node_s + len(self.nodes) * (self.now_s - self.counted_s)
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:
         """Every set with its simulation, in order of submission."""

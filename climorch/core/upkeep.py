@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from climorch.core.horizon import gone
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -31,11 +32,13 @@ from climorch.model.events import Cause
 from climorch.policy.checkpointing import CheckpointStrategy, Daly
 from climorch.policy.recovery import RecoveryPolicy
 from climorch.policy.retention import KeepLast, Kept, RetentionPolicy, guarded
+from climorch.policy.sharing import Sharing
 from climorch.policy.watching import Watch
 
 __all__ = [
     "Policies",
     "ask_rules",
+    "clear_out",
     "commit",
     "keep_house",
     "kept_checkpoints",
@@ -61,6 +64,8 @@ class Policies:
         Every so many checkpoints of a set one shares no file with older ones.
     watch : Watch
         When a node counts as frozen and a task as stuck.
+    sharing : Sharing
+        How institutions and projects share the nodes.
     """
 
     checkpointing: CheckpointStrategy = field(default_factory=Daly)
@@ -68,6 +73,7 @@ class Policies:
     recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
     full_every: int = 8
     watch: Watch = field(default_factory=Watch)
+    sharing: Sharing = field(default_factory=Sharing)
 
 
 def commit(simulation: SimulationState, s: SetState) -> Iterator[Record]:
@@ -111,8 +117,31 @@ def settle_loss(
     if uprooted:
         # What is left of the lease is all that counts from now on.
         yield SetLease(
-            simulation=simulation.name, nodes=simulation.lease, why="nodes lost"
+            simulation=simulation.name,
+            nodes=simulation.lease,
+            why="nodes lost",
+            borrowed=simulation.borrowed,
         )
+
+
+def clear_out(state: CampaignState, simulation: SimulationState) -> Iterator[Record]:
+    """Leave nodes whose window has begun, whatever is computed there."""
+    away = gone(state, simulation)
+    if not away:
+        return
+    why = f"{len(away)} of its nodes went"
+    for s in simulation.sets.values():
+        if s.phase is not Phase.IDLE:
+            yield AbandonAttempt(
+                simulation=simulation.name, set=s.name, attempt=s.attempt, why=why
+            )
+            yield from roll_back(simulation, s, Cause.WALLTIME)
+    yield SetLease(
+        simulation=simulation.name,
+        nodes=tuple(node for node in simulation.lease if node not in away),
+        why=why,
+        borrowed=simulation.borrowed,
+    )
 
 
 def retire(simulation: SimulationState) -> Iterator[Record]:
@@ -168,7 +197,7 @@ def kept_checkpoints(simulation: SimulationState, s: SetState) -> tuple[Kept, ..
             # outputs that are not published yet live in their checkpoint.
             pinned=c.boundary == s.plan.last or not c.published,
         )
-        for c in sorted(s.commits.values(), key=lambda c: c.boundary)
+        for c in s.commits.values()
         if not c.deleting
     )
 
@@ -177,7 +206,7 @@ def keep_house(
     simulation: SimulationState, s: SetState, policies: Policies
 ) -> Iterator[Record]:
     """Publish outputs and delete what retention lets go."""
-    for c in sorted(s.commits.values(), key=lambda c: c.boundary):
+    for c in s.commits.values():
         # In order, one at a time: results grow at their end only.
         if c.good and not c.published:
             if not c.publishing:

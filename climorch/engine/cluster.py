@@ -250,6 +250,7 @@ class Cluster:
                         node=message["node"],
                         cores=message["cores"],
                         memory_bytes=message["memory"],
+                        scratch_bytes=self.site.node_scratch_bytes,
                     )
                 )
             case "lost":

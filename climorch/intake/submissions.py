@@ -6,13 +6,14 @@ to the driver or to the journal.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from climorch.core.ports import Site
 from climorch.core.state import CampaignState
 from climorch.errors import ConflictError, Fault, InvalidInputError
 from climorch.intake.check import workflow_faults
-from climorch.intake.planning import change_faults, make_plan, provenance
+from climorch.intake.planning import change_faults, make_plan, provenance, require_no
 from climorch.intake.trace import trace_faults
 from climorch.model.events import (
     Fact,
@@ -39,11 +40,20 @@ class Submissions:
     ----------
     workflows : dict of str to Workflow
         Where functions bind, templates included.
+
+    Raises
+    ------
+    InvalidInputError
+        If a project is declared twice, or an institution belongs to another.
     """
 
     def __init__(self, projects: Iterable[Project]) -> None:
         self.workflows: dict[str, Workflow] = {}
-        self._projects = {project.name: project for project in projects}
+        declared = tuple(projects)
+        faults = [*_twice(declared), *_nested(declared)]
+        if faults:
+            raise InvalidInputError("these projects cannot share", faults=faults)
+        self._projects = {project.name: project for project in declared}
         self._submitted: dict[str, SimulationSubmitted] = {}
         self._traced: set[int] = set()
 
@@ -71,19 +81,12 @@ class Submissions:
         ConflictError
             If a simulation of this name is another one.
         """
-        faults = [
-            *workflow_faults(workflow),
-            *self._binding_faults(workflow),
-            *self._project_faults(scenario),
-        ]
+        faults = self._faults(workflow, scenario)
         new = scenario.name not in state.simulations
         if not faults and new and id(workflow) not in self._traced:
             faults += trace_faults(workflow, scenario)
             self._traced.add(id(workflow))
-        if faults:
-            raise InvalidInputError(
-                f"workflow {workflow.name!r} cannot run", faults=faults
-            )
+        require_no(faults, f"workflow {workflow.name!r} cannot run")
         plan = make_plan(workflow, scenario)
         _refuse_another(scenario, plan, state)
         for bound in (workflow, *workflow.templates):
@@ -94,6 +97,33 @@ class Submissions:
             plan=plan,
             provenance=provenance(workflow),
         )
+
+    def plan(
+        self, workflow: Workflow, *, scenario: Scenario, state: CampaignState
+    ) -> SimulationPlan:
+        """Return what a simulation would consist of, without taking it.
+
+        Parameters
+        ----------
+        workflow, scenario, state
+            As for `add`; no step is called.
+
+        Returns
+        -------
+        SimulationPlan
+            Its plan.
+
+        Raises
+        ------
+        InvalidInputError, ConflictError
+            As for `add`.
+        """
+        require_no(
+            self._faults(workflow, scenario), f"workflow {workflow.name!r} cannot run"
+        )
+        plan = make_plan(workflow, scenario)
+        _refuse_another(scenario, plan, state)
+        return plan
 
     def news(self, state: CampaignState) -> list[Fact]:
         """Return what was submitted and the journal does not have."""
@@ -151,6 +181,13 @@ class Submissions:
         if small:
             raise InvalidInputError("this site is too small", faults=small)
 
+    def _faults(self, workflow: Workflow, scenario: Scenario) -> list[Fault]:
+        return [
+            *workflow_faults(workflow),
+            *self._binding_faults(workflow),
+            *self._project_faults(scenario),
+        ]
+
     def _binding_faults(self, workflow: Workflow) -> list[Fault]:
         return [
             Fault(
@@ -172,6 +209,35 @@ class Submissions:
                 remedy="declare it: Campaign(..., projects=[Project(...)])",
             )
         ]
+
+
+def _twice(projects: Iterable[Project]) -> list[Fault]:
+    counts = Counter(project.name for project in projects)
+    return [
+        Fault(
+            place=f"project {name!r}",
+            problem=f"it is declared {count} times",
+            remedy="declare it once, with its share and its budget",
+        )
+        for name, count in counts.items()
+        if count > 1
+    ]
+
+
+def _nested(projects: Iterable[Project]) -> list[Fault]:
+    """Find the institutions that are projects of another one."""
+    institutions = {project.institution for project in projects}
+    return [
+        Fault(
+            place=f"project {project.name!r}, institution",
+            problem=f"it is an institution itself and belongs to "
+            f"{project.institution!r}; there are two levels",
+            remedy="leave its institution empty",
+        )
+        for project in projects
+        if project.name in institutions
+        and project.institution not in ("", project.name)
+    ]
 
 
 def _refuse_another(
@@ -205,13 +271,17 @@ def _size_faults(name: str, plan: SimulationPlan, site: Site) -> list[Fault]:
                 remedy="ask for fewer in Resources, or take a larger site",
             )
         )
-    if 0 < site.node_memory_bytes < plan.memory_bytes:
-        faults.append(
-            Fault(
-                place=f"simulation {name!r}",
-                problem=f"needs {plan.memory_bytes} bytes of memory per node, "
-                f"the site's nodes have {site.node_memory_bytes}",
-                remedy="spread it over more nodes, or take larger ones",
-            )
+    faults += [
+        Fault(
+            place=f"simulation {name!r}",
+            problem=f"needs {needs} {what} per node, the site's nodes have {has}",
+            remedy="spread it over more nodes, or take larger ones",
         )
+        for what, needs, has in (
+            ("cores", plan.cores, site.node_cores),
+            ("bytes of memory", plan.memory_bytes, site.node_memory_bytes),
+            ("bytes of scratch", plan.scratch_bytes, site.node_scratch_bytes),
+        )
+        if 0 < has < needs
+    ]
     return faults

@@ -6,6 +6,8 @@ decision needs nobody: it is journaled because replay never decides again.
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import msgspec
 
 from climorch.model.events import Cause, Fact
@@ -18,17 +20,23 @@ __all__ = [
     "Decision",
     "DeleteCheckpoint",
     "EvaluateRule",
+    "MovePlanned",
+    "PreemptPlanned",
     "PublishResults",
     "Record",
     "RolledBack",
     "SegmentCommitted",
     "SetLease",
+    "SharingSet",
     "ShrinkPlanned",
     "SimulationFailed",
     "StartAttempt",
     "StartSegment",
+    "WindowEnded",
+    "WindowPlaced",
     "decode_record",
     "encode_record",
+    "is_command",
 ]
 
 
@@ -43,11 +51,15 @@ class SetLease(_Command, frozen=True, kw_only=True):
     ----------
     why : str
         Reason in words, for ``explain``.
+    borrowed : bool
+        Whether it is not its turn yet: the nodes go back at its next boundary
+        once somebody whose turn it is can use them.
     """
 
     simulation: str
     nodes: tuple[str, ...]
     why: str = ""
+    borrowed: bool = False
 
 
 class StartAttempt(_Command, frozen=True, kw_only=True):
@@ -158,6 +170,60 @@ class ShrinkPlanned(_Decision, frozen=True, kw_only=True):
     nodes: int
 
 
+class PreemptPlanned(_Decision, frozen=True, kw_only=True):
+    """A simulation gives all its nodes up after its next checkpoint.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words: who goes instead, and by what right.
+    """
+
+    simulation: str
+    why: str
+
+
+class MovePlanned(_Decision, frozen=True, kw_only=True):
+    """A simulation leaves some of its nodes after its next checkpoint.
+
+    Attributes
+    ----------
+    leave : tuple of str
+        Nodes that it gives back; it gets others in the same instant.
+    why : str
+        Reason in words.
+    """
+
+    simulation: str
+    leave: tuple[str, ...]
+    why: str
+
+
+class WindowPlaced(_Decision, frozen=True, kw_only=True):
+    """The nodes of a window that was declared by their number."""
+
+    name: str
+    nodes: tuple[str, ...]
+
+
+class WindowEnded(_Decision, frozen=True, kw_only=True):
+    """A window is over: its nodes are there for everybody again."""
+
+    name: str
+
+
+class SharingSet(_Decision, frozen=True, kw_only=True):
+    """What projects have used halves in this time from now on.
+
+    Attributes
+    ----------
+    half_life_s : float
+        Seconds, > 0.
+    """
+
+    half_life_s: float
+
+
 class SegmentCommitted(_Decision, frozen=True, kw_only=True):
     """A segment is covered by a committed checkpoint."""
 
@@ -207,12 +273,27 @@ Command = (
     | EvaluateRule
 )
 Decision = (
-    CheckpointPlanned | ShrinkPlanned | SegmentCommitted | RolledBack | SimulationFailed
+    CheckpointPlanned
+    | ShrinkPlanned
+    | PreemptPlanned
+    | MovePlanned
+    | WindowPlaced
+    | WindowEnded
+    | SharingSet
+    | SegmentCommitted
+    | RolledBack
+    | SimulationFailed
 )
 Record = Fact | Command | Decision
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+
+
+def is_command(record: Record) -> TypeGuard[Command]:
+    """Tell whether a record is to be executed by somebody."""
+    # Asked for every record: isinstance with the union tries each of its types.
+    return isinstance(record, _Command)
 
 
 def encode_record(record: Record) -> bytes:

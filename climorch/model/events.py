@@ -12,6 +12,7 @@ import msgspec
 
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
+from climorch.model.windows import Window
 
 __all__ = [
     "CampaignOpened",
@@ -41,6 +42,8 @@ __all__ = [
     "SimulationSubmitted",
     "StopRequested",
     "UndrainRequested",
+    "WindowDeclared",
+    "WindowWithdrawn",
     "Wish",
     "WishTaken",
 ]
@@ -57,6 +60,7 @@ class Cause(Enum):
     HANG = "hang"
     STORAGE = "storage"
     CORRUPT = "damaged checkpoint"
+    WALLTIME = "its nodes went before it had ended"
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -145,6 +149,18 @@ class UndrainRequested(_Fact, frozen=True, kw_only=True):
     node: str
 
 
+class WindowDeclared(_Fact, frozen=True, kw_only=True):
+    """Nodes are serviced, or kept for somebody; again: as it says now."""
+
+    window: Window
+
+
+class WindowWithdrawn(_Fact, frozen=True, kw_only=True):
+    """A window is not to be, or ends now."""
+
+    name: str
+
+
 Wish = (
     PauseRequested
     | ResumeRequested
@@ -152,6 +168,8 @@ Wish = (
     | PriorityRequested
     | DrainRequested
     | UndrainRequested
+    | WindowDeclared
+    | WindowWithdrawn
 )
 
 
@@ -191,11 +209,18 @@ class NodeJoined(_Fact, frozen=True, kw_only=True):
         Cores for compute.
     memory_bytes : int
         Memory; 0: unknown or unlimited.
+    deadline_s : float or None
+        When it goes, as a job's nodes do when its walltime ends; UTC seconds.
+        None: it stays.
+    scratch_bytes : int
+        Disk of its own; 0: unknown or unlimited.
     """
 
     node: str
     cores: int
     memory_bytes: int = 0
+    deadline_s: float | None = None
+    scratch_bytes: int = 0
 
 
 class NodeLost(_Fact, frozen=True, kw_only=True):
@@ -361,6 +386,8 @@ Fact = (
     | PriorityRequested
     | DrainRequested
     | UndrainRequested
+    | WindowDeclared
+    | WindowWithdrawn
     | WishTaken
     | StopRequested
     | NodeJoined

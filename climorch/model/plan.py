@@ -152,7 +152,7 @@ class SetPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             for stage in self.stages
         }
 
-    @property
+    @cached_property
     def last(self) -> int:
         """Index of the last common boundary."""
         return len(self.commons) - 1
@@ -271,6 +271,16 @@ class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def memory_bytes(self) -> int:
         """Memory that every node of the lease must have, in bytes."""
         return max(stage.resources.memory_bytes for stage in self.stages)
+
+    @cached_property
+    def cores(self) -> int:
+        """Cores that every node of the lease must have."""
+        return max(stage.resources.cores for stage in self.stages)
+
+    @cached_property
+    def scratch_bytes(self) -> int:
+        """Disk of its own that every node of the lease must have, in bytes."""
+        return max(stage.resources.scratch_bytes for stage in self.stages)
 
 
 # Above this many stages all are taken to run together: trying every subset

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterator
 
 import msgspec
 
@@ -25,7 +27,7 @@ _UNITS = {
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
 
-def parse_bytes(size: int | str) -> int:
+def parse_bytes(size: int | str, *, place: str = "memory") -> int:
     """Turn ``"8 GiB"`` into bytes.
 
     Parameters
@@ -33,6 +35,8 @@ def parse_bytes(size: int | str) -> int:
     size : int or str
         Bytes, or a number with one of B, kB, MB, GB, TB, KiB, MiB, GiB, TiB.
         ``G`` alone is refused: batch systems disagree about what it means.
+    place : str
+        What the size is of, for the error.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def parse_bytes(size: int | str) -> int:
         f"size {size!r} is not understood",
         faults=[
             Fault(
-                place="memory",
+                place=place,
                 problem=f"got {size!r}",
                 remedy=f"give bytes or a number with one of {sorted(_UNITS)[1:]}",
             )
@@ -76,11 +80,23 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     memory : int or str
         Memory that each node must have, bytes or text such as ``"8 GiB"``.
         0: any node will do.
+    cores : int
+        Cores for compute that each node must have. 0: any node will do.
+    scratch : int or str
+        Disk of its own that each node must have, bytes or text. 0: any node
+        will do.
+    segment_s : float or None
+        What one segment will take, in seconds, on the nodes that the simulation
+        asks for; a guess that counts until segments were measured. None: not
+        known.
     """
 
     nodes: int = 1
     max_nodes: int | None = None
     memory: int | str = 0
+    cores: int = 0
+    scratch: int | str = 0
+    segment_s: float | None = None
 
     def __post_init__(self) -> None:
         faults = []
@@ -100,9 +116,26 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
                     remedy="leave it out or raise it",
                 )
             )
+        if self.cores < 0:
+            faults.append(
+                Fault(
+                    place="Resources.cores",
+                    problem=f"got {self.cores}, expected >= 0",
+                    remedy="leave it out where any node will do",
+                )
+            )
+        if self.segment_s is not None and not 0 < self.segment_s < math.inf:
+            faults.append(
+                Fault(
+                    place="Resources.segment_s",
+                    problem=f"got {self.segment_s!r}, expected finite seconds > 0",
+                    remedy="leave it out where nothing is known",
+                )
+            )
+        faults += _size_faults("memory", self.memory)
+        faults += _size_faults("scratch", self.scratch)
         if faults:
             raise InvalidInputError("these resources cannot be given", faults=faults)
-        parse_bytes(self.memory)
 
     @property
     def memory_bytes(self) -> int:
@@ -110,6 +143,18 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
         return parse_bytes(self.memory)
 
     @property
+    def scratch_bytes(self) -> int:
+        """Disk of its own that each node must have, in bytes."""
+        return parse_bytes(self.scratch)
+
+    @property
     def most_nodes(self) -> int:
         """Most nodes it can use."""
         return self.nodes if self.max_nodes is None else self.max_nodes
+
+
+def _size_faults(name: str, size: int | str) -> Iterator[Fault]:
+    try:
+        parse_bytes(size, place=f"Resources.{name}")
+    except InvalidInputError as error:
+        yield from error.faults

@@ -1,92 +1,37 @@
 """Which simulation holds which nodes.
 
-Gangs by priority, then by order of submission. A lease is all or nothing at
-``nodes``; free nodes beyond that are lent to running simulations up to
-``most_nodes`` and asked back when somebody waits. Nobody overtakes a
-simulation that would fit once others end, so a large one cannot starve.
-Ignores time: windows, deadlines and fair share are other rules.
+A lease is all or nothing at ``nodes``. Whose turn it is follows from the fair
+shares of projects, then priority, turns served and order of submission. Who
+cannot have its gang yet gets what others give back: lent nodes, nodes borrowed
+out of turn, turns that are over. Where all that is not enough, those behind it
+may borrow what lies idle, so a large gang neither starves nor holds nodes empty.
+What nobody needs is lent to running simulations up to ``most_nodes``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 
-__all__ = ["Allocation", "Claim", "NodeOffer", "allocate"]
+from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
+from climorch.policy.pool import Pool
+from climorch.policy.reclaim import Source, Standing, reclaim, under_target
 
+__all__ = ["Allocation", "Claim", "Closing", "Contest", "NodeOffer", "allocate"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeOffer:
-    """A node that is up.
-
-    Attributes
-    ----------
-    name : str
-        Its name.
-    memory_bytes : int
-        Memory; 0: unlimited.
-    leaving : bool
-        Whether somebody still holds it who will give it back without being
-        asked again: it counts as there, and cannot be leased yet.
-    """
-
-    name: str
-    memory_bytes: int = 0
-    leaving: bool = False
+# Simulations without enough nodes that are looked at for whom they could follow:
+# with thousands that wait, the others come later.
+MOST_BLOCKED = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A simulation that has work.
-
-    Attributes
-    ----------
-    simulation : str
-        Its name.
-    priority, serial : int
-        Higher priority first, then lower serial.
-    nodes, most_nodes : int
-        Its gang, and the most that it can use.
-    memory_bytes : int
-        Memory that each of its nodes must have.
-    held : tuple of str
-        Nodes of its lease that are up and that it will not give back.
-    moving : bool
-        Whether it must first give back a node that is not offered: it gets
-        none before, but what it will need then is kept free for it.
-    """
-
-    simulation: str
-    priority: int
-    serial: int
-    nodes: int
-    most_nodes: int
-    memory_bytes: int = 0
-    held: tuple[str, ...] = ()
-    moving: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allocation:
-    """What changes.
-
-    Attributes
-    ----------
-    leases : mapping of str to tuple of str
-        Simulations whose lease grows, with all nodes of the new lease.
-    shrink : mapping of str to int
-        Simulations that shall give nodes back at their next checkpoint, with
-        the number that they may keep.
-    waits : mapping of str to str
-        Why a simulation holds no lease, in words.
-    """
-
-    leases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    shrink: Mapping[str, int] = field(default_factory=dict)
-    waits: Mapping[str, str] = field(default_factory=dict)
-
-
-def allocate(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation:
+def allocate(
+    claims: Sequence[Claim],
+    offers: Sequence[NodeOffer],
+    contest: Contest | None = None,
+    *,
+    tell_all: bool = True,
+) -> Allocation:
     """Decide who holds what.
 
     Parameters
@@ -96,83 +41,208 @@ def allocate(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation
         and held by one claim only.
     offers : sequence of NodeOffer
         Every node that is up.
+    contest : Contest or None
+        Shares, turns and the time; None: one project, at time 0.
+    tell_all : bool
+        Whether to say of every claim why it waits, also of those that nothing
+        is left for.
 
     Returns
     -------
     Allocation
         Never leases a node twice and never takes one away.
     """
-    order = sorted(claims, key=lambda c: (-c.priority, c.serial))
-    taken = {node for claim in claims for node in claim.held}
-    free = [o for o in offers if o.name not in taken and not o.leaving]
-    leases: dict[str, tuple[str, ...]] = {}
-    waits: dict[str, str] = {}
-    blocked: Claim | None = None
-    short = 0
-    for claim in order:
-        missing = claim.nodes - len(claim.held)
-        if missing <= 0:
-            continue
-        fits = [offer for offer in free if _fits(offer, claim)]
-        able = sum(_fits(offer, claim) for offer in offers)
-        if able < claim.nodes:
-            waits[claim.simulation] = _too_few(claim, able)
-        elif blocked is not None and not claim.held:
-            waits[claim.simulation] = f"goes after {blocked.simulation}"
-        elif len(fits) < missing:
-            waits[claim.simulation] = (
-                f"needs {missing} more nodes; {len(fits)} are free"
+    desk = _Desk(claims, offers, contest or Contest())
+    for claim in desk.in_order():
+        if not desk.serve(claim) and not tell_all:
+            break
+    desk.lend()
+    return Allocation(
+        leases=desk.leases,
+        borrowed=frozenset(desk.borrowed),
+        shrink=desk.shrink,
+        preempt=desk.preempt,
+        waits=desk.waits,
+        review_at_s=desk.review_at_s,
+    )
+
+
+class _Desk:
+    """Where claims are served one after the other; lives for one allocation."""
+
+    def __init__(
+        self, claims: Sequence[Claim], offers: Sequence[NodeOffer], contest: Contest
+    ) -> None:
+        self.claims = claims
+        self.contest = contest
+        self.pool = Pool(offers, claims, contest.now_s)
+        self.leases: dict[str, tuple[str, ...]] = {}
+        self.borrowed: set[str] = set()
+        self.shrink: dict[str, int] = {}
+        self.preempt: dict[str, str] = {}
+        self.waits: dict[str, str] = {}
+        self.review_at_s = math.inf
+        # Who is the first to wait, for whom the others wait too.
+        self._first = ""
+        self._blocked: list[Claim] = []
+        self._promised = False
+        self._standing: dict[str, Standing] = defaultdict(Standing)
+        self._running = sorted(
+            (c for c in claims if c.held),
+            key=contest.place,
+        )
+        for claim in self._running:
+            self._count(claim, len(claim.held))
+
+    def _count(self, claim: Claim, nodes: int) -> None:
+        standing = self._standing[claim.project]
+        standing.held += nodes
+        standing.protected += nodes * (claim.level > 0)
+
+    def in_order(self) -> Iterator[Claim]:
+        """Yield the claims that lack nodes, each when its turn has come."""
+        lacking = [c for c in self.claims if c.moving or len(c.held) < c.nodes]
+        # Who computes already comes before who does not, protected ones first.
+        yield from sorted(
+            (c for c in lacking if c.held or c.moving),
+            key=lambda c: (-c.level, -c.priority, c.serial),
+        )
+        queues: dict[str, deque[Claim]] = defaultdict(deque)
+        for claim in sorted(
+            (c for c in lacking if not (c.held or c.moving)),
+            key=self.contest.place,
+        ):
+            queues[claim.project].append(claim)
+        while queues:
+            project = min(queues, key=lambda name: self._place(queues[name][0]))
+            queue = queues[project]
+            yield queue.popleft()
+            if not queue:
+                del queues[project]
+
+    def _place(self, claim: Claim) -> tuple[float, ...]:
+        """Place of the first claim of a project among those of the others."""
+        contest = self.contest
+        held = self._standing[claim.project].held
+        return (
+            not under_target(claim, contest, held),
+            *contest.place(claim),
+        )
+
+    def serve(self, claim: Claim) -> bool:
+        """Give a claim what it lacks, or see who could; tell whether to go on."""
+        pool = self.pool
+        able = pool.able(claim)
+        missing = max(claim.nodes - len(claim.held), 0)
+        if able.bit_count() < claim.nodes:
+            self.waits[claim.simulation] = _too_few(claim, able.bit_count())
+            return True
+        free = (pool.free & able).bit_count()
+        if free >= missing:
+            self._give(claim, missing, able)
+            return True
+        self._ask(claim, missing, free, able)
+        return bool(pool.free) or len(self._blocked) < MOST_BLOCKED
+
+    def _give(self, claim: Claim, missing: int, able: int) -> None:
+        taken = self.pool.take(self.pool.free & able, missing)
+        if claim.moving or not missing:
+            return
+        self.leases[claim.simulation] = (*claim.held, *self.pool.names(taken))
+        self._count(claim, missing)
+        if self._blocked and not claim.held:
+            self.borrowed.add(claim.simulation)
+
+    def _ask(self, claim: Claim, missing: int, free: int, able: int) -> None:
+        """Let others give nodes back to a claim, if that would be enough."""
+        pool = self.pool
+        coming = (pool.coming & able).bit_count()
+        need = missing - free - coming
+        lacks = f"needs {missing} more nodes; {free} are free"
+        sources: tuple[Source, ...] = ()
+        if need > 0 and len(self._blocked) < MOST_BLOCKED:
+            running = [
+                c
+                for c in self._running
+                if c.simulation not in self.preempt and c.simulation not in self.shrink
+            ]
+            sources, later_s = reclaim(
+                claim, need, running, self.contest, self._standing, pool
             )
-            if blocked is None:
-                coming = sum(o.leaving and _fits(o, claim) for o in offers)
-                blocked, short = claim, missing - len(fits) - coming
+            self.review_at_s = min(self.review_at_s, later_s)
+        if need > 0 and not sources:
+            if self._first and not claim.held:
+                lacks = f"goes after {self._first}"
+            self._first = self._first or claim.simulation
+            self._blocked.append(claim)
+            self.waits[claim.simulation] = lacks
+            return
+        for source in sources:
+            self._take_from(source, claim)
+        if sources:
+            asked = ", ".join(source.claim.simulation for source in sources)
+            lacks += f", {need} are asked back from {asked}"
+        elif coming:
+            lacks += f", {missing - free} will be given back"
+        self.waits[claim.simulation] = lacks
+        self._first = self._first or claim.simulation
+        self._promised = True
+        taken = pool.take(pool.coming & able, missing).bit_count()
+        pool.take(pool.free & able, missing - taken)
+        self._count(claim, missing)
+
+    def _take_from(self, source: Source, claim: Claim) -> None:
+        other = source.claim
+        if source.keeps:
+            keeps = len(other.held) - self._lent_back(source, claim)
+            self.shrink[other.simulation] = keeps
+            back = other.held[keeps:]
         else:
-            given = [offer.name for offer in fits[:missing]]
-            if not claim.moving:
-                leases[claim.simulation] = (*claim.held, *given)
-            free = [offer for offer in free if offer.name not in given]
-    if blocked is not None:
-        return Allocation(leases=leases, waits=waits, shrink=_ask_back(order, short))
-    _lend(order, free, leases)
-    return Allocation(leases=leases, waits=waits)
+            self.preempt[other.simulation] = source.why
+            back = other.held
+        self.pool.coming |= self.pool.mask(back)
+        self._count(other, -len(back))
+
+    def _lent_back(self, source: Source, claim: Claim) -> int:
+        """Count how many lent nodes, from the end of the lease, are enough."""
+        needed = claim.nodes - len(claim.held)
+        needed -= (
+            (self.pool.free | self.pool.coming) & self.pool.able(claim)
+        ).bit_count()
+        back = fitting = 0
+        for node in reversed(source.claim.held[source.keeps :]):
+            if fitting >= needed:
+                break
+            back += 1
+            fitting += bool(self.pool.mask((node,)) & source.mask)
+        return back
+
+    def lend(self) -> None:
+        """Lend free nodes one by one in turn, so that nobody takes them all."""
+        if self._blocked or self._promised:
+            return
+        order = sorted(self.claims, key=self.contest.place)
+        lent = True
+        while self.pool.free and lent:
+            lent = False
+            for claim in order:
+                lease = self.leases.get(claim.simulation, claim.held)
+                if claim.moving or not claim.nodes <= len(lease) < claim.most_nodes:
+                    continue
+                fits = self.pool.free & self.pool.able(claim)
+                if fits:
+                    taken = self.pool.take(fits, 1)
+                    self.leases[claim.simulation] = (*lease, *self.pool.names(taken))
+                    lent = True
 
 
 def _too_few(claim: Claim, able: int) -> str:
     want = f"{claim.nodes} node" + ("s" if claim.nodes > 1 else "")
-    if claim.memory_bytes:
-        want += f" with {claim.memory_bytes} bytes of memory each"
+    asks = (
+        (claim.cores, "cores"),
+        (claim.memory_bytes, "bytes of memory"),
+        (claim.scratch_bytes, "bytes of scratch"),
+    )
+    if each := ", ".join(f"{much} {what}" for much, what in asks if much):
+        want += f" with {each} each"
     return f"needs {want}; {able or 'none'} such {'is' if able < 2 else 'are'} up"
-
-
-def _fits(offer: NodeOffer, claim: Claim) -> bool:
-    return offer.memory_bytes == 0 or offer.memory_bytes >= claim.memory_bytes
-
-
-def _ask_back(order: Sequence[Claim], needed: int) -> dict[str, int]:
-    """Ask lent nodes back, from the last in order first, as many as needed."""
-    shrink: dict[str, int] = {}
-    for claim in reversed(order):
-        lent = len(claim.held) - claim.nodes
-        if lent > 0 and needed > 0:
-            back = min(lent, needed)
-            shrink[claim.simulation] = len(claim.held) - back
-            needed -= back
-    return shrink
-
-
-def _lend(
-    order: Sequence[Claim], free: list[NodeOffer], leases: dict[str, tuple[str, ...]]
-) -> None:
-    """Lend free nodes one by one in turn, so that nobody takes them all."""
-    lent = True
-    while free and lent:
-        lent = False
-        for claim in order:
-            lease = leases.get(claim.simulation, claim.held)
-            if claim.moving or not claim.nodes <= len(lease) < claim.most_nodes:
-                continue
-            offer = next((o for o in free if _fits(o, claim)), None)
-            if offer is not None:
-                leases[claim.simulation] = (*lease, offer.name)
-                free.remove(offer)
-                lent = True

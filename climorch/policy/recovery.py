@@ -56,6 +56,7 @@ DEFAULT_BUDGETS: Mapping[Cause, Budget] = {
     Cause.HANG: Budget(retries=3, first_delay_s=1.0),
     Cause.STORAGE: Budget(retries=100, first_delay_s=1.0),
     Cause.CORRUPT: Budget(retries=1000, first_delay_s=0.0),
+    Cause.WALLTIME: Budget(retries=1000, first_delay_s=0.0),
 }
 
 

@@ -102,6 +102,9 @@ def guarded(policy: RetentionPolicy, kept: Sequence[Kept]) -> tuple[int, ...]:
         What the policy does not want, less pinned ones, less damaged ones
         (evidence) and less what is needed for two good independent copies.
     """
+    unwanted = policy.unwanted(kept)
+    if not unwanted:
+        return ()
     good = [k for k in kept if k.good]
     spared = {k.boundary for k in good[-2:]}
     # The newest one of another physical copy, however far back: the number is
@@ -109,4 +112,4 @@ def guarded(policy: RetentionPolicy, kept: Sequence[Kept]) -> tuple[int, ...]:
     other = [k.boundary for k in good if k.copy != good[-1].copy]
     spared |= set(other[-1:])
     spared |= {k.boundary for k in kept if k.pinned or not k.good}
-    return tuple(sorted(policy.unwanted(kept) - spared))
+    return tuple(sorted(unwanted - spared))

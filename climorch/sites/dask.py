@@ -110,6 +110,16 @@ class DaskSite:
         return self.memory_bytes
 
     @property
+    def node_cores(self) -> int:
+        """0: not known before they join."""
+        return 0
+
+    @property
+    def node_scratch_bytes(self) -> int:
+        """0: Dask does not tell."""
+        return 0
+
+    @property
     def shared(self) -> bool:
         """True: the Dask scheduler stays and may have other users."""
         return True

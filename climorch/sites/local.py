@@ -95,6 +95,16 @@ class LocalSite:
         return self.memory_bytes
 
     @property
+    def node_cores(self) -> int:
+        """Cores for compute per node."""
+        return self.threads
+
+    @property
+    def node_scratch_bytes(self) -> int:
+        """0: not known; all nodes share the disks of this machine."""
+        return 0
+
+    @property
     def shared(self) -> bool:
         """False: the Dask scheduler is the site's own."""
         return False

@@ -25,6 +25,8 @@ from climorch.model.events import (
     DrainRequested,
     PriorityRequested,
     UndrainRequested,
+    WindowDeclared,
+    WindowWithdrawn,
     Wish,
     WishTaken,
 )
@@ -267,6 +269,13 @@ def _fault(taken: WishTaken, name: str) -> str | None:
         return "it does not say who gave it and when"
     if isinstance(wish, DrainRequested | UndrainRequested):
         return None if _is_text(wish.node) else "it names no node"
+    if isinstance(wish, WindowDeclared):
+        # Its own checks were made when it was decoded.
+        window = wish.window
+        texts = (*window.nodes, window.holder or "-")
+        return None if all(map(_is_text, texts)) else "it names no nodes or holder"
+    if isinstance(wish, WindowWithdrawn):
+        return None if _is_text(wish.name) else "it names no window"
     if name_fault(wish.simulation, place="wish") is not None:
         return "it names no simulation"
     if isinstance(wish, PriorityRequested) and abs(wish.priority) > MOST_PRIORITY:

@@ -149,8 +149,8 @@ class Answers:
             rung="checkpoint" if boundary else "init",
         )
 
-    def computed(self, command: c.StartSegment) -> Fact:
-        """Answer a segment."""
+    def computed(self, command: c.StartSegment, *, nodes: int) -> Fact:
+        """Answer a segment, computed on so many nodes."""
         cause = self._trouble(c.StartSegment, self.chances.segment, SEGMENT_CAUSES)
         if cause is not None:
             return e.SegmentFailed(
@@ -167,6 +167,7 @@ class Answers:
             segment=command.segment,
             attempt=command.attempt,
             seconds=1.0 + self.delay(),
+            nodes=nodes,
             metrics={"segment": float(command.segment)},
         )
 

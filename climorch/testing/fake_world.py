@@ -183,9 +183,11 @@ class FakeWorld:
             case c.StartAttempt():
                 self.post(self.answers.restored(command), now_s + self.answers.delay())
             case c.StartSegment():
-                self.post(
-                    self.answers.computed(command), now_s + self.answers.delay() + 1.0
+                held = self._leases.get(command.simulation)
+                answer = self.answers.computed(
+                    command, nodes=len(held.nodes) if held else 0
                 )
+                self.post(answer, now_s + self.answers.delay() + 1.0)
             case c.BeginCheckpoint():
                 self.post(
                     self.answers.written(command), now_s + 3 * self.answers.delay()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from climorch.core.progress import Policies
 from climorch.model.events import Cause, SimulationSubmitted
 from climorch.model.plan import Coupling, RulePlan, SimulationPlan, StagePlan
+from climorch.model.protection import Protection
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 from climorch.policy.checkpointing import (
@@ -23,6 +24,7 @@ from climorch.policy.checkpointing import (
 )
 from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import KeepLast
+from climorch.policy.sharing import Sharing
 
 __all__ = [
     "policies",
@@ -35,6 +37,7 @@ __all__ = [
 # Seconds of model time of the longest segment; divisible by every fineness.
 COARSE_S = 4
 FINENESS = (1, 1, 2, 4)
+PROJECTS = ("default", "p", "q")
 
 
 def resources(*, most_nodes: int = 3) -> st.SearchStrategy[Resources]:
@@ -164,6 +167,18 @@ def simulation_plans(
     return SimulationPlan(workflow="drawn", stages=tuple(stages), rules=rules)
 
 
+# Longer than any campaign that is drawn.
+FOR_EVER_S = 1e12
+
+PROTECTIONS = st.just(Protection()) | st.builds(
+    Protection,
+    level=st.integers(0, 2),
+    exempt_for_s=st.sampled_from((0.0, 50.0)),
+    min_between_s=st.sampled_from((0.0, 100.0)),
+    max_preemptions=st.sampled_from((None, 0, 2)),
+)
+
+
 @st.composite
 def submissions(
     draw: st.DrawFn, *, most_simulations: int = 5, most_segments: int = 5
@@ -184,10 +199,16 @@ def submissions(
             max_size=most_simulations,
         )
     )
+    projects = draw(st.sampled_from((PROJECTS, PROJECTS[:1])))
     return tuple(
         SimulationSubmitted(
             simulation=f"s{i}",
-            scenario=Scenario(f"s{i}", priority=draw(st.integers(-1, 1))),
+            scenario=Scenario(
+                f"s{i}",
+                project=draw(st.sampled_from(projects)),
+                priority=draw(st.integers(-1, 1)),
+                protection=draw(PROTECTIONS),
+            ),
             plan=plan,
         )
         for i, plan in enumerate(plans)
@@ -217,4 +238,10 @@ def policies(*, patient: bool = False) -> st.SearchStrategy[Policies]:
         retention=st.builds(KeepLast, count=st.integers(1, 4)),
         recovery=recovery,
         full_every=st.integers(1, 4),
+        sharing=st.builds(
+            Sharing,
+            half_life_s=st.sampled_from((60.0, 1e4, 6e5)),
+            min_run_s=st.sampled_from((0.0, 20.0, 4 * 3600.0)),
+            slice_s=st.sampled_from((20.0, 200.0, FOR_EVER_S)),
+        ),
     )

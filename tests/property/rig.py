@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
 
+import msgspec
 import numpy as np
 
 from climorch.core.orchestrator import Orchestrator, Outcome
@@ -21,7 +22,9 @@ from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import Kept
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.fake_world import Chances, FakeWorld
+from climorch.testing.strategies import FOR_EVER_S, PROJECTS
 from tests.property.auditor import Auditor
+from tests.property.tally import Tally, usage_is_that_of_the_leases
 
 __all__ = ["Rig", "refusing"]
 
@@ -91,6 +94,7 @@ class Rig:
             np.random.default_rng(seed), chances=chances, rule=self._children, disk=disk
         )
         self.auditor = Auditor(self.world.disk)
+        self.tally = Tally()
         self.journal: list[tuple[Record, float]] = []
         # Length of the journal after each call of handle.
         self.ends: list[int] = []
@@ -110,6 +114,7 @@ class Rig:
             self.auditor.read(records)
             begin = stop
         self.journal = other.journal[:end]
+        self.tally.read(self.journal)
         self.orchestrator.replay(self.journal)
         self.replica.replay(self.journal)
         self.now_s = max((now_s for _, now_s in self.journal), default=0.0)
@@ -131,12 +136,16 @@ class Rig:
         outcome = self.orchestrator.handle(facts, self.now_s)
         self.auditor.read(outcome.records)
         stamp_s = self.orchestrator.state.now_s
-        self.journal += [(record, stamp_s) for record in outcome.records]
+        stamped = [(record, stamp_s) for record in outcome.records]
+        self.journal += stamped
+        self.tally.read(stamped)
         self.ends.append(len(self.journal))
         self.wake_at_s = outcome.wake_at_s
-        self.replica.replay((record, stamp_s) for record in outcome.records)
+        self.replica.replay(stamped)
+        usage_is_that_of_the_leases(self.tally, self.orchestrator.state)
         replay_gives_an_equal_state(self)
         deciding_again_gives_nothing(self)
+        checkpoints_are_in_order(self)
         self.world.learn(outcome.records)
         for command in outcome.commands[:executed]:
             self.world.execute(command, self.now_s)
@@ -170,6 +179,8 @@ class Rig:
         self.storm = 0.0
         drained = sorted(self.orchestrator.state.draining)
         self.handle([e.UndrainRequested(node=node) for node in drained])
+        windows = sorted(self.orchestrator.state.windows)
+        self.handle([e.WindowWithdrawn(name=name) for name in windows])
         if self.orchestrator.state.stopping:
             self.run_dry()
             self.handle([e.DriverStopped(reason="stop")])
@@ -195,15 +206,25 @@ class Rig:
         """Let something happen to a node or to a simulation, as chance has it."""
         rng, known = self.world.rng, list(self.orchestrator.state.simulations)
         node, name = f"n{rng.integers(6)}", known[rng.integers(len(known))]
-        match rng.integers(6):
+        match rng.integers(8):
             case 0 | 1:
                 self.world.lose(node, self.now_s)
             case 2 | 3:
                 self.world.join(node, self.now_s)
             case 4:
                 self.handle([e.PauseRequested(simulation=name)])
+            case 5 | 6:
+                # While it runs, which is when it matters whom it is charged to.
+                self.handle([self._moved(name, PROJECTS[rng.integers(3)])])
             case _:
                 self.handle([e.ResumeRequested(simulation=name)])
+
+    def _moved(self, name: str, project: str) -> Fact:
+        simulation = self.orchestrator.state.simulations[name]
+        scenario = msgspec.structs.replace(simulation.scenario, project=project)
+        return e.SimulationChanged(
+            simulation=name, scenario=scenario, plan=simulation.plan
+        )
 
     def _children(
         self, simulation: str, rule: str
@@ -234,9 +255,23 @@ def deciding_again_gives_nothing(rig: Rig) -> None:
     assert rig.orchestrator.handle((), rig.now_s).records == ()
     # A strategy that looks at the clock is asked when a fact about a set comes,
     # not whenever anything happens anywhere.
+    simulations = rig.orchestrator.state.simulations.values()
+    projects = {simulation.scenario.project for simulation in simulations}
+    if len(projects) > 1 or rig.policies.sharing.slice_s < FOR_EVER_S:
+        # Whose turn it is, is a matter of time too.
+        return
     calm = dataclasses.replace(rig.policies, checkpointing=EverySegments(count=10**6))
     fresh = Orchestrator(calm, rig.orchestrator.state)
-    assert fresh.handle((), rig.now_s).records == ()
+    again = fresh.handle((), rig.now_s).records
+    assert again == (), again
+
+
+def checkpoints_are_in_order(rig: Rig) -> None:
+    """However late one is found, the newest good one is what is fallen back to."""
+    for _, s in rig.orchestrator.state.sets():
+        good = [b for b, c in s.commits.items() if c.good and not c.deleting]
+        assert list(s.commits) == sorted(s.commits)
+        assert s.committed == max(good, default=0)
 
 
 def everything_that_may_has_ended(rig: Rig) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,8 @@ from climorch.model import events as e
 from climorch.model.events import Cause
 from climorch.model.plan import SimulationPlan
 from climorch.model.resources import Resources
+from climorch.model.windows import Window
+from climorch.policy.sharing import Sharing
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.fake_world import Chances
 from climorch.testing.strategies import COARSE_S, policies, submissions
@@ -138,6 +142,41 @@ class Campaign(RuleBasedStateMachine):
         kind = e.UndrainRequested if undo else e.DrainRequested
         self.rig.handle([kind(node=NODES[index])])
 
+    @rule(
+        name=st.sampled_from("uvw"),
+        nodes=st.sets(st.sampled_from(NODES), max_size=3),
+        count=st.integers(0, 3),
+        start_s=st.sampled_from((-20.0, 0.0, 20.0, 200.0)),
+        takes_s=st.sampled_from((30.0, 300.0)),
+        hard=st.booleans(),
+        holder=st.sampled_from(("", "s0", "s1", "default", "others")),
+    )
+    def declare_window(
+        self,
+        name: str,
+        nodes: set[str],
+        count: int,
+        start_s: float,
+        takes_s: float,
+        hard: bool,
+        holder: str,
+    ) -> None:
+        start_s += self.rig.now_s
+        window = Window(
+            name=name,
+            start_s=start_s,
+            stop_s=start_s + takes_s,
+            nodes=tuple(sorted(nodes)),
+            count=0 if nodes else count,
+            hard=hard,
+            holder=holder,
+        )
+        self.rig.handle([e.WindowDeclared(window=window)])
+
+    @rule(name=st.sampled_from("uvw"))
+    def withdraw_window(self, name: str) -> None:
+        self.rig.handle([e.WindowWithdrawn(name=name)])
+
     @rule(index=names, priority=st.integers(-2, 2))
     def prioritize(self, index: int, priority: int) -> None:
         self.rig.handle(
@@ -169,8 +208,15 @@ class Campaign(RuleBasedStateMachine):
     def stop(self) -> None:
         self.rig.handle([e.StopRequested()])
 
-    @rule(executed=st.none() | st.integers(0, 5))
-    def crash(self, executed: int | None) -> None:
+    @rule(
+        executed=st.none() | st.integers(0, 5),
+        half_life_s=st.none() | st.sampled_from((30.0, 5e3)),
+    )
+    def crash(self, executed: int | None, half_life_s: float | None) -> None:
+        if half_life_s is not None:
+            # The script that is run again may have other settings.
+            sharing = Sharing(half_life_s=half_life_s)
+            self.rig.policies = dataclasses.replace(self.rig.policies, sharing=sharing)
         facts = self.rig.world.due(self.rig.world.next_at_s or 0.0)
         self.rig.crash(facts, executed=executed)
         for node in NODES[:4]:

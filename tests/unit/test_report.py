@@ -4,8 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from climorch.core.estimating import Interval, StageOutlay
 from climorch.core.explain import NodeStatus, SimulationStatus
-from climorch.report import CampaignStatus
+from climorch.errors import InvalidInputError
+from climorch.policy.checkpointing import EverySegments
+from climorch.report import CampaignStatus, Estimate, estimate
+from tests.unit.core.script import Script, plan, stage, submitted
 
 
 def status(
@@ -125,3 +129,109 @@ def test_a_report_prints_one_line_per_simulation() -> None:
     ]
     empty = CampaignStatus(campaign="c", simulations=())
     assert str(empty) == "campaign c: 0 simulations"
+
+
+def outlays(spent_s: float = 0.0) -> Estimate:
+    """Two stages on a lease of three nodes."""
+    return Estimate(
+        simulation="m01",
+        workflow="boxes",
+        nodes=3,
+        spent_s=spent_s,
+        spent_node_hours=spent_s * 3 / 3600,
+        remaining_s=Interval(p10=3600.0, p50=7200.0, p90=14_400.0),
+        stages=tuple(
+            StageOutlay(
+                stage=name,
+                nodes=nodes,
+                segments=6,
+                segment_s=600.0,
+                duration_s=Interval(p10=1800.0, p50=3600.0, p90=7200.0),
+                samples=samples,
+                basis=basis,
+            )
+            for name, nodes, samples, basis in (
+                ("air", 1, 0, "guess"),
+                ("sea", 2, 40, "others"),
+            )
+        ),
+    )
+
+
+def test_an_estimate_is_of_what_is_left_and_of_all() -> None:
+    """What was spent is known and adds to both ends of the interval."""
+    found = outlays(spent_s=1200.0)
+
+    assert found.remaining_node_hours == Interval(p10=3.0, p50=6.0, p90=12.0)
+    assert found.duration_s == Interval(p10=4800.0, p50=8400.0, p90=15_600.0)
+    assert found.node_hours == Interval(p10=4.0, p50=7.0, p90=13.0)
+
+
+def test_an_estimate_is_a_table() -> None:
+    """One row per stage with its own nodes, and one for the whole lease."""
+    table = outlays().to_pandas()
+
+    assert table.index.tolist() == ["air", "sea", "(total)"]
+    assert table["node_hours_p50"].tolist() == [1.0, 2.0, 6.0]
+    assert table["duration_p90_s"].tolist() == [7200.0, 7200.0, 14_400.0]
+    assert table.loc["sea", ["segments", "samples", "basis"]].tolist() == [
+        6,
+        40,
+        "others",
+    ]
+
+
+def test_an_estimate_is_printed() -> None:
+    """People read the middle and the interval, and what it rests on."""
+    assert str(outlays()).splitlines() == [
+        "simulation m01 on 3 nodes, in all: 2 (1 to 4) h, 6 (3 to 12) node-h "
+        "(P50, P10 to P90), without waiting for nodes",
+        "  air  6 segments of 600 s (guess): 1 (0.5 to 2) h",
+        "  sea  6 segments of 600 s (others): 1 (0.5 to 2) h",
+    ]
+    assert str(outlays(spent_s=1200.0)).splitlines()[0] == (
+        "simulation m01 on 3 nodes, left: 2 (1 to 4) h, 6 (3 to 12) node-h "
+        "(P50, P10 to P90), without waiting for nodes; spent: 0.333 h, 1 node-h"
+    )
+    long = replace(outlays(), remaining_s=Interval(p10=3.6e6, p50=7.2e6, p90=1e7))
+    assert "in all: 2,000 (1,000 to 2,778) h, 6,000 (3,000 to" in str(long)
+
+
+def test_a_campaign_estimates_from_what_it_has_seen() -> None:
+    """Its own progress, then others of the workflow, else every stage is named."""
+    script = Script()
+    script.tell(submitted(stage(nodes=2)), submitted(stage("z"), name="x"))
+    script.nodes("n", "m")
+    script.restored()
+    for segment in range(3):
+        script.finished(segment)
+    state = script.orchestrator.state
+    # Nodes were leased a second before the restore ended.
+    held_s = state.now_s - script.simulation().lease_since_s
+
+    def ask(name: str) -> Estimate:
+        return estimate(
+            state,
+            plan(stage(nodes=2)),
+            name=name,
+            strategy=EverySegments(),
+            now_s=state.now_s + 10,
+        )
+
+    own, new = ask("s"), ask("m02")
+    assert (own.spent_s, own.spent_node_hours) == (
+        held_s + 10,
+        (held_s + 10) * 2 / 3600,
+    )
+    assert (own.stages[0].basis, own.stages[0].segments) == ("measured", 1)
+    assert (new.spent_s, new.spent_node_hours) == (0.0, 0.0)
+    assert (new.stages[0].basis, new.stages[0].segments) == ("others", 4)
+    assert new.nodes == 2
+    with pytest.raises(InvalidInputError, match="stage 'z'"):
+        estimate(
+            state,
+            plan(stage("z")),
+            name="x",
+            strategy=EverySegments(),
+            now_s=state.now_s,
+        )

@@ -75,6 +75,16 @@ def words(record: c.Record) -> str:
             return f"lease {record.simulation}: {','.join(record.nodes) or 'none'}"
         case c.ShrinkPlanned():
             return f"shrink {record.simulation} to {record.nodes}"
+        case c.PreemptPlanned():
+            return f"preempt {record.simulation}: {record.why}"
+        case c.MovePlanned():
+            return f"move {record.simulation} from {','.join(record.leave)}"
+        case c.WindowPlaced():
+            return f"window {record.name}: {','.join(record.nodes)}"
+        case c.WindowEnded():
+            return f"window {record.name} ended"
+        case c.SharingSet():
+            return f"half-life {record.half_life_s:g} s"
         case c.EvaluateRule():
             return f"rule {record.simulation}.{record.rule}"
         case c.SimulationFailed():
@@ -182,6 +192,7 @@ class Script:
             segment=segment,
             attempt=self.set(name, simulation).attempt,
             seconds=10.0,
+            nodes=len(self.simulation(simulation).lease),
         )
 
     def failed(

@@ -236,7 +236,10 @@ def test_waiting_behind_others_is_said() -> None:
         (3.0, submitted("m03")),
         (4.0, submitted("m04", nodes=2, priority=5)),
     )
-    assert why(state, "m04") == ("waiting", "needs 2 more nodes; 1 are free")
+    assert why(state, "m04") == (
+        "waiting",
+        "needs 2 more nodes; 1 are free, 1 are asked back from m01",
+    )
     assert why(state, "m02") == ("waiting", "goes after m04")
     assert why(state, "m03") == ("waiting", "goes after m04")
 
@@ -314,7 +317,9 @@ def test_explaining_gives_every_number_behind_a_decision() -> None:
         "order of submission": 0,
         "nodes needed": 1,
         "nodes usable": 3,
+        "cores per node": 0,
         "memory per node, bytes": 0,
+        "scratch per node, bytes": 0,
         "nodes held": ("n0", "n1"),
         "nodes up": ("n0", "n1"),
         "failures": {},

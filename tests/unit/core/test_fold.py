@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 
@@ -11,6 +13,7 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
 from climorch.model.scenario import Project, Scenario
+from climorch.policy.learning import Learned
 from tests.unit.core.script import Script, plan, stage, submitted
 from tests.unit.model.examples import KINDS, example
 
@@ -199,6 +202,10 @@ def test_a_finished_segment_leaves_its_time_and_its_metrics() -> None:
 
     assert s.sets["a"].seconds == {("a", 0): 10.0, ("a", 1): 20.0}
     assert s.sets["a"].pace_s == {"a": pytest.approx(13.0)}
+    # By the nodes that the simulation asks for, where the fact names none.
+    shown = s.sets["a"].shown["a"][1]
+    assert shown.count == 2
+    assert math.exp(shown.centre) == pytest.approx(200**0.5)
     assert s.metrics == {"a": {"rmse": 20.0}}
 
 
@@ -253,16 +260,96 @@ def test_a_checkpoint_knows_which_files_it_may_share() -> None:
 
     assert copies == [1, 1, 2, 2, 2, 2, 3]
     assert s.cost_s == pytest.approx(4.5, abs=0.5)
+    assert s.writing == Learned(count=7, centre=0.0, variance=0.0)
+
+
+def test_durations_are_learned_by_the_number_of_nodes() -> None:
+    """Two segments on two nodes and one on one are kept apart, per stage."""
+    s = running()
+    for segment, nodes in enumerate((2, 2, 1)):
+        s.tell(msgspec.structs.replace(s.finish(segment), nodes=nodes))
+        s.tell(s.finish(segment))
+
+    shown = s.set().shown
+    assert {n: learned.count for n, learned in shown["a"].items()} == {2: 2, 1: 1}
+    assert shown.keys() == {"a"}
+
+
+def test_a_fact_without_nodes_counts_for_those_that_are_held() -> None:
+    """Journals of older versions do not say how many nodes there were."""
+    s = Script()
+    s.tell(submitted(stage(nodes=1, most=2)))
+    s.nodes("n", "m")
+    s.restored()
+    s.tell(msgspec.structs.replace(s.finish(0), nodes=0))
+
+    assert s.set().shown["a"].keys() == {2}
+
+
+def test_restores_and_checkpoints_are_timed() -> None:
+    """A restore lasts from its order to its end, a checkpoint says itself."""
+    s = Script()
+    s.tell(submitted())
+    s.nodes("n")
+    s.tell(after_s=7.0)
+    s.restored()
+    s.finished(0)
+    s.committed(1)
+    restoring, writing = s.set().restoring, s.set().writing
+
+    assert restoring is not None
+    assert writing is not None
+    assert math.exp(restoring.centre) == pytest.approx(8.0)
+    assert math.exp(writing.centre) == pytest.approx(3.0)
 
 
 def test_a_node_counts_while_it_is_up() -> None:
     """Node-seconds end with the node, a failure is counted, its cores are kept."""
     state = CampaignState()
-    apply(state, e.NodeJoined(node="n", cores=4, memory_bytes=9), 10.0)
-    assert state.nodes == {"n": Node(name="n", cores=4, memory_bytes=9, since_s=10.0)}
+    fact = e.NodeJoined(node="n", cores=4, memory_bytes=9, scratch_bytes=7)
+    apply(state, fact, 10.0)
+    assert state.nodes == {
+        "n": Node(name="n", cores=4, memory_bytes=9, scratch_bytes=7, since_s=10.0)
+    }
     apply(state, e.NodeLost(node="n"), 35.0)
 
     assert (state.nodes, state.node_s, state.failures) == ({}, 25.0, 1)
+
+
+def test_nodes_count_one_by_one() -> None:
+    """What nodes were up is known at any time, whichever came or went before."""
+    state = CampaignState()
+    seen = []
+    for now_s, record in (
+        (10.0, e.NodeJoined(node="m", cores=1)),
+        (15.0, e.NodeJoined(node="n", cores=1)),
+        (25.0, e.NodeLost(node="m")),
+        # Never there: no change.
+        (26.0, e.NodeLost(node="x")),
+        # Back before its loss was noticed.
+        (30.0, e.NodeJoined(node="n", cores=1)),
+        (32.0, e.DriverStopped(reason="stop")),
+        (99.0, e.DriverStarted(epoch=2, host="h", pid=1)),
+    ):
+        apply(state, record, now_s)
+        seen.append(state.up_node_s)
+
+    assert seen == [0.0, 5.0, 25.0, 26.0, 30.0, 32.0, 32.0]
+
+
+def test_checkpoints_are_kept_in_order_of_their_boundaries() -> None:
+    """One that is found late takes its place among the newer ones."""
+    state = CampaignState()
+    apply(state, submitted(), 0.0)
+    s = state.simulations["s"].sets["a"]
+    for attempt, boundary in ((1, 2), (2, 3), (3, 1)):
+        fact = e.CheckpointCommitted(
+            simulation="s", set="a", boundary=boundary, attempt=attempt, seconds=1.0
+        )
+        apply(state, fact, 0.0)
+
+    assert list(s.commits) == [1, 2, 3]
+    assert s.committed == 3
 
 
 def test_a_lease_is_charged_for_what_was_held() -> None:
@@ -278,6 +365,7 @@ def test_a_lease_is_charged_for_what_was_held() -> None:
     s = state.simulations["s"]
 
     assert (s.node_s, s.lease, s.granted, s.shrink_to) == (15.0, (), 0, None)
+    assert s.held_s == 10.0
     assert s.lease_why == "over"
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
-from climorch.core.fold import apply
-from climorch.core.orchestrator import Orchestrator, claims, offers
-from climorch.core.progress import Policies, next_records
-from climorch.core.state import CampaignState, SimulationState
+from climorch.core.demand import claims, offers
+from climorch.core.orchestrator import Orchestrator
+from climorch.core.progress import Policies
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
 from climorch.model.scenario import Project
-from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
+from climorch.policy.allocation import allocate
 from climorch.policy.checkpointing import EverySegments
+from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
 from tests.unit.core.script import Script, plan, stage, submitted
 
 WHERE = "climorch.core.orchestrator"
@@ -28,9 +28,15 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the passes of the allocation: how many claims each had."""
     counts: list[int] = []
 
-    def recording(claims: Sequence[Claim], offers: Sequence[NodeOffer]) -> Allocation:
+    def recording(
+        claims: Sequence[Claim],
+        offers: Sequence[NodeOffer],
+        contest: Contest,
+        *,
+        tell_all: bool,
+    ) -> Allocation:
         counts.append(len(claims))
-        return allocate(claims, offers)
+        return allocate(claims, offers, contest, tell_all=tell_all)
 
     monkeypatch.setattr(f"{WHERE}.allocate", recording)
     return counts
@@ -64,8 +70,12 @@ def test_nothing_changed_means_no_pass_of_the_allocation(passes: list[int]) -> N
     s.tell(submitted(stage(boundaries=range(30))), submitted(name="x"))
     s.nodes("n")
     s.restored()
+    # Its first checkpoint makes its turn one that may end.
+    s.finished(0)
+    s.committed(1)
+    s.published(1)
     passes.clear()
-    for k in range(20):
+    for k in range(1, 20):
         s.finished(k)
         s.committed(k + 1)
         s.published(k + 1)
@@ -73,7 +83,7 @@ def test_nothing_changed_means_no_pass_of_the_allocation(passes: list[int]) -> N
         s.tell(e.ProjectDeclared(project=Project("p")))
 
     assert passes == []
-    s.tell(e.PriorityRequested(simulation="x", priority=3))
+    s.tell(e.PriorityRequested(simulation="x", priority=-3))
     assert passes == [2]
     s.nodes("m")
     # The lease that was granted is itself a change.
@@ -189,7 +199,7 @@ def test_lent_nodes_come_back_for_who_waits() -> None:
     # While the nodes are on their way back nobody else jumps in or is asked.
     assert s.tell(submitted(name="y")) == []
     assert s.orchestrator.allocation.waits == {
-        "x": "needs 2 more nodes; 0 are free",
+        "x": "needs 2 more nodes; 0 are free, 2 will be given back",
         "y": "goes after x",
     }
     assert s.finished(0) == ["checkpoint s.a 1 #1"]
@@ -205,15 +215,24 @@ def test_lent_nodes_come_back_for_who_waits() -> None:
 
 
 def test_a_lease_that_shrinks_is_not_asked_to_shrink_further() -> None:
-    """A second simulation that waits has to wait for its turn."""
+    """One that goes before all others gets the whole of it instead."""
     s = Script()
     s.tell(submitted(stage(nodes=1, most=3)))
     s.nodes("a", "b", "c")
     s.restored()
     assert s.tell(submitted(name="x"))[0] == "shrink s to 2"
 
-    assert s.tell(submitted(stage(nodes=3), name="y", priority=1)) == []
+    assert s.tell(submitted(stage(nodes=2), name="y")) == []
     assert s.simulation().shrink_to == 2
+    assert s.tell(submitted(stage(nodes=3), name="z", priority=1)) == [
+        "preempt s: z has a higher priority",
+    ]
+    assert s.finished(0) == ["checkpoint s.a 1 #1"]
+    assert s.committed(1)[-3:] == [
+        "lease s: none",
+        "lease z: a,b,c",
+        "attempt z.a #1 from 0",
+    ]
 
 
 def test_a_gang_that_grew_takes_nothing_away_from_itself() -> None:
@@ -248,14 +267,18 @@ def test_claims_and_offers_are_what_the_allocation_is_asked() -> None:
         serial=0,
         nodes=1,
         most_nodes=2,
+        project="default",
         memory_bytes=10,
         held=("n",),
+        turn_s=s.now_s,
+        exempt_until_s=s.now_s,
+        fruitful=False,
     )
-    assert offers(state) == (NodeOffer(name="n"),)
+    assert offers(state) == (NodeOffer(name="n", cores=4),)
     s.restored()
     s.tell(PAUSE)
     assert [claim.simulation for claim in claims(state)] == ["x"]
-    assert offers(state) == (NodeOffer(name="n", leaving=True),)
+    assert offers(state) == (NodeOffer(name="n", cores=4, leaving=True),)
     s.tell(e.StopRequested())
     assert claims(state) == ()
 
@@ -285,66 +308,16 @@ def test_going_round_in_circles_is_stopped(monkeypatch: pytest.MonkeyPatch) -> N
         Script().tell(submitted())
 
 
-def test_a_fact_about_an_unknown_simulation_touches_nobody() -> None:
+@pytest.mark.parametrize(
+    "fact",
+    [
+        PAUSE,
+        e.SegmentFinished(simulation="s", stage="a", segment=0, attempt=1, seconds=1.0),
+    ],
+)
+def test_a_fact_about_an_unknown_simulation_touches_nobody(fact: e.Fact) -> None:
     """It is journaled like any other."""
     s = Script()
-    s.tell(PAUSE)
+    s.tell(fact)
 
-    assert s.outcome.records == (PAUSE,)
-
-
-def test_work_grows_with_what_changed_not_with_the_campaign(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A fact about one of a hundred simulations looks at that one only."""
-    s = Script()
-    s.tell(*(submitted(name=f"s{i}") for i in range(100)))
-    s.nodes(*(f"n{i}" for i in range(100)))
-    s.restored(simulation="s7")
-    looked: list[str] = []
-
-    def recording(
-        state: CampaignState, simulation: SimulationState, policies: Policies
-    ) -> Iterator[c.Record]:
-        looked.append(simulation.name)
-        return next_records(state, simulation, policies)
-
-    monkeypatch.setattr(f"{WHERE}.next_records", recording)
-    s.finished(0, simulation="s7")
-
-    assert set(looked) == {"s7"}
-    assert len(looked) == 2
-
-
-def test_folding_is_linear() -> None:
-    """A hundred thousand records are folded with as many applications."""
-    s = Script(Policies(checkpointing=EverySegments(count=5)))
-    s.tell(submitted(stage(boundaries=range(401))))
-    s.nodes("n")
-    s.restored()
-    records: list[tuple[c.Record, float]] = []
-    for k in range(400):
-        s.finished(k)
-        records += [(record, s.now_s) for record in s.outcome.records]
-        boundary = s.set().checkpoint
-        if boundary is not None:
-            s.committed(boundary)
-            records += [(record, s.now_s) for record in s.outcome.records]
-            s.published(boundary)
-            records += [(record, s.now_s) for record in s.outcome.records]
-    copies = 100_000 // len(records) + 1
-    applied = 0
-
-    def counting(state: CampaignState, record: c.Record, now_s: float) -> None:
-        nonlocal applied
-        applied += 1
-        apply(state, record, now_s)
-
-    again = Orchestrator(s.policies)
-    again.replay([(submitted(stage(boundaries=range(401))), 0.0)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"{WHERE}.apply", counting)
-        for _ in range(copies):
-            again.replay(records)
-
-    assert applied == copies * len(records) >= 100_000
+    assert s.outcome.records == (fact,)

@@ -10,6 +10,7 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.plan import Branch, RulePlan, SimulationPlan, StagePlan
 from climorch.model.scenario import Project, Scenario
+from climorch.model.windows import Window
 
 __all__ = ["KINDS", "example"]
 
@@ -35,10 +36,13 @@ VALUES: dict[str, Any] = {
     "cores": 4,
     "epoch": 1,
     "given_s": 1.7e9,
+    "half_life_s": 3600.0,
     "host": "h",
     "id": "00000000000000000001-0123456789ab",
     "lost_s": 1.5,
+    "leave": ("n0",),
     "message": "m",
+    "name": "w",
     "node": "n0",
     "nodes": 2,
     "pid": 9,
@@ -57,6 +61,7 @@ VALUES: dict[str, Any] = {
     "stage": "a",
     "version": "1",
     "why": "w",
+    "window": Window(name="w", start_s=100.0, stop_s=200.0, nodes=("n0",)),
     "wish": e.PriorityRequested(simulation="s", priority=3),
 }
 KINDS: tuple[type[msgspec.Struct], ...] = get_args(c.Record)
@@ -69,6 +74,6 @@ def example(kind: type[msgspec.Struct]) -> Any:
         for field in msgspec.structs.fields(kind)
         if field.required
     }
-    if kind is c.SetLease:
+    if kind in (c.SetLease, c.WindowPlaced):
         values["nodes"] = ("n0", "n1")
     return kind(**values)

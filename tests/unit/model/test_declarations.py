@@ -120,6 +120,12 @@ def test_an_edit_is_plain_data() -> None:
             "params": {},
             "project": "default",
             "priority": 2,
+            "protection": {
+                "level": 0,
+                "exempt_for_s": 0.0,
+                "min_between_s": 0.0,
+                "max_preemptions": None,
+            },
         },
     }
 

@@ -122,6 +122,19 @@ def test_a_lease_is_for_what_runs_together_in_the_largest_phase() -> None:
     assert (p.nodes, p.most_nodes, p.memory_bytes) == (4, 6, 10)
 
 
+def test_a_node_must_have_what_the_neediest_stage_asks_for() -> None:
+    """Cores and disk are those of the stage that asks for most of each."""
+    asks = Resources(cores=8, scratch="1 kB"), Resources(cores=2, scratch=2000)
+    p = plan(
+        *(
+            StagePlan(name=name, calendar="noleap", boundaries=(0, 1), resources=ask)
+            for name, ask in zip("ab", asks, strict=True)
+        )
+    )
+
+    assert (p.cores, p.scratch_bytes) == (8, 2000)
+
+
 @pytest.mark.parametrize(
     ("reads_a", "reads_b", "fine", "nodes"),
     [

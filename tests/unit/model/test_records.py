@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 import pytest
 
@@ -18,6 +20,12 @@ def test_a_record_is_read_back_as_it_was_written(kind: type[msgspec.Struct]) -> 
 
     assert again == record
     assert type(again) is kind
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_commands_are_told_from_facts_and_decisions(kind: type[msgspec.Struct]) -> None:
+    """A command is what the union of commands names, and nothing else is one."""
+    assert c.is_command(example(kind)) is (kind in get_args(c.Command))
 
 
 def test_the_type_stands_in_the_payload() -> None:
@@ -45,4 +53,4 @@ def test_records_cannot_be_changed() -> None:
 
 def test_every_cause_has_a_name_of_its_own() -> None:
     """Causes are told apart by their text in the journal."""
-    assert len({cause.value for cause in e.Cause}) == len(e.Cause) == 8
+    assert len({cause.value for cause in e.Cause}) == len(e.Cause) == 9

@@ -51,23 +51,38 @@ def test_a_stage_needs_one_node_of_any_memory_unless_it_says_more() -> None:
 
 def test_most_nodes_and_memory_are_derived() -> None:
     """A range of nodes and a text for memory are understood."""
-    resources = Resources(nodes=2, max_nodes=4, memory="8 GiB")
+    resources = Resources(nodes=2, max_nodes=4, memory="8 GiB", scratch="2 GB")
 
     assert (resources.most_nodes, resources.memory_bytes) == (4, 8_589_934_592)
+    assert resources.scratch_bytes == 2_000_000_000
 
 
 def test_all_faults_of_resources_are_told_at_once() -> None:
-    """No nodes and a smaller maximum are two faults of one call."""
+    """Every field that cannot be is a fault of the one error."""
     with pytest.raises(InvalidInputError) as caught:
-        Resources(nodes=0, max_nodes=-1)
+        Resources(
+            nodes=0,
+            max_nodes=-1,
+            cores=-1,
+            memory="lots",
+            scratch="8 G",
+            segment_s=0.0,
+        )
 
     assert [fault.place for fault in caught.value.faults] == [
         "Resources.nodes",
         "Resources.max_nodes",
+        "Resources.cores",
+        "Resources.segment_s",
+        "Resources.memory",
+        "Resources.scratch",
     ]
 
 
-def test_memory_is_checked_when_resources_are_made() -> None:
-    """Resources that exist have a memory that is understood."""
-    with pytest.raises(InvalidInputError, match="size 'lots' is not understood"):
-        Resources(memory="lots")
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_duration_is_finite_and_takes_some_time(seconds: float) -> None:
+    """A guess that is none is refused, no guess is fine."""
+    with pytest.raises(InvalidInputError, match=r"Resources.segment_s: got"):
+        Resources(segment_s=seconds)
+    assert Resources(segment_s=1e-9).segment_s == 1e-9
+    assert Resources().segment_s is None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
+import msgspec
 import pytest
 
 from climorch.errors import InvalidInputError
@@ -70,3 +72,35 @@ def test_names_of_scenarios_and_projects_are_checked(name: str) -> None:
 def test_a_project_belongs_to_an_institution() -> None:
     """A project carries the name of who it belongs to."""
     assert Project("potsdam", institution="PIK").institution == "PIK"
+
+
+def test_a_project_has_a_share_and_no_budget() -> None:
+    """A name is enough: a share of one, and as many node-hours as there are."""
+    project = Project("p")
+
+    assert (project.share, project.budget_node_hours) == (1.0, None)
+    assert Project("p", share=2, budget_node_hours=50_000).budget_node_hours == 50_000
+
+
+@pytest.mark.parametrize(
+    "value", [0.0, -1.0, float("nan"), float("inf"), True, "2", Fraction(1, 2)]
+)
+def test_shares_and_budgets_are_plain_numbers_above_zero(value: Any) -> None:
+    """Every fault of a project is told at once, with what was got."""
+    with pytest.raises(InvalidInputError) as caught:
+        Project("a/b", share=value, budget_node_hours=value)
+    name, share, budget = caught.value.faults
+
+    assert name.place == "Project.name"
+    assert share.place == "project 'a/b', share"
+    assert share.problem == f"got {value!r}, expected a finite number > 0"
+    assert budget.place == "project 'a/b', budget_node_hours"
+    assert budget.problem == f"got {value!r}, expected a finite number > 0, or None"
+
+
+def test_projects_of_older_journals_have_a_share() -> None:
+    """A project that was declared without a share is read with a share of one."""
+    read = msgspec.json.decode(b'{"name":"p","institution":"P"}', type=Project)
+
+    assert read == Project("p", institution="P", share=1.0)
+    assert msgspec.json.decode(msgspec.json.encode(read), type=Project) == read

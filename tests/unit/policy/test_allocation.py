@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from climorch.policy.allocation import Allocation, Claim, NodeOffer, allocate
+from climorch.policy.allocation import Allocation, allocate
+from climorch.policy.claims import Claim, Contest, NodeOffer
 
 
 def want(
@@ -36,6 +37,11 @@ def want(
     )
 
 
+def borrowing(name: str, nodes: int, *, held: str) -> Claim:
+    """Make a claim of one who has nodes out of turn, and came second."""
+    return replace(want(name, nodes, serial=1, held=held), borrowed=True)
+
+
 def up(names: str, *, leaving: str = "", **memory: int) -> list[NodeOffer]:
     """Offer nodes; memory by name, 0 is unlimited."""
     return [
@@ -52,6 +58,9 @@ class Case(NamedTuple):
     leases: Mapping[str, str] = MappingProxyType({})
     shrink: Mapping[str, int] = MappingProxyType({})
     waits: Mapping[str, str] = MappingProxyType({})
+    preempt: Mapping[str, str] = MappingProxyType({})
+    borrowed: str = ""
+    contest: Contest | None = None
 
 
 CASES = {
@@ -81,10 +90,26 @@ CASES = {
         leases={"y": "ab"},
         waits={"x": "needs 2 more nodes; 1 are free"},
     ),
-    "nobody overtakes who would fit": Case(
+    "what would lie idle meanwhile is borrowed": Case(
         [want("x", 3, serial=0), want("y", 1, serial=1), want("z", 2, held="ab")],
         up("abc"),
-        waits={"x": "needs 3 more nodes; 1 are free", "y": "goes after x"},
+        leases={"y": "c"},
+        borrowed="y",
+        waits={"x": "needs 3 more nodes; 1 are free"},
+    ),
+    "what is borrowed goes back once it is enough": Case(
+        [want("x", 3), borrowing("y", 1, held="c"), want("z", 2, serial=2)],
+        up("abc"),
+        preempt={"y": "it was not its turn; now it is that of x"},
+        waits={
+            "x": "needs 3 more nodes; 2 are free, 1 are asked back from y",
+            "z": "goes after x",
+        },
+    ),
+    "but not before it is enough": Case(
+        [want("x", 3), borrowing("y", 1, held="c"), want("z", 1, serial=2, held="a")],
+        up("abc"),
+        waits={"x": "needs 3 more nodes; 1 are free"},
     ),
     "who can never fit blocks nobody": Case(
         [want("x", 4), want("y", 1, serial=1)],
@@ -109,7 +134,7 @@ CASES = {
         [want("y", 4, priority=1), want("x", 3, held="ab", serial=1)],
         up("abcd"),
         leases={"x": "abc"},
-        waits={"y": "needs 4 more nodes; 2 are free"},
+        waits={"y": "needs 4 more nodes; 1 are free"},
     ),
     "not topped up where nothing is free": Case(
         [want("x", 3, held="ab"), want("y", 2, held="cd", serial=1)],
@@ -139,13 +164,13 @@ CASES = {
         [want("x", 1, 4, held="abcd"), want("y", 2, serial=1)],
         up("abcd"),
         shrink={"x": 2},
-        waits={"y": "needs 2 more nodes; 0 are free"},
+        waits={"y": "needs 2 more nodes; 0 are free, 2 are asked back from x"},
     ),
     "only as many as are missing": Case(
         [want("x", 1, 4, held="abcd"), want("y", 2, serial=1)],
         up("abcde"),
         shrink={"x": 3},
-        waits={"y": "needs 2 more nodes; 1 are free"},
+        waits={"y": "needs 2 more nodes; 1 are free, 1 are asked back from x"},
     ),
     "from the last first": Case(
         [
@@ -155,13 +180,13 @@ CASES = {
         ],
         up("abcdef"),
         shrink={"y": 1, "x": 2},
-        waits={"z": "needs 3 more nodes; 0 are free"},
+        waits={"z": "needs 3 more nodes; 0 are free, 3 are asked back from y, x"},
     ),
     "from those of higher priority too": Case(
         [want("x", 1, 3, priority=9, held="abc"), want("y", 2)],
         up("abc"),
         shrink={"x": 1},
-        waits={"y": "needs 2 more nodes; 0 are free"},
+        waits={"y": "needs 2 more nodes; 0 are free, 2 are asked back from x"},
     ),
     "no gang is broken for it": Case(
         [want("x", 3, held="abc"), want("y", 2, serial=1)],
@@ -176,18 +201,21 @@ CASES = {
     "what comes back need not be asked for": Case(
         [want("x", 1, 3, held="ab"), want("y", 2, serial=1)],
         up("abcd", leaving="cd"),
-        waits={"y": "needs 2 more nodes; 0 are free"},
+        waits={"y": "needs 2 more nodes; 0 are free, 2 will be given back"},
     ),
     "what comes back cannot be leased yet": Case(
         [want("x", 2), want("y", 1, serial=1)],
         up("ab", leaving="b"),
-        waits={"x": "needs 2 more nodes; 1 are free", "y": "goes after x"},
+        waits={
+            "x": "needs 2 more nodes; 1 are free, 1 will be given back",
+            "y": "goes after x",
+        },
     ),
     "what comes back must have the memory": Case(
         [want("x", 1, 2, held="ab"), want("y", 1, memory=100, serial=1)],
         up("abc", leaving="c", c=50),
         shrink={"x": 1},
-        waits={"y": "needs 1 more nodes; 0 are free"},
+        waits={"y": "needs 1 more nodes; 0 are free, 1 are asked back from x"},
     ),
 }
 
@@ -195,11 +223,43 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_allocation(case: Case) -> None:
     """Gangs by priority, all or nothing; free nodes are lent and asked back."""
-    assert allocate(case.claims, case.offers) == Allocation(
-        leases={name: tuple(nodes) for name, nodes in case.leases.items()},
-        shrink=case.shrink,
-        waits=case.waits,
-    )
+    found = allocate(case.claims, case.offers, case.contest)
+
+    assert {name: "".join(nodes) for name, nodes in found.leases.items()} == case.leases
+    assert found.shrink == case.shrink
+    assert found.preempt == case.preempt
+    assert found.waits == case.waits
+    assert "".join(sorted(found.borrowed)) == case.borrowed
+
+
+@pytest.mark.parametrize(
+    ("claim", "offer", "waits"),
+    [
+        ({"cores": 8}, {"cores": 8}, None),
+        ({"cores": 8}, {"cores": 0}, None),
+        (
+            {"cores": 8},
+            {"cores": 7},
+            "needs 1 node with 8 cores each; none such is up",
+        ),
+        ({"scratch_bytes": 5}, {"scratch_bytes": 5}, None),
+        ({"scratch_bytes": 5}, {}, None),
+        (
+            {"scratch_bytes": 5, "memory_bytes": 3},
+            {"scratch_bytes": 4},
+            "needs 1 node with 3 bytes of memory, 5 bytes of scratch each; none such "
+            "is up",
+        ),
+    ],
+)
+def test_a_node_must_have_the_cores_and_the_disk(
+    claim: dict[str, Any], offer: dict[str, Any], waits: str | None
+) -> None:
+    """What is not known of a node is taken to be enough."""
+    allocation = allocate([replace(want("x"), **claim)], [NodeOffer(name="a", **offer)])
+
+    assert allocation.waits.get("x") == waits
+    assert ("x" in allocation.leases) == (waits is None)
 
 
 @given(data=st.data(), up_count=st.integers(0, 8))
@@ -252,7 +312,7 @@ def test_what_moves_gets_nothing_yet_and_nobody_takes_what_it_will_need() -> Non
     assert allocate([moving, after], up("ab")).leases == {}
     assert allocate([moving, after], up("abc")).leases == {"y": ("c",)}
     assert allocate([replace(moving, nodes=1)], up("abc")) == Allocation()
-    # Too few for it: what comes later waits, as behind any other.
+    # Too few for it: what comes later gets nothing either.
     short = [moving, want("y", held="b", serial=2), want("z", serial=3)]
     assert allocate(short, up("ab")).waits == {
         "x": "needs 1 more nodes; 0 are free",

@@ -1,0 +1,293 @@
+"""What each simulation asks for and each node offers, as the allocation sees it.
+
+Pure views of the state, none of them depends on how time goes by: they are made
+anew only where a record concerned the simulation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from climorch.core.fold_commands import MONTH_S
+from climorch.core.holds import spent, staying
+from climorch.core.horizon import needs_s, windows_of
+from climorch.core.outlook import exposure_s
+from climorch.core.state import CampaignState, Node, SimulationState
+from climorch.policy.claims import Claim, Closing, Contest, NodeOffer
+from climorch.policy.fairtree import fair_tree
+from climorch.policy.sharing import Sharing, share_tree, targets
+
+__all__ = [
+    "Demand",
+    "Grounds",
+    "claims",
+    "contest_of",
+    "demand_of",
+    "grounds_of",
+    "offers",
+    "offers_of",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a simulation wants, and the nodes that it will give back.
+
+    Attributes
+    ----------
+    claim : Claim or None
+        None: it wants nothing, or shall have nothing for now.
+    leaving : tuple of str
+        Nodes that it holds and will give back without being asked.
+    """
+
+    claim: Claim | None
+    leaving: tuple[str, ...]
+
+
+Grounds = tuple[object, ...]
+"""All that a demand follows from: on the same grounds it is the same."""
+
+
+def grounds_of(state: CampaignState, simulation: SimulationState) -> Grounds:
+    """Return all that `demand_of` looks at.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    simulation : SimulationState
+        Which.
+    """
+    return (
+        state.stopping
+        or not simulation.wants_nodes
+        or simulation.preempted is not None
+        or spent(state, simulation),
+        simulation.plan,
+        simulation.priority,
+        simulation.scenario,
+        simulation.shrink_to,
+        simulation.lease,
+        simulation.turn_s,
+        simulation.served_s,
+        simulation.borrowed,
+        simulation.fruitful,
+        staying(state, simulation),
+        state.timed,
+    )
+
+
+def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
+    """Return what a simulation asks for now.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    simulation : SimulationState
+        Which.
+    """
+    plan, keep = simulation.plan, simulation.shrink_to
+    stays = staying(state, simulation)
+    if (
+        state.stopping
+        or not simulation.wants_nodes
+        or simulation.preempted is not None
+        or spent(state, simulation)
+    ):
+        # What is closed to it cannot be had by everybody; the offers know.
+        return Demand(claim=None, leaving=simulation.lease)
+    if keep is None or keep < plan.nodes:
+        keep, most = len(stays), plan.most_nodes
+    else:
+        # It is giving nodes back: it gets none meanwhile.
+        most = keep
+    moving = stays != simulation.lease
+    lacking = moving or len(stays) < plan.nodes
+    claim = Claim(
+        simulation=simulation.name,
+        project=simulation.scenario.project,
+        priority=simulation.priority,
+        serial=simulation.serial,
+        nodes=plan.nodes,
+        most_nodes=most,
+        memory_bytes=plan.memory_bytes,
+        cores=plan.cores,
+        scratch_bytes=plan.scratch_bytes,
+        held=stays[:keep],
+        moving=moving,
+        least_s=needs_s(simulation) if lacking and state.timed else 0.0,
+        level=simulation.scenario.protection.level,
+        turn_s=simulation.turn_s if simulation.lease else 0.0,
+        served_s=simulation.served_s,
+        exempt_until_s=exempt_until_s(simulation),
+        fruitful=simulation.fruitful or not simulation.lease,
+        borrowed=simulation.borrowed and bool(simulation.lease),
+    )
+    away = frozenset(claim.held)
+    return Demand(
+        claim=claim, leaving=tuple(n for n in simulation.lease if n not in away)
+    )
+
+
+def exempt_until_s(simulation: SimulationState) -> float:
+    """Say until when its protection lets nobody interrupt a simulation.
+
+    Parameters
+    ----------
+    simulation : SimulationState
+        Which.
+
+    Returns
+    -------
+    float
+        Driver's clock, seconds; infinite: to its end. Minus infinity where it
+        holds nothing.
+    """
+    if not simulation.lease:
+        return -math.inf
+    terms = simulation.scenario.protection
+    past_s = simulation.interruptions_s
+    until_s = simulation.turn_s + terms.exempt_for_s
+    if past_s:
+        until_s = max(until_s, past_s[-1] + terms.min_between_s)
+    most = terms.max_preemptions
+    if most == 0:
+        return math.inf
+    if most is not None and len(past_s) >= most:
+        until_s = max(until_s, past_s[-most] + MONTH_S)
+    return until_s
+
+
+def offers_of(state: CampaignState, demands: Iterable[Demand]) -> list[NodeOffer]:
+    """Return the nodes that may be leased, with those that will be given back.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    demands : iterable of Demand
+        Of all simulations.
+    """
+    leaving = {node for demand in demands for node in demand.leaving}
+    return [
+        NodeOffer(
+            name=node.name,
+            memory_bytes=node.memory_bytes,
+            cores=node.cores,
+            scratch_bytes=node.scratch_bytes,
+            leaving=node.name in leaving,
+            closings=tuple(_closings(state, node)) if state.timed else (),
+        )
+        for node in state.nodes.values()
+        if node.name not in state.draining
+    ]
+
+
+def _closings(state: CampaignState, node: Node) -> Iterator[Closing]:
+    if node.deadline_s is not None:
+        yield Closing(start_s=node.deadline_s)
+    for window in windows_of(state, node.name):
+        yield Closing(start_s=window.start_s, holder=window.holder)
+
+
+def contest_of(
+    state: CampaignState, found: Iterable[Claim], sharing: Sharing
+) -> Contest:
+    """Return what decides between claims besides themselves, now.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    found : iterable of Claim
+        Of all simulations.
+    sharing : Sharing
+        The rules.
+    """
+    wanted: dict[str, float] = defaultdict(float)
+    for claim in found:
+        wanted[claim.project] += max(claim.most_nodes, claim.nodes)
+    shared = shares(state, wanted, sharing) if len(wanted) > 1 else Shares()
+    return Contest(
+        now_s=state.now_s,
+        ranks=shared.ranks,
+        targets=shared.targets,
+        floors=shared.floors,
+        min_run_s=sharing.min_run_s,
+        slice_s=sharing.slice_s,
+        exposed_s={
+            s.name: exposure_s(s, state.now_s)
+            for s in state.simulations.values()
+            if s.lease
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """What fair share says of each project.
+
+    Attributes
+    ----------
+    ranks : dict of str to int
+        Place in the order of Fair Tree.
+    targets, floors : dict of str to float
+        Nodes that it should hold now, and those of its bare share.
+    """
+
+    ranks: dict[str, int] = field(default_factory=dict)
+    targets: dict[str, float] = field(default_factory=dict)
+    floors: dict[str, float] = field(default_factory=dict)
+
+
+def shares(
+    state: CampaignState, wanted: Mapping[str, float], sharing: Sharing
+) -> Shares:
+    """Compute the fair shares of the projects that want nodes.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    wanted : mapping of str to float
+        Nodes that each project could hold.
+    sharing : Sharing
+        The rules.
+    """
+    usage = {
+        project: used.decayed_node_s
+        for project, used in state.usage_at(state.now_s).items()
+    }
+    root = share_tree(state.projects.values(), dict.fromkeys(wanted, 0.0) | usage)
+    capacity = sum(not _away(state, node) for node in state.nodes)
+    factors = fair_tree(root)
+    places = {f: i for i, f in enumerate(sorted(set(factors.values()), reverse=True))}
+    return Shares(
+        ranks={project: places[factor] for project, factor in factors.items()},
+        targets=targets(root, wanted, capacity=capacity, gain=sharing.gain),
+        floors=targets(root, wanted, capacity=capacity, gain=0.0),
+    )
+
+
+def _away(state: CampaignState, node: str) -> bool:
+    """Whether a node is serviced, drained or kept for somebody now."""
+    return node in state.draining or any(
+        window.start_s <= state.now_s for window in windows_of(state, node)
+    )
+
+
+def claims(state: CampaignState) -> tuple[Claim, ...]:
+    """Return what each simulation with work asks for."""
+    demands = (demand_of(state, s) for s in state.simulations.values())
+    return tuple(demand.claim for demand in demands if demand.claim is not None)
+
+
+def offers(state: CampaignState) -> tuple[NodeOffer, ...]:
+    """Return the nodes that are up, with those that will be given back."""
+    demands = [demand_of(state, s) for s in state.simulations.values()]
+    return tuple(offers_of(state, demands))

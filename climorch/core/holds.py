@@ -1,0 +1,93 @@
+"""Why a simulation may start nothing new, and which nodes it keeps then.
+
+Whoever is held goes to the next common boundary, checkpoints there and gives
+nodes back. Pure views of the state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from climorch.core.horizon import closing
+from climorch.core.state import CampaignState, Control, SimulationState
+from climorch.policy.sharing import used_up
+
+__all__ = ["Hold", "holding", "spent", "staying"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A simulation that may start nothing new.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words.
+    stays : tuple of str
+        Nodes that it keeps once it has been checkpointed.
+    """
+
+    why: str
+    stays: tuple[str, ...] = ()
+
+
+def holding(state: CampaignState, simulation: SimulationState) -> Hold | None:
+    """Say why a simulation may start nothing new, if so.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    simulation : SimulationState
+        Which.
+
+    Returns
+    -------
+    Hold or None
+        None: it may go on.
+    """
+    if state.stopping:
+        return Hold(why="the driver is to stop")
+    if simulation.control is Control.PAUSED:
+        return Hold(why="paused")
+    if simulation.preempted is not None:
+        return Hold(why=simulation.preempted)
+    if spent(state, simulation):
+        project = simulation.scenario.project
+        return Hold(why=f"the budget of project {project} is used up")
+    why = _leaving_why(state, simulation)
+    if why is None and simulation.shrink_to is None:
+        return None
+    stays = staying(state, simulation)
+    return Hold(why=why or "lent nodes go back", stays=stays[: simulation.shrink_to])
+
+
+def spent(state: CampaignState, simulation: SimulationState) -> bool:
+    """Tell whether the budget of a simulation's project has nothing left."""
+    name = simulation.scenario.project
+    project = state.projects.get(name)
+    if project is None or project.budget_node_hours is None:
+        return False
+    used = state.usage.get(name)
+    if used is None:
+        return False
+    node_s = used.at(state.now_s, half_life_s=state.half_life_s).node_s
+    return used_up(project, node_s)
+
+
+def staying(state: CampaignState, simulation: SimulationState) -> tuple[str, ...]:
+    """Return the leased nodes that a simulation need not leave, in order."""
+    away = state.draining.union(simulation.leave, closing(state, simulation))
+    if not away:
+        return simulation.lease
+    return tuple(node for node in simulation.lease if node not in away)
+
+
+def _leaving_why(state: CampaignState, simulation: SimulationState) -> str | None:
+    if state.draining and state.draining.intersection(simulation.lease):
+        return "a node of its lease is drained"
+    if simulation.leave:
+        return "it moves to other nodes"
+    if closing(state, simulation):
+        return "nodes of its lease go before its next segments would have ended"
+    return None

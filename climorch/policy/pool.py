@@ -1,0 +1,109 @@
+"""The nodes that are there while an allocation is being made.
+
+Sets of nodes are bits of one integer: for thousands of nodes and claims the
+questions asked here (which of these fit, how many are left) cost a few hundred
+nanoseconds each. Lower bits are given out first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from climorch.policy.claims import Claim, NodeOffer
+
+__all__ = ["Pool"]
+
+
+class Pool:
+    """Which nodes are free, which will be, and which fit whom.
+
+    Parameters
+    ----------
+    offers : sequence of NodeOffer
+        Every node that is up.
+    claims : iterable of Claim
+        Every simulation with work: what they hold is not free.
+    now_s : float
+        Driver's clock, seconds.
+
+    Attributes
+    ----------
+    free : int
+        Nodes that nobody holds or has been promised.
+    coming : int
+        Nodes that will be given back and are promised to nobody.
+    """
+
+    def __init__(
+        self, offers: Sequence[NodeOffer], claims: Iterable[Claim], now_s: float
+    ) -> None:
+        self._now_s = now_s
+        # What stays longest is given out first, and of that what fits least.
+        self._offers = sorted(offers, key=_worth)
+        self._bits = {o.name: 1 << i for i, o in enumerate(self._offers)}
+        self._timed = any(o.closings for o in offers)
+        self._fits: dict[tuple[object, ...], int] = {}
+        held = self.mask(node for claim in claims for node in claim.held)
+        self.coming = self.mask(o.name for o in offers if o.leaving) & ~held
+        self.free = (1 << len(self._offers)) - 1 & ~(held | self.coming)
+
+    def mask(self, nodes: Iterable[str]) -> int:
+        """Return nodes as bits; one that is not offered has none."""
+        found = 0
+        for node in nodes:
+            found |= self._bits.get(node, 0)
+        return found
+
+    def names(self, mask: int) -> Iterator[str]:
+        """Yield the names of nodes, in the order in which they are given out."""
+        while mask:
+            bit = mask & -mask
+            yield self._offers[bit.bit_length() - 1].name
+            mask ^= bit
+
+    def able(self, claim: Claim) -> int:
+        """Return the nodes that fit a claim, whoever holds them."""
+        key: tuple[object, ...] = (
+            claim.memory_bytes,
+            claim.cores,
+            claim.scratch_bytes,
+        )
+        if self._timed:
+            key = (*key, claim.least_s, claim.simulation, claim.project)
+        found = self._fits.get(key)
+        if found is None:
+            found = self.mask(o.name for o in self._offers if self._fit(o, claim))
+            self._fits[key] = found
+        return found
+
+    def _fit(self, offer: NodeOffer, claim: Claim) -> bool:
+        if (
+            0 < offer.memory_bytes < claim.memory_bytes
+            or 0 < offer.cores < claim.cores
+            or 0 < offer.scratch_bytes < claim.scratch_bytes
+        ):
+            return False
+        least_s = self._now_s + claim.least_s
+        return all(
+            closing.holder in (claim.simulation, claim.project)
+            or (closing.start_s > self._now_s and closing.start_s >= least_s)
+            for closing in offer.closings
+        )
+
+    def take(self, mask: int, count: int) -> int:
+        """Take some of these nodes out, those that come first; return them."""
+        taken = 0
+        while count and mask:
+            bit = mask & -mask
+            taken |= bit
+            mask ^= bit
+            count -= 1
+        self.free &= ~taken
+        self.coming &= ~taken
+        return taken
+
+
+def _worth(offer: NodeOffer) -> tuple[float, float]:
+    first_s = min((c.start_s for c in offer.closings), default=math.inf)
+    return -first_s, offer.memory_bytes or math.inf
