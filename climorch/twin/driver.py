@@ -102,6 +102,8 @@ class Twin:
             self._look(simulation.name)
         for command in pending:
             self.world.execute(command)
+        for after_s, window in site.announced(begin_s):
+            self.post(e.WindowDeclared(window=window), after_s=after_s)
         self._started = False
 
     @property

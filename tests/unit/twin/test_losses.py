@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from climorch.core.orchestrator import Outcome
 from climorch.model import events as e
 from climorch.twin.hazards import Absence
@@ -209,6 +211,25 @@ def test_a_lease_that_grows_by_a_dead_node_is_not_disturbed() -> None:
     facts = [(t, f.nodes) for t, f in play.facts(e.SegmentFinished)]
     assert play.twin.ended
     assert all(nodes <= 5 for _, nodes in facts)
+
+
+def test_what_is_announced_costs_no_work() -> None:
+    """The lease leaves the node at a boundary before it goes, checkpointed."""
+    away = Absence(start_s=125.0, stop_s=300.0, nodes=("node-0",), notice_s=100.0)
+    plays = [
+        Play(nodes=2, every=9, overheads=OVERHEADS, absences=(absence,))
+        for absence in (away, dataclasses.replace(away, notice_s=None))
+    ]
+    for play in plays:
+        play.submit(stage(segments=18))
+        play.run()
+
+    announced, sudden = (play.twin.ledger.accounts["s"] for play in plays)
+    assert announced.lost_s == 0.0
+    assert sudden.lost_s > 0.0
+    (declared, _), *_ = plays[0].facts(e.WindowDeclared)
+    assert declared == 25.0
+    assert plays[1].facts(e.WindowDeclared) == []
 
 
 def struck_between(every: int) -> Play:
