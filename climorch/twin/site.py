@@ -40,9 +40,9 @@ class TwinSite:
     storage : Storage
         What all write their checkpoints to.
     costs : Costs or None
-        How long segments take; None: as measured so far.
+        How long segments take; None: as a campaign expects them to.
     overheads : Overheads or None
-        What starts and checkpoints cost; None: as measured so far.
+        What starts and checkpoints cost; None: as measured, or what is usual.
     detect_s : float
         From the death of a node until it is noticed, seconds.
 

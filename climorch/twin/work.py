@@ -100,7 +100,7 @@ class SetWork:
         "_lab",
         "_name",
         "_ready_s",
-        "_redo_s",
+        "_redo_base_s",
         "_running",
         "_simulation",
         "_start",
@@ -124,7 +124,7 @@ class SetWork:
         self._writing: Transfer | None = None
         self._running: dict[str, _Segment] = {}
         self._ready_s = 0.0
-        self._redo_s = 0.0
+        self._redo_base_s = 0.0
 
     @property
     def alive(self) -> bool:
@@ -135,7 +135,7 @@ class SetWork:
         """Bring the states of a boundary to the lease."""
         self.attempt = command.attempt
         self._start = command
-        self._ready_s = self._redo_s = 0.0
+        self._ready_s = self._redo_base_s = 0.0
         self._lab.ledger.restoring(self._simulation, +1, self._lab.env.now)
         self._bring(command)
 
@@ -156,7 +156,7 @@ class SetWork:
         lab = self._lab
         self._checkpoint = command
         self._ready_s = lab.env.now + lab.overheads.stall_s
-        self._redo_s = 0.0
+        self._redo_base_s = 0.0
         lab.ledger.writing(self._simulation, +1, lab.env.now)
         if not self.frozen:
             self._write(command)
@@ -207,17 +207,14 @@ class SetWork:
             return
         now_s = lab.env.now
         for stage, running in self._running.items():
+            price = lab.price(self._simulation, stage, running.number)
+            redo_s = self._redo_base_s * price.seconds / price.base_s
             vain_s = max(now_s - running.since_s, 0.0)
-            running.vain_s = vain_s + self._redo_s
-            running.price = lab.price(self._simulation, stage, running.number)
+            running.price, running.vain_s = price, vain_s + redo_s
             lab.ledger.began_again(
-                self._simulation,
-                stage,
-                vain_s=vain_s,
-                redo_s=self._redo_s,
-                now_s=now_s,
+                self._simulation, stage, vain_s=vain_s, redo_s=redo_s, now_s=now_s
             )
-            self._compute(stage, running, self._redo_s)
+            self._compute(stage, running, redo_s)
 
     def _bring(self, command: c.StartAttempt) -> None:
         lab = self._lab
@@ -252,7 +249,7 @@ class SetWork:
     def _finished(self, stage: str, running: _Segment) -> None:
         lab, price = self._lab, running.price
         del self._running[stage]
-        self._redo_s += price.seconds
+        self._redo_base_s += price.base_s
         lab.ledger.finished(
             self._simulation,
             self._name,

@@ -73,22 +73,22 @@ def test_a_small_loss_is_healed_on_what_is_left() -> None:
 
     play.run()
 
-    # 12.5 s for a segment on four of five nodes; it redoes 10 s before.
+    # 12.5 s for a segment on four of five nodes, and for the one before it again.
     assert play.told(*WORK) == [
         "0 attempt s.a #1 from 0",
         "0 SetRestored s",
         "10 SegmentFinished s.a 0",
         "16 NodeLost node-4",
-        "38.5 SegmentFinished s.a 1",
-        "51 SegmentFinished s.a 2",
-        "51 CheckpointCommitted s",
-        "51 abandon s.a #1",
+        "41 SegmentFinished s.a 1",
+        "53.5 SegmentFinished s.a 2",
+        "53.5 CheckpointCommitted s",
+        "53.5 abandon s.a #1",
     ]
     told = [fact.seconds for _, fact in play.facts(e.SegmentFinished)]
-    assert told == [10.0, 28.5, 12.5]
-    assert play.parts() == {"USEFUL": 150.0, "LOST": 69.0}
-    # Six seconds until it was noticed, ten of the segment before.
-    assert play.twin.ledger.accounts["s"].worst_loss_s == 16.0
+    assert told == [10.0, 31.0, 12.5]
+    assert play.parts() == {"USEFUL": 150.0, "LOST": 79.0}
+    # Six seconds until it was noticed, and the segment before.
+    assert play.twin.ledger.accounts["s"].worst_loss_s == 18.5
 
 
 def test_a_checkpoint_dies_with_its_writers() -> None:
@@ -247,14 +247,14 @@ def struck_between(every: int) -> Play:
 
 
 def test_a_segment_that_begins_on_a_dead_node_waits_for_the_notice() -> None:
-    """It begins at 11 s, after the ten seconds of the segment before it."""
+    """It begins at 11 s, after the segment before it, which takes 12.5 s on four."""
     play = struck_between(every=3)
 
     assert play.told("NodeLost", "SegmentFinished") == [
         "10 SegmentFinished s.a 0",
         "11 NodeLost node-4",
-        "33.5 SegmentFinished s.a 1",
-        "46 SegmentFinished s.a 2",
+        "36 SegmentFinished s.a 1",
+        "48.5 SegmentFinished s.a 2",
     ]
 
 
