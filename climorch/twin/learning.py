@@ -29,6 +29,9 @@ from climorch.twin.site import TwinSite
 
 __all__ = ["Expected", "Lucky", "Widths", "learn", "with_luck"]
 
+Place = tuple[str, str]
+"""A workflow and a stage of it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widths:
@@ -167,29 +170,8 @@ def learn(
         measurement; names all such stages.
     """
     given = site.costs or Costs()
-    known: dict[tuple[str, str], dict[str | None, Widths]] = {}
-    unknown: set[tuple[str, str]] = set()
-    for name, plan in _needed(state, facts, workflows):
-        wanted = {
-            g.name for g in plan.stages if given.of(plan.workflow, g.name) is None
-        }
-        found = _widths(state, name, plan) if wanted else {}
-        for stage in wanted:
-            if stage in found:
-                known.setdefault((plan.workflow, stage), {})[name] = found[stage]
-            else:
-                unknown.add((plan.workflow, stage))
-    if unknown:
-        faults = [
-            Fault(
-                place=f"workflow {workflow!r}, stage {stage!r}",
-                problem="it has no segment_s and no segment of it was measured",
-                remedy="give Resources(segment_s=...) or TwinSite(costs=...)",
-            )
-            for workflow, stage in sorted(unknown)
-        ]
-        raise InvalidInputError("nobody knows how long this takes", faults=faults)
-    stages: dict[tuple[str, str], StageCost] = {
+    known = _known(state, given, _needed(state, facts, workflows))
+    stages: dict[Place, StageCost] = {
         stage: Expected(
             own={name: widths for name, widths in of.items() if name is not None},
             others=of.get(None),
@@ -203,6 +185,36 @@ def learn(
     return dataclasses.replace(
         site, costs=costs, overheads=site.overheads or _overheads(state)
     )
+
+
+def _known(
+    state: CampaignState,
+    given: Costs,
+    needed: Iterable[tuple[str | None, SimulationPlan]],
+) -> dict[Place, dict[str | None, Widths]]:
+    """Find what is known of each stage without a given cost, by simulation."""
+    known: dict[Place, dict[str | None, Widths]] = {}
+    unknown: set[Place] = set()
+    for name, plan in needed:
+        places = [(plan.workflow, stage.name) for stage in plan.stages]
+        wanted = [place for place in places if given.of(*place) is None]
+        found = _widths(state, name, plan) if wanted else {}
+        for place in wanted:
+            if place[1] in found:
+                known.setdefault(place, {})[name] = found[place[1]]
+            else:
+                unknown.add(place)
+    if unknown:
+        faults = [
+            Fault(
+                place=f"workflow {workflow!r}, stage {stage!r}",
+                problem="it has no segment_s and no segment of it was measured",
+                remedy="give Resources(segment_s=...) or TwinSite(costs=...)",
+            )
+            for workflow, stage in sorted(unknown)
+        ]
+        raise InvalidInputError("nobody knows how long this takes", faults=faults)
+    return known
 
 
 def _needed(
