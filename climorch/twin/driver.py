@@ -108,6 +108,8 @@ class Twin:
             self._look(simulation.name)
         for command in pending:
             self.world.execute(command)
+        for after_s, window in site.announced(begin_s):
+            self.post(e.WindowDeclared(window=window), after_s=after_s)
         self._started = False
 
     @property
@@ -223,7 +225,9 @@ class Twin:
         )
 
     def _rolled_back(self, record: c.RolledBack) -> None:
-        self.ledger.rolled_back(record.simulation, record.set, record.lost_s)
+        self.ledger.rolled_back(
+            record.simulation, record.set, record.lost_s, self.now_s
+        )
 
     def _submitted(self, fact: e.SimulationSubmitted) -> None:
         self.ledger.open(fact.simulation, fact.plan.nodes, self.now_s)
@@ -257,9 +261,14 @@ class Twin:
         simulation = self.orchestrator.state.simulations[command.simulation]
         account = self.ledger.accounts[command.simulation]
         if command.nodes:
+            short = len(command.nodes) < account.nodes
+            account.short_why = command.why if short else ""
             account.leased(self.now_s)
         elif simulation.complete:
             account.completed_s = self.now_s
         elif simulation.control is Control.RUN and simulation.failed is None:
-            account.interruptions.append(Interruption(self.now_s, command.why))
+            # What is left of a lease goes because of what it was left by.
+            why = account.short_why or command.why
+            account.interruptions.append(Interruption(self.now_s, why))
+            account.short_why = ""
             account.waits_since_s = self.now_s

@@ -181,9 +181,7 @@ class World:
         name, up = command.simulation, self.cluster.up
         lease = self._leases.setdefault(name, _Lease())
         for node in lease.nodes:
-            # Another command may have given it to somebody else by now.
-            if self._holder.get(node) == name:
-                del self._holder[node]
+            del self._holder[node]
         lease.nodes = [node for node in command.nodes if node in up]
         lease.unnoticed = {node for node in command.nodes if node not in up}
         self._mourners |= dict.fromkeys(lease.unnoticed, name)
