@@ -196,8 +196,8 @@ def play(told: dict[str, Any]) -> tuple[Twin, Shares, list[e.SimulationSubmitted
     for fact in found:
         absent = fact.scenario.project == late["institution"]
         twin.post(fact, after_s=late["until_day"] * DAY_S if absent else 0.0)
-    for at_s, fact in windows(told):
-        twin.post(fact, after_s=at_s)
+    for at_s, declared in windows(told):
+        twin.post(declared, after_s=at_s)
     twin.run(told["days"] * DAY_S)
     return twin, shares, found
 
@@ -209,10 +209,11 @@ def worst_points(told: dict[str, Any], shares: Shares) -> float:
     whole = sum(house["share"] for house in told["institutions"].values())
     for now_s, parts in shares.seen:
         if now_s >= at_s:
-            return max(
-                abs(parts.get(name, 0.0) - house["share"] / whole)
+            off = [
+                abs(parts.get(name, 0.0) - float(house["share"]) / whole)
                 for name, house in told["institutions"].items()
-            )
+            ]
+            return max(off)
     return float("nan")
 
 
