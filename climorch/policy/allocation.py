@@ -162,6 +162,8 @@ class _Desk:
             return
         self.leases[claim.simulation] = (*claim.held, *self.pool.names(taken))
         self._count(claim, missing)
+        if claim.held:
+            self._leave_alone(claim)
         if self._blocked and not claim.held:
             self.borrowed.add(claim.simulation)
 
@@ -173,15 +175,8 @@ class _Desk:
         lacks = f"needs {missing} more nodes; {free} are free"
         sources: tuple[Source, ...] = ()
         if need > 0 and len(self._blocked) < MOST_BLOCKED:
-            running = [
-                c
-                for c in self._running
-                if c.simulation not in self.preempt
-                and c.simulation not in self.shrink
-                and c.simulation not in self.leases
-            ]
             sources, later_s = reclaim(
-                claim, need, running, self.contest, self._standing, pool
+                claim, need, self._running, self.contest, self._standing, pool
             )
             self.review_at_s = min(self.review_at_s, later_s)
         if need > 0 and not sources:
@@ -206,6 +201,10 @@ class _Desk:
         pool.take(pool.free & able, missing - back.bit_count())
         self._count(claim, missing)
 
+    def _leave_alone(self, claim: Claim) -> None:
+        """Ask nobody twice, and nobody who was just given something."""
+        self._running = [c for c in self._running if c is not claim]
+
     def _take_from(self, source: Source, claim: Claim) -> None:
         other = source.claim
         if source.keeps:
@@ -217,6 +216,7 @@ class _Desk:
             back = other.held
         self.pool.coming |= self.pool.mask(back)
         self._count(other, -len(back))
+        self._leave_alone(other)
 
     def _lent_back(self, source: Source, claim: Claim) -> int:
         """Count how many lent nodes, from the end of the lease, are enough."""

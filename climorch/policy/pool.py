@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+from operator import or_
 
 from climorch.policy.claims import Claim, NodeOffer
 
@@ -42,9 +44,16 @@ class Pool:
         # What stays longest is given out first, and of that what fits least.
         self._offers = sorted(offers, key=_worth)
         self._bits = {o.name: 1 << i for i, o in enumerate(self._offers)}
+        # Nodes that are alike fit the same claims: a site has few kinds of them.
+        self._kinds: dict[tuple[object, ...], tuple[NodeOffer, int]] = {}
+        for i, o in enumerate(self._offers):
+            kind = o.memory_bytes, o.cores, o.scratch_bytes, o.closings
+            _, alike = self._kinds.get(kind, (o, 0))
+            self._kinds[kind] = o, alike | 1 << i
         self._timed = any(o.closings for o in offers)
         self._fits: dict[tuple[object, ...], int] = {}
-        held = self.mask(node for claim in claims for node in claim.held)
+        self._held = {c.simulation: self.mask(c.held) for c in claims if c.held}
+        held = reduce(or_, self._held.values(), 0)
         self.coming = self.mask(o.name for o in offers if o.leaving) & ~held
         self.free = (1 << len(self._offers)) - 1 & ~(held | self.coming)
 
@@ -54,6 +63,10 @@ class Pool:
         for node in nodes:
             found |= self._bits.get(node, 0)
         return found
+
+    def held(self, claim: Claim) -> int:
+        """Return the nodes that a claim has."""
+        return self._held.get(claim.simulation, 0)
 
     def names(self, mask: int) -> Iterator[str]:
         """Yield the names of nodes, in the order in which they are given out."""
@@ -73,7 +86,10 @@ class Pool:
             key = (*key, claim.least_s, claim.simulation, claim.project)
         found = self._fits.get(key)
         if found is None:
-            found = self.mask(o.name for o in self._offers if self._fit(o, claim))
+            found = 0
+            for offer, alike in self._kinds.values():
+                if self._fit(offer, claim):
+                    found |= alike
             self._fits[key] = found
         return found
 

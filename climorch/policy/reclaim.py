@@ -174,8 +174,20 @@ def reclaim(
     found: list[tuple[tuple[float, ...], Source]] = []
     later_s = math.inf
     typical_s = median(contest.exposed_s.values()) if contest.exposed_s else 0.0
+    own = claim.project
+    whole = lag(claim, contest, standing[own].held) == 0
     for place, other in enumerate(reversed(running)):
-        mask = pool.mask(other.held[other.nodes :]) & fitting
+        if not (
+            whole
+            or other.project == own
+            or other.borrowed
+            or len(other.held) > other.nodes
+        ):
+            # Of most claims and leases this is all that is looked at.
+            continue
+        mask = 0
+        if len(other.held) > other.nodes:
+            mask = pool.mask(other.held[other.nodes :]) & fitting
         if mask:
             lent = Source(claim=other, mask=mask, keeps=other.nodes, why="lent to it")
             found.append(((LENT, place), lent))
@@ -183,7 +195,7 @@ def reclaim(
         if right is None:
             continue
         rank, from_s, why = right
-        mask = pool.mask(other.held) & fitting
+        mask = pool.held(other) & fitting
         if from_s > contest.now_s:
             later_s = min(later_s, from_s)
         elif mask:
