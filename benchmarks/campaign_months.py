@@ -213,7 +213,7 @@ def worst_points(told: dict[str, Any], shares: Shares) -> float:
                 abs(parts.get(name, 0.0) - float(house["share"]) / whole)
                 for name, house in told["institutions"].items()
             ]
-            return max(off)
+            return float(max(off))
     return float("nan")
 
 

@@ -121,13 +121,14 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         scratch_bytes=plan.scratch_bytes,
         held=stays[:keep],
         moving=moving,
-        least_s=least_s(simulation) if wanting and state.timed else 0.0,
+        least_s=least_s(state, simulation) if wanting and state.timed else 0.0,
         level=simulation.scenario.protection.level,
         turn_s=simulation.turn_s if simulation.lease else 0.0,
         served_s=simulation.served_s,
         exempt_until_s=exempt_until_s(simulation),
         fruitful=simulation.fruitful or not simulation.lease,
         borrowed=simulation.borrowed and bool(simulation.lease),
+        unbroken=simulation.scenario.protection.max_preemptions == 0,
         interrupted_s=max(simulation.interruptions_s, default=-math.inf),
     )
     away = frozenset(claim.held)

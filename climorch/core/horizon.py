@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
-from climorch.core.stretch import release_s, restore_s
+from climorch.core.stretch import release_s, restore_s, siblings
 from climorch.model.windows import Window
 
 __all__ = [
@@ -122,7 +122,7 @@ def closing(state: CampaignState, simulation: SimulationState) -> tuple[str, ...
     left_s = first_s - state.now_s
     if left_s > FAR * _roughly_s(simulation.sets.values()) and left_s > 0:
         return ()
-    last_s = state.now_s + needs_s(simulation)
+    last_s = state.now_s + needs_s(state, simulation)
     hard = {node: _hard_end_s(state, simulation, node) for node in simulation.lease}
     return tuple(
         node
@@ -146,11 +146,15 @@ def _roughly_s(sets: Iterable[SetState]) -> float:
     )
 
 
-def needs_s(simulation: SimulationState, nodes: int | None = None) -> float:
+def needs_s(
+    state: CampaignState, simulation: SimulationState, nodes: int | None = None
+) -> float:
     """Say how long a simulation needs until its nodes can be free again.
 
     Parameters
     ----------
+    state : CampaignState
+        What is known.
     simulation : SimulationState
         Which.
     nodes : int or None
@@ -165,20 +169,26 @@ def needs_s(simulation: SimulationState, nodes: int | None = None) -> float:
     """
     nodes = nodes or len(simulation.lease) or None
     found = 0.0
+    # One that has shown nothing yet is judged by others of its workflow.
+    shown = any(s.shown for s in simulation.sets.values())
+    others = () if shown else siblings(state, simulation.plan, simulation.name)
     for s in simulation.sets.values():
         if not s.complete:
-            needed_s = release_s(simulation, s, s.reached, nodes=nodes) or 0.0
-            if s.phase is Phase.IDLE and s.attempt:
-                needed_s += restore_s(s)
+            at = s.reached
+            needed_s = release_s(simulation, s, at, nodes=nodes, others=others) or 0.0
+            if s.phase is Phase.IDLE:
+                needed_s += restore_s(s, others)
             found = max(found, needed_s)
     return found
 
 
-def least_s(simulation: SimulationState) -> float:
+def least_s(state: CampaignState, simulation: SimulationState) -> float:
     """Say how long a simulation must have a node to get anything done with it.
 
     Parameters
     ----------
+    state : CampaignState
+        What is known.
     simulation : SimulationState
         Which.
 
@@ -193,7 +203,7 @@ def least_s(simulation: SimulationState) -> float:
     for s in simulation.sets.values():
         for shown in s.shown.values():
             widths.update(w for w in shown if plan.nodes < w < plan.most_nodes)
-    return max(needs_s(simulation, nodes) for nodes in widths)
+    return max(needs_s(state, simulation, nodes) for nodes in widths)
 
 
 def next_edge_s(state: CampaignState) -> float:

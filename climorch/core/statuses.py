@@ -317,7 +317,7 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
 
 def _closed(state: CampaignState, simulation: SimulationState) -> str:
     """Name the windows that keep nodes which are up from a waiting simulation."""
-    last_s = state.now_s + needs_s(simulation)
+    last_s = state.now_s + needs_s(state, simulation)
     found: dict[str, Window] = {}
     for node in state.nodes:
         for window in windows_of(state, node):

@@ -136,7 +136,7 @@ class _Desk:
             return True
         free = (pool.free & able).bit_count()
         if self._rests(claim):
-            self.waits[claim.simulation] = "was interrupted; borrows nothing for now"
+            self.waits[claim.simulation] = f"goes after {self._first}"
             return True
         if free >= missing:
             self._give(claim, missing, able)
@@ -145,13 +145,17 @@ class _Desk:
         return bool(pool.free) or len(self._blocked) < MOST_BLOCKED
 
     def _rests(self, claim: Claim) -> bool:
-        """Whether a claim has just been interrupted, and it is not its turn now.
+        """Whether a claim borrows nothing though it is not its turn now.
 
-        It would borrow what somebody else is about to be given, and be sent away
-        again.
+        It was just interrupted: it would borrow what somebody else is about to be
+        given, and be sent away again. Or nobody could ever send it away.
         """
+        if not self._blocked or claim.held:
+            return False
+        if claim.unbroken:
+            return True
         rested_s = claim.interrupted_s + REST_S
-        if not self._blocked or claim.held or rested_s <= self.contest.now_s:
+        if rested_s <= self.contest.now_s:
             return False
         self.review_at_s = min(self.review_at_s, rested_s)
         return True

@@ -86,6 +86,8 @@ class Claim:
         is not over, or equals could push each other out and get nowhere.
     borrowed : bool
         Whether it has nodes though it was not its turn.
+    unbroken : bool
+        Whether its protection says that it is never interrupted: it borrows nothing.
     interrupted_s : float
         When it was last interrupted, driver's clock, seconds.
     """
@@ -108,6 +110,7 @@ class Claim:
     exempt_until_s: float = -math.inf
     fruitful: bool = True
     borrowed: bool = False
+    unbroken: bool = False
     interrupted_s: float = -math.inf
 
 

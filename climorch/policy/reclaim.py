@@ -284,7 +284,8 @@ def _right(
         # It is on its way to something else already.
         return None
     if other.borrowed and _goes_before(claim, other, contest, standing):
-        return BORROWED, -math.inf, f"it was not its turn; now it is that of {asks}"
+        why = f"it was not its turn; now it is that of {asks}"
+        return BORROWED, other.exempt_until_s, why
     if len(other.held) < other.nodes:
         # It looks for nodes itself, or gives up what it has.
         return None
