@@ -176,7 +176,7 @@ def needs_s(
         if not s.complete:
             at = s.reached
             needed_s = release_s(simulation, s, at, nodes=nodes, others=others) or 0.0
-            if s.phase is Phase.IDLE:
+            if s.phase is Phase.IDLE and s.attempt:
                 needed_s += restore_s(s, others)
             found = max(found, needed_s)
     return found
