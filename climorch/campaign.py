@@ -238,7 +238,8 @@ class Campaign(Steering):
         Parameters
         ----------
         site : TwinSite
-            Where. What it leaves open is taken from what was measured.
+            Where. How long things take, as far as it does not say, is taken from
+            what the campaign knows.
         until : datetime or timedelta
             End of the rehearsal, with a time zone; or how long from now.
         seeds : int or iterable of int
@@ -256,7 +257,7 @@ class Campaign(Steering):
         Raises
         ------
         InvalidInputError
-            If nobody knows how long the segments of a stage take.
+            If nothing is known of how long the segments of some stages take.
         """
         state = self._state()
         begin_s = max(time.time(), state.now_s)

@@ -53,7 +53,7 @@ def sites() -> Iterator[tuple[str, co.TwinSite]]:
     yield "4 nodes", FOUR
     yield "8 nodes", replace(FOUR, nodes=8)
     yield "3 nodes", replace(FOUR, nodes=3)
-    day = Absence(start_s=5 * DAY_S, stop_s=6 * DAY_S, reason="maintenance")
+    day = Absence(start_s=5 * DAY_S, stop_s=6 * DAY_S, notice_s=2 * DAY_S)
     yield "4, a day off", replace(FOUR, absences=(day,))
     yield "4, bad ones", replace(FOUR, failures=Failures(mtbf_s=5 * DAY_S))
 

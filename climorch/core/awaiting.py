@@ -20,7 +20,7 @@ from climorch.core.state import CampaignState, Phase, SimulationState
 from climorch.core.stretch import write
 from climorch.policy.allocation import allocate
 from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
-from climorch.policy.reclaim import right_from_s, standings, under_target
+from climorch.policy.reclaim import lag, right_from_s, standings
 from climorch.policy.sharing import Sharing
 
 __all__ = ["Coming", "Market", "Start", "coming", "expected_start", "market_of"]
@@ -270,7 +270,7 @@ def _ahead(market: Market, claim: Claim) -> list[Claim]:
 
     def place(other: Claim) -> tuple[float, ...]:
         held = standing[other.project].held
-        grows = under_target(other, market.contest, held)
+        grows = lag(other, market.contest, held) < 2
         return not grows, *market.contest.place(other)
 
     own = place(claim)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.holds import spent, staying
-from climorch.core.horizon import needs_s, windows_of
+from climorch.core.horizon import least_s, windows_of
 from climorch.core.outlook import exposure_s
 from climorch.core.state import CampaignState, Node, SimulationState
 from climorch.policy.claims import Claim, Closing, Contest, NodeOffer
@@ -76,6 +76,7 @@ def grounds_of(state: CampaignState, simulation: SimulationState) -> Grounds:
         simulation.served_s,
         simulation.borrowed,
         simulation.fruitful,
+        simulation.interruptions_s,
         staying(state, simulation),
         state.timed,
     )
@@ -107,7 +108,7 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         # It is giving nodes back: it gets none meanwhile.
         most = keep
     moving = stays != simulation.lease
-    lacking = moving or len(stays) < plan.nodes
+    wanting = moving or len(stays) < max(plan.nodes, most)
     claim = Claim(
         simulation=simulation.name,
         project=simulation.scenario.project,
@@ -120,13 +121,14 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         scratch_bytes=plan.scratch_bytes,
         held=stays[:keep],
         moving=moving,
-        least_s=needs_s(simulation) if lacking and state.timed else 0.0,
+        least_s=least_s(simulation) if wanting and state.timed else 0.0,
         level=simulation.scenario.protection.level,
         turn_s=simulation.turn_s if simulation.lease else 0.0,
         served_s=simulation.served_s,
         exempt_until_s=exempt_until_s(simulation),
         fruitful=simulation.fruitful or not simulation.lease,
         borrowed=simulation.borrowed and bool(simulation.lease),
+        interrupted_s=max(simulation.interruptions_s, default=-math.inf),
     )
     away = frozenset(claim.held)
     return Demand(

@@ -76,9 +76,10 @@ def end_turn(state: CampaignState, simulation: SimulationState) -> None:
 def _lease_set(state: CampaignState, command: c.SetLease) -> None:
     simulation = state.simulations[command.simulation]
     if not command.nodes:
-        if simulation.preempted is not None:
-            _interrupted(state, simulation)
+        preempted = simulation.preempted is not None
         end_turn(state, simulation)
+        if preempted:
+            _interrupted(state, simulation)
     elif not simulation.granted:
         _begin_turn(state, simulation)
     hold(state, simulation, command.nodes)
@@ -101,6 +102,8 @@ def _begin_turn(state: CampaignState, simulation: SimulationState) -> None:
 def _interrupted(state: CampaignState, simulation: SimulationState) -> None:
     recent = [t for t in simulation.interruptions_s if t > state.now_s - MONTH_S]
     simulation.interruptions_s = (*recent, state.now_s)
+    # Its turn is over, even if it should get nodes again at once.
+    simulation.left_s = None
     simulation.interruptions += 1
 
 

@@ -12,7 +12,7 @@ from climorch.core.horizon import closing, shuts_out, windows_of
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.policy.sharing import used_up
 
-__all__ = ["Hold", "holding", "spent", "staying"]
+__all__ = ["Hold", "broke", "holding", "spent", "staying"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,15 @@ def holding(state: CampaignState, simulation: SimulationState) -> Hold | None:
 
 def spent(state: CampaignState, simulation: SimulationState) -> bool:
     """Tell whether the budget of a simulation's project has nothing left."""
-    name = simulation.scenario.project
+    return _spent(state, simulation.scenario.project)
+
+
+def broke(state: CampaignState) -> frozenset[str]:
+    """Return the projects whose budget has nothing left."""
+    return frozenset(name for name in state.projects if _spent(state, name))
+
+
+def _spent(state: CampaignState, name: str) -> bool:
     project = state.projects.get(name)
     if project is None or project.budget_node_hours is None:
         return False

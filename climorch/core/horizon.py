@@ -18,6 +18,7 @@ __all__ = [
     "closes_s",
     "closing",
     "gone",
+    "least_s",
     "needs_s",
     "next_edge_s",
     "shuts_out",
@@ -145,8 +146,36 @@ def _roughly_s(sets: Iterable[SetState]) -> float:
     )
 
 
-def needs_s(simulation: SimulationState) -> float:
+def needs_s(simulation: SimulationState, nodes: int | None = None) -> float:
     """Say how long a simulation needs until its nodes can be free again.
+
+    Parameters
+    ----------
+    simulation : SimulationState
+        Which.
+    nodes : int or None
+        On how many; None: on those of its lease, or that it asks for.
+
+    Returns
+    -------
+    float
+        Seconds that it exceeds in fewer than one of 20 cases: to the next common
+        boundary, with the checkpoint there, and the restore before where it
+        does not compute yet. 0 where nothing is known, so that it begins.
+    """
+    nodes = nodes or len(simulation.lease) or None
+    found = 0.0
+    for s in simulation.sets.values():
+        if not s.complete:
+            needed_s = release_s(simulation, s, s.reached, nodes=nodes) or 0.0
+            if s.phase is Phase.IDLE and s.attempt:
+                needed_s += restore_s(s)
+            found = max(found, needed_s)
+    return found
+
+
+def least_s(simulation: SimulationState) -> float:
+    """Say how long a simulation must have a node to get anything done with it.
 
     Parameters
     ----------
@@ -156,19 +185,15 @@ def needs_s(simulation: SimulationState) -> float:
     Returns
     -------
     float
-        Seconds that it exceeds in fewer than one of 20 cases: to the next common
-        boundary, with the checkpoint there, and the restore before where it
-        does not compute yet. 0 where nothing is known, so that it begins.
+        As for `needs_s`, on however many nodes it may get: with more it need not
+        be faster, and what it gets must not close to it at once.
     """
-    nodes = len(simulation.lease) or None
-    found = 0.0
+    plan = simulation.plan
+    widths = {plan.nodes, plan.most_nodes}
     for s in simulation.sets.values():
-        if not s.complete:
-            needed_s = release_s(simulation, s, s.reached, nodes=nodes) or 0.0
-            if s.phase is Phase.IDLE and s.attempt:
-                needed_s += restore_s(s)
-            found = max(found, needed_s)
-    return found
+        for shown in s.shown.values():
+            widths.update(w for w in shown if plan.nodes < w < plan.most_nodes)
+    return max(needs_s(simulation, nodes) for nodes in widths)
 
 
 def next_edge_s(state: CampaignState) -> float:

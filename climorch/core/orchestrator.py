@@ -19,7 +19,7 @@ from climorch.core.demand import (
     offers_of,
 )
 from climorch.core.fold import apply
-from climorch.core.holds import spent
+from climorch.core.holds import broke, spent
 from climorch.core.horizon import next_edge_s
 from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
@@ -106,6 +106,7 @@ class Orchestrator:
         self._retries: dict[str, float] = {}
         self._nodes_changed = True
         self._edge_s = -math.inf
+        self._timed = False
         self._touch_all()
 
     def replay(self, records: Iterable[tuple[Record, float]]) -> None:
@@ -192,7 +193,12 @@ class Orchestrator:
             self._touched |= {
                 s.name for s in self.state.simulations.values() if s.lease
             }
-        self._edge_s = next_edge_s(self.state) if self.state.timed else math.inf
+        timed = self.state.timed
+        self._edge_s = next_edge_s(self.state) if timed else math.inf
+        if timed is not self._timed:
+            # How long each needs its nodes is asked only where any of them go.
+            self._timed = timed
+            self._touch_all()
 
     @property
     def over(self) -> bool:
@@ -298,6 +304,7 @@ class Orchestrator:
                 changed = True
         if not changed:
             return
+        self._note_budgets()
         demands = self._demands.values()
         wanted = [demand.claim for demand in demands if demand.claim is not None]
         decided = self.allocation = allocate(
@@ -319,6 +326,17 @@ class Orchestrator:
                 self._take(ShrinkPlanned(simulation=name, nodes=keep), now_s, records)
         for name, why in decided.preempt.items():
             self._take(PreemptPlanned(simulation=name, why=why), now_s, records)
+
+    def _note_budgets(self) -> None:
+        """See whose budget ended with the time: no record tells those that wait."""
+        out = broke(self.state)
+        if not out:
+            return
+        for name, demand in self._demands.items():
+            simulation = self.state.simulations[name]
+            if demand.claim is not None and simulation.scenario.project in out:
+                self._grounds[name] = grounds_of(self.state, simulation)
+                self._demands[name] = demand_of(self.state, simulation)
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""

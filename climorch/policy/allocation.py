@@ -16,13 +16,16 @@ from collections.abc import Iterator, Sequence
 
 from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
 from climorch.policy.pool import Pool
-from climorch.policy.reclaim import Source, reclaim, standings, under_target
+from climorch.policy.reclaim import Source, lag, reclaim, standings
 
 __all__ = ["Allocation", "Claim", "Closing", "Contest", "NodeOffer", "allocate"]
 
 # Simulations without enough nodes that are looked at for whom they could follow:
 # with thousands that wait, the others come later.
 MOST_BLOCKED = 16
+
+# Who was interrupted borrows nothing for so long, in seconds.
+REST_S = 600.0
 
 
 def allocate(
@@ -100,14 +103,13 @@ class _Desk:
     def in_order(self) -> Iterator[Claim]:
         """Yield the claims that lack nodes, each when its turn has come."""
         lacking = [c for c in self.claims if c.moving or len(c.held) < c.nodes]
-        # Who computes already comes before who does not, protected ones first.
-        yield from sorted(
-            (c for c in lacking if c.held or c.moving),
-            key=lambda c: (-c.level, -c.priority, c.serial),
-        )
+        # Who computes already comes before who does not, protected ones first;
+        # but not who does so out of turn.
+        first = [c for c in lacking if (c.held or c.moving) and not c.borrowed]
+        yield from sorted(first, key=lambda c: (-c.level, -c.priority, c.serial))
         queues: dict[str, deque[Claim]] = defaultdict(deque)
         for claim in sorted(
-            (c for c in lacking if not (c.held or c.moving)),
+            (c for c in lacking if c.borrowed or not (c.held or c.moving)),
             key=self.contest.place,
         ):
             queues[claim.project].append(claim)
@@ -122,10 +124,7 @@ class _Desk:
         """Place of the first claim of a project among those of the others."""
         contest = self.contest
         held = self._standing[claim.project].held
-        return (
-            not under_target(claim, contest, held),
-            *contest.place(claim),
-        )
+        return lag(claim, contest, held), *contest.place(claim)
 
     def serve(self, claim: Claim) -> bool:
         """Give a claim what it lacks, or see who could; tell whether to go on."""
@@ -136,11 +135,26 @@ class _Desk:
             self.waits[claim.simulation] = _too_few(claim, able.bit_count())
             return True
         free = (pool.free & able).bit_count()
+        if self._rests(claim):
+            self.waits[claim.simulation] = "was interrupted; borrows nothing for now"
+            return True
         if free >= missing:
             self._give(claim, missing, able)
             return True
         self._ask(claim, missing, free, able)
         return bool(pool.free) or len(self._blocked) < MOST_BLOCKED
+
+    def _rests(self, claim: Claim) -> bool:
+        """Whether a claim has just been interrupted, and it is not its turn now.
+
+        It would borrow what somebody else is about to be given, and be sent away
+        again.
+        """
+        rested_s = claim.interrupted_s + REST_S
+        if not self._blocked or claim.held or rested_s <= self.contest.now_s:
+            return False
+        self.review_at_s = min(self.review_at_s, rested_s)
+        return True
 
     def _give(self, claim: Claim, missing: int, able: int) -> None:
         taken = self.pool.take(self.pool.free & able, missing)
@@ -162,7 +176,9 @@ class _Desk:
             running = [
                 c
                 for c in self._running
-                if c.simulation not in self.preempt and c.simulation not in self.shrink
+                if c.simulation not in self.preempt
+                and c.simulation not in self.shrink
+                and c.simulation not in self.leases
             ]
             sources, later_s = reclaim(
                 claim, need, running, self.contest, self._standing, pool

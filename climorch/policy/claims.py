@@ -86,6 +86,8 @@ class Claim:
         is not over, or equals could push each other out and get nowhere.
     borrowed : bool
         Whether it has nodes though it was not its turn.
+    interrupted_s : float
+        When it was last interrupted, driver's clock, seconds.
     """
 
     simulation: str
@@ -106,6 +108,7 @@ class Claim:
     exempt_until_s: float = -math.inf
     fruitful: bool = True
     borrowed: bool = False
+    interrupted_s: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -232,7 +232,7 @@ def assumed(
     )
 
 
-def speedup(nodes: int) -> float:
+def speedup(nodes: float) -> float:
     """Return how much faster than on one node work is, by Amdahl's law."""
     return 1 / (SERIAL + (1 - SERIAL) / nodes)
 

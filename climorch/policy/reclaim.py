@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 from climorch.policy.claims import Claim, Contest
@@ -20,11 +20,14 @@ from climorch.policy.pool import Pool
 __all__ = [
     "Source",
     "Standing",
+    "lag",
     "reclaim",
     "right_from_s",
     "standings",
-    "under_target",
 ]
+
+# Order of what may be taken: lent, borrowed out of turn, then by what right.
+LENT, BORROWED, FOREIGN, LOWER, EQUAL = range(5)
 
 
 @dataclass(slots=True)
@@ -54,12 +57,39 @@ class Source:
         Nodes that stay with it; 0: it gives up all.
     why : str
         By what right, in words.
+    rank : int
+        By what kind of right; lower goes first.
     """
 
     claim: Claim
     mask: int
     keeps: int
     why: str
+    rank: int = LENT
+
+
+def lag(claim: Claim, contest: Contest, held: int) -> int:
+    """Say how far a project is below its target, in gangs of a claim.
+
+    Parameters
+    ----------
+    claim : Claim
+        The next of the project.
+    contest : Contest
+        With the targets.
+    held : int
+        Nodes that the project holds.
+
+    Returns
+    -------
+    int
+        0: a whole gang is missing; 1: with one more the project is nearer to its
+        target than without; 2: it holds enough.
+    """
+    left = contest.targets.get(claim.project, math.inf) - held
+    if left >= claim.nodes:
+        return 0
+    return 1 if left >= claim.nodes / 2 else 2
 
 
 def standings(claims: Iterable[Claim]) -> dict[str, Standing]:
@@ -108,12 +138,6 @@ def right_from_s(
     return None if right is None else right[1]
 
 
-def under_target(claim: Claim, contest: Contest, held: int) -> bool:
-    """Tell whether a project may still grow by a gang, to the nearest gang."""
-    target = contest.targets.get(claim.project, math.inf)
-    return held + claim.nodes / 2 <= target
-
-
 def reclaim(
     claim: Claim,
     need: int,
@@ -151,14 +175,10 @@ def reclaim(
     later_s = math.inf
     typical_s = median(contest.exposed_s.values()) if contest.exposed_s else 0.0
     for place, other in enumerate(reversed(running)):
-        lent = len(other.held) - other.nodes
-        if lent > 0:
-            mask = pool.mask(other.held[other.nodes :]) & fitting
-            if mask:
-                source = Source(
-                    claim=other, mask=mask, keeps=other.nodes, why="lent to it"
-                )
-                found.append(((0.0, place), source))
+        mask = pool.mask(other.held[other.nodes :]) & fitting
+        if mask:
+            lent = Source(claim=other, mask=mask, keeps=other.nodes, why="lent to it")
+            found.append(((LENT, place), lent))
         right = _right(claim, other, contest, standing)
         if right is None:
             continue
@@ -169,15 +189,22 @@ def reclaim(
         elif mask:
             # Who does not checkpoint would lose most: that must not protect it.
             exposed_s = min(contest.exposed_s.get(other.simulation, 0.0), typical_s)
-            source = Source(claim=other, mask=mask, keeps=0, why=why)
-            short = float(mask.bit_count() < need)
-            size = float(mask.bit_count() if not short else -mask.bit_count())
-            found.append(((rank, other.level, short, size, exposed_s, place), source))
+            source = Source(claim=other, mask=mask, keeps=0, why=why, rank=rank)
+            size = mask.bit_count()
+            # The smallest that is enough, else the largest first.
+            fit = (0, size) if size >= need else (1, -size)
+            found.append(((rank, other.level, *fit, exposed_s, place), source))
     found.sort(key=lambda pair: pair[0])
-    return _fewest([source for _, source in found], need), later_s
+    return _fewest(claim, [s for _, s in found], need, contest, standing), later_s
 
 
-def _fewest(sources: list[Source], need: int) -> tuple[Source, ...]:
+def _fewest(
+    claim: Claim,
+    sources: list[Source],
+    need: int,
+    contest: Contest,
+    standing: Mapping[str, Standing],
+) -> tuple[Source, ...]:
     """Take sources in order until they do, then leave out what is not needed."""
     chosen: list[Source] = []
     given = 0
@@ -185,8 +212,10 @@ def _fewest(sources: list[Source], need: int) -> tuple[Source, ...]:
         if given >= need:
             break
         # Whoever gives up everything gives up what it was lent with it.
-        chosen = [c for c in chosen if c.claim is not source.claim]
-        chosen.append(source)
+        others = [c for c in chosen if c.claim is not source.claim]
+        if others and not _still(claim, source, others, contest, standing):
+            continue
+        chosen = [*others, source]
         given = sum(c.mask.bit_count() for c in chosen)
     if given < need:
         return ()
@@ -197,59 +226,113 @@ def _fewest(sources: list[Source], need: int) -> tuple[Source, ...]:
     return tuple(chosen)
 
 
+def _still(
+    claim: Claim,
+    source: Source,
+    chosen: Sequence[Source],
+    contest: Contest,
+    standing: Mapping[str, Standing],
+) -> bool:
+    """Whether a right holds once others of the same project gave nodes back."""
+    other = source.claim
+    left = replace(standing[other.project])
+    for before in chosen:
+        if before.claim.project == other.project:
+            back = len(before.claim.held) - before.keeps
+            left.held -= back
+            left.protected -= back * (before.claim.level > 0)
+    then = {**standing, other.project: left}
+    if source.rank == BORROWED:
+        return _goes_before(claim, other, contest, then)
+    return source.rank != FOREIGN or _spared(other, contest, left)
+
+
+def _spared(other: Claim, contest: Contest, left: Standing) -> bool:
+    """Whether a project has enough left if it gives a gang up.
+
+    It may end half a gang below its target, and gives up protected ones only
+    while they hold more than its floor.
+    """
+    floor = contest.floors.get(other.project, math.inf)
+    if other.level > 0 and left.protected <= floor:
+        return False
+    after = left.held - len(other.held)
+    return after + other.nodes / 2 >= contest.targets.get(other.project, math.inf)
+
+
 def _right(
     claim: Claim,
     other: Claim,
     contest: Contest,
     standing: Mapping[str, Standing],
-) -> tuple[float, float, str] | None:
+) -> tuple[int, float, str] | None:
     """Return the rank of a right, when it begins, and its name; None: there is none."""
-    if other.moving or len(other.held) < other.nodes:
+    asks = claim.simulation
+    if other.moving or other is claim:
         # It is on its way to something else already.
         return None
-    if other.borrowed and contest.place(claim) < contest.place(other):
-        return (
-            1.0,
-            -math.inf,
-            f"it was not its turn; now it is that of {claim.simulation}",
-        )
-    rights = list(_rights(claim, other, contest, standing))
-    return min(rights, key=lambda right: right[1], default=None)
+    if other.borrowed and _goes_before(claim, other, contest, standing):
+        return BORROWED, -math.inf, f"it was not its turn; now it is that of {asks}"
+    if len(other.held) < other.nodes:
+        # It looks for nodes itself, or gives up what it has.
+        return None
+    if claim.project != other.project:
+        return _by_share(claim, other, contest, standing)
+    exempt_s = other.exempt_until_s
+    if claim.held or claim.moving:
+        if other.level < claim.level:
+            return LOWER, exempt_s, f"{asks} is protected and has to move"
+        return None
+    if other.level > claim.level:
+        return None
+    if other.priority < claim.priority:
+        return LOWER, exempt_s, f"{asks} has a higher priority"
+    if other.priority > claim.priority or not other.fruitful:
+        return None
+    turn_s = contest.slice_s
+    # Whole turns are compared, so that equals do not push each other out; with as
+    # many of them the older one goes first.
+    needed = contest.turns(claim) + (other.serial < claim.serial)
+    ahead = needed - other.served_s // turn_s
+    from_s = other.turn_s + max(turn_s, ahead * turn_s - other.served_s % turn_s)
+    return EQUAL, max(from_s, exempt_s), f"it is the turn of {asks}"
 
 
-def _rights(
+def _goes_before(
     claim: Claim,
     other: Claim,
     contest: Contest,
     standing: Mapping[str, Standing],
-) -> Iterator[tuple[float, float, str]]:
-    asks = claim.simulation
+) -> bool:
+    """Whether a claim would be served before another one if that had nothing."""
+    mine, theirs = standing[claim.project].held, standing[other.project].held
+    theirs -= len(other.held)
     if claim.project != other.project:
-        mine, theirs = standing[claim.project], standing[other.project]
-        over = theirs.held - other.nodes / 2
-        kept = other.level > 0 and theirs.protected <= contest.floors.get(
-            other.project, math.inf
-        )
-        if (
-            under_target(claim, contest, mine.held)
-            and over >= contest.targets.get(other.project, math.inf)
-            and not kept
-            and other.fruitful
-        ):
-            from_s = max(other.turn_s + contest.min_run_s, other.exempt_until_s)
-            yield 2.0, from_s, f"project {claim.project} is below its share: {asks}"
-        return
-    if claim.held or claim.moving:
-        if other.level < claim.level:
-            yield 2.0, other.exempt_until_s, f"{asks} is protected and has to move"
-        return
-    if other.level > claim.level:
-        return
-    if other.priority < claim.priority:
-        yield 3.0, other.exempt_until_s, f"{asks} has a higher priority"
-    elif other.priority == claim.priority and other.fruitful:
-        turn_s = contest.slice_s
-        # Whole turns are compared, so that equals do not push each other out.
-        ahead = contest.turns(claim) + 1 - (other.served_s // turn_s)
-        from_s = other.turn_s + max(turn_s, ahead * turn_s - other.served_s % turn_s)
-        yield 4.0, max(from_s, other.exempt_until_s), f"it is the turn of {asks}"
+        # The order of projects that hold about what they should changes with
+        # every hour of use: it is no reason to move anybody.
+        return lag(claim, contest, mine) < lag(other, contest, theirs)
+    return contest.place(claim) < contest.place(other)
+
+
+def _by_share(
+    claim: Claim,
+    other: Claim,
+    contest: Contest,
+    standing: Mapping[str, Standing],
+) -> tuple[int, float, str] | None:
+    """Return the right of a project that is below its share against another."""
+    # A move costs a checkpoint and a restore: only where a whole gang is missing.
+    # To go to the nearest half, as on free nodes, moved gangs back and forth.
+    if (
+        not other.fruitful
+        or lag(claim, contest, standing[claim.project].held) > 0
+        or not _spared(other, contest, standing[other.project])
+    ):
+        return None
+    exempt_s = other.exempt_until_s
+    if exempt_s == math.inf:
+        # "Never" holds within the share, or who protects everything keeps all.
+        exempt_s = other.turn_s
+    from_s = max(other.turn_s + contest.min_run_s, exempt_s)
+    why = f"project {claim.project} is below its share: {claim.simulation}"
+    return FOREIGN, from_s, why

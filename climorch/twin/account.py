@@ -87,6 +87,8 @@ class Account:
     waits : list of float
         Seconds of each wait that ended with a lease; none where one was given
         at once.
+    short_why : str
+        Why its lease is smaller than what it asks for, if it is.
     interruptions : list of Interruption
         When and why its lease went though there was work to do.
     completed_s : float or None
@@ -108,6 +110,7 @@ class Account:
     worst_loss_s: float = 0.0
     waits_since_s: float | None = None
     waits: list[float] = field(default_factory=list)
+    short_why: str = ""
     interruptions: list[Interruption] = field(default_factory=list)
     completed_s: float | None = None
 
@@ -147,6 +150,11 @@ class Account:
         return running + sum(
             done.total for s in self.finished.values() for done in s.values()
         )
+
+    def lose(self, seconds: float) -> None:
+        """Count seconds of computing that one failure has cost."""
+        self.lost_s += seconds
+        self.worst_loss_s = max(self.worst_loss_s, seconds)
 
     def leased(self, now_s: float) -> None:
         """End the wait for nodes, if there is one."""

@@ -86,6 +86,11 @@ class VirtualCluster:
         self.up: set[str] = set()
         self.speeds = self._drawn_speeds()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all nodes, in order, up or not."""
+        return tuple(self._down)
+
     def start(self) -> None:
         """Let every node join and its hazards begin."""
         names, begin_s = self._site.node_names, float(self._env.now)
@@ -98,10 +103,11 @@ class VirtualCluster:
             self._after(absence.stop_s, self._release, gone)
         for node in names:
             self._join(node)
-        if self._site.failures is not None:
+        failures = self._site.failures
+        if failures is not None:
             for number, node in enumerate(names):
                 rng = self._draws.generator(Purpose.FAILURE, number)
-                self._renew(node, self._lives(rng))
+                self._renew(node, failures.lives(rng))
         for number, outages in enumerate(self._site.outages):
             rng = self._draws.generator(Purpose.OUTAGE, number)
             self._recur(outages.nodes or names, outages.spans(rng), begin_s)
@@ -140,11 +146,6 @@ class VirtualCluster:
     def _after(self, delay_s: float, do: Callable[..., None], *args: object) -> None:
         timeout = self._env.timeout(max(delay_s, 0.0))
         timeout.callbacks.append(lambda _: do(*args))
-
-    def _lives(self, rng: np.random.Generator) -> Iterator[tuple[float, float]]:
-        failures = self._site.failures
-        while failures is not None:
-            yield failures.life_s(rng), failures.repair_s(rng)
 
     def _renew(self, node: str, lives: Iterator[tuple[float, float]]) -> None:
         """Let a node live, fail, be repaired and live again."""

@@ -26,6 +26,7 @@ class Purpose(IntEnum):
     OUTAGE = 1
     SPEED = 2
     SEGMENT = 3
+    COST = 4
 
 
 class Draws:

@@ -16,6 +16,7 @@ from climorch.core.state import Control
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.twin.account import Interruption
+from climorch.twin.closures import Closures
 from climorch.twin.ledger import Ledger
 from climorch.twin.site import TwinSite
 from climorch.twin.world import RuleAnswer, World, no_edits
@@ -89,6 +90,9 @@ class Twin:
             post=self._facts.append,
             rules=rules,
         )
+        self._closures = Closures(
+            self._env, self.world.cluster, orchestrator.state, self.world.holder_of
+        )
         self._note: dict[type[Any], Callable[[Any], None]] = {
             c.SegmentCommitted: self._committed,
             c.RolledBack: self._rolled_back,
@@ -96,12 +100,16 @@ class Twin:
             e.SimulationSubmitted: self._submitted,
             e.RuleEvaluated: self._evaluated,
             **dict.fromkeys(CHANGING, self._changed),
+            e.WindowDeclared: self._windowed,
+            c.WindowPlaced: self._windowed,
         }
         for simulation in orchestrator.state.simulations.values():
             self.ledger.open(simulation.name, simulation.plan.nodes, begin_s)
             self._look(simulation.name)
         for command in pending:
             self.world.execute(command)
+        for after_s, window in site.announced(begin_s):
+            self.post(e.WindowDeclared(window=window), after_s=after_s)
         self._started = False
 
     @property
@@ -157,6 +165,7 @@ class Twin:
             # After what was posted for the beginning: a driver starts, then nodes
             # join it.
             env.timeout(0.0).callbacks.append(lambda _: self.world.cluster.start())
+            self._closures.look()
         peek, step = env.peek, env.step
         while not self._ended:
             now_s = peek()
@@ -216,7 +225,9 @@ class Twin:
         )
 
     def _rolled_back(self, record: c.RolledBack) -> None:
-        self.ledger.rolled_back(record.simulation, record.set, record.lost_s)
+        self.ledger.rolled_back(
+            record.simulation, record.set, record.lost_s, self.now_s
+        )
 
     def _submitted(self, fact: e.SimulationSubmitted) -> None:
         self.ledger.open(fact.simulation, fact.plan.nodes, self.now_s)
@@ -228,9 +239,14 @@ class Twin:
 
     def _changed(self, record: Any) -> None:
         told = record.wish if isinstance(record, e.WishTaken) else record
+        if isinstance(told, e.WindowDeclared):
+            self._closures.look()
         name = getattr(told, "simulation", None)
         if name in self.ledger.accounts:
             self._look(name)
+
+    def _windowed(self, record: e.WindowDeclared | c.WindowPlaced) -> None:
+        self._closures.look()
 
     def _look(self, name: str) -> None:
         """See whether a simulation waits for nodes now."""
@@ -245,9 +261,14 @@ class Twin:
         simulation = self.orchestrator.state.simulations[command.simulation]
         account = self.ledger.accounts[command.simulation]
         if command.nodes:
+            short = len(command.nodes) < account.nodes
+            account.short_why = command.why if short else ""
             account.leased(self.now_s)
         elif simulation.complete:
             account.completed_s = self.now_s
         elif simulation.control is Control.RUN and simulation.failed is None:
-            account.interruptions.append(Interruption(self.now_s, command.why))
+            # What is left of a lease goes because of what it was left by.
+            why = account.short_why or command.why
+            account.interruptions.append(Interruption(self.now_s, why))
+            account.short_why = ""
             account.waits_since_s = self.now_s

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.windows import MOST_WINDOW_S
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,6 +151,22 @@ class Failures:
         drawn = math.exp(self.repair_sigma * float(rng.standard_normal()))
         return self.repair_median_s * drawn
 
+    def lives(self, rng: np.random.Generator) -> Iterator[tuple[float, float]]:
+        """Draw one life after the other, without end.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Of the node.
+
+        Yields
+        ------
+        tuple of (float, float)
+            Seconds to a failure, and of its repair.
+        """
+        while True:
+            yield self.life_s(rng), self.repair_s(rng)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outages:
@@ -236,6 +253,9 @@ class Absence:
         With no names: the last so many of the site; 0: all.
     reason : str
         Told with the loss of each node.
+    notice_s : float or None
+        How long before it is announced, as a window in which the nodes are there
+        for nobody; seconds. None: it is not.
 
     Raises
     ------
@@ -248,9 +268,15 @@ class Absence:
     nodes: tuple[str, ...] = ()
     count: int = 0
     reason: str = "taken by others"
+    notice_s: float | None = None
 
     def __post_init__(self) -> None:
-        numbers = {"start_s": self.start_s, "stop_s": self.stop_s, "count": self.count}
+        numbers = {
+            "start_s": self.start_s,
+            "stop_s": self.stop_s,
+            "count": self.count,
+            "notice_s": self.notice_s or 0.0,
+        }
         faults = list(number_faults("Absence", numbers))
         if not self.stop_s > self.start_s:
             faults.append(
@@ -266,6 +292,14 @@ class Absence:
                     place="Absence.nodes",
                     problem="nodes are named and counted",
                     remedy="give one of both",
+                )
+            )
+        if self.notice_s is not None and self.stop_s - self.start_s > MOST_WINDOW_S:
+            faults.append(
+                Fault(
+                    place="Absence.notice_s",
+                    problem=f"a window of {self.stop_s - self.start_s:g} s is too long",
+                    remedy="announce none that is longer than a year",
                 )
             )
         refuse("this absence", faults)

@@ -67,12 +67,15 @@ class Day:
     ----------
     up_s : float
         Nodes that were up and ours.
-    useful_s : float
-        Segments that were finished on this day and committed by now.
+    parts : list of float
+        By `Part`: committed segments on the day on which they were finished, what
+        was lost on the day of the failure, all else up to the moment at which it
+        ended. What goes over midnight is not divided, so a day's parts may be a
+        little more or less than what was up.
     """
 
     up_s: float = 0.0
-    useful_s: float = 0.0
+    parts: list[float] = field(default_factory=lambda: [0.0] * len(Part))
 
 
 @dataclass(slots=True)
@@ -111,7 +114,7 @@ class Ledger:
     parts: list[float] = field(default_factory=lambda: [0.0] * len(Part))
     accounts: dict[str, Account] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
-    days: list[Day] = field(default_factory=lambda: [Day()])
+    days: list[Day] = field(default_factory=list)
     segments: int = 0
 
     def __post_init__(self) -> None:
@@ -193,11 +196,10 @@ class Ledger:
             stall=share * charge.stall_s,
             day=int((now_s - self.begin_s) // DAY_S),
         )
-        if charge.redo_s:
-            self.parts[Part.LOST] += share * charge.redo_s
+        self._spend(Part.LOST, share * charge.redo_s, now_s)
 
     def began_again(
-        self, simulation: str, stage: str, redo_s: float, now_s: float
+        self, simulation: str, stage: str, *, vain_s: float, redo_s: float, now_s: float
     ) -> None:
         """Note that a segment starts anew on what is left of its lease.
 
@@ -205,41 +207,45 @@ class Ledger:
         ----------
         simulation, stage : str
             Whose.
+        vain_s : float
+            Seconds that it has computed for nothing.
         redo_s : float
             Seconds of earlier segments that are computed again before it.
         now_s : float
             Clock, seconds.
         """
-        charge = self._settled(simulation, now_s).running[stage]
-        self.parts[Part.LOST] += charge.spent
+        account = self._settled(simulation, now_s)
+        charge = account.running[stage]
+        self._spend(Part.LOST, charge.spent, now_s)
         charge.spent, charge.stall_s, charge.redo_s = 0.0, 0.0, redo_s
+        account.lose(vain_s + redo_s)
 
     def broken_off(self, simulation: str, stage: str, now_s: float) -> None:
         """Note that a segment will not be finished."""
         account = self._settled(simulation, now_s)
-        self.parts[Part.LOST] += account.end(stage).spent
+        self._spend(Part.LOST, account.end(stage).spent, now_s)
 
     def committed(self, simulation: str, name: str, stage: str, segment: int) -> None:
         """Note that a segment is covered by a checkpoint."""
         account = self.accounts[simulation]
         done = account.finished.get(name, {}).pop((stage, segment), None)
         if done is not None:
-            parts = self.parts
-            parts[Part.USEFUL] += done.useful
-            parts[Part.WIDE] += done.wide
-            parts[Part.STALL] += done.stall
-            self._day(done.day).useful_s += done.useful
+            for parts in (self.parts, self._day(done.day).parts):
+                parts[Part.USEFUL] += done.useful
+                parts[Part.WIDE] += done.wide
+                parts[Part.STALL] += done.stall
             account.useful_node_s += done.useful
             account.segments += 1
             self.segments += 1
 
-    def rolled_back(self, simulation: str, name: str, lost_s: float) -> None:
+    def rolled_back(
+        self, simulation: str, name: str, lost_s: float, now_s: float
+    ) -> None:
         """Note that what a set had finished is to be computed again."""
         account = self.accounts[simulation]
         for done in account.finished.pop(name, {}).values():
-            self.parts[Part.LOST] += done.total
-        account.lost_s += lost_s
-        account.worst_loss_s = max(account.worst_loss_s, lost_s)
+            self._spend(Part.LOST, done.total, now_s)
+        account.lose(lost_s)
 
     def close(self, now_s: float) -> None:
         """Count everything up to now, and end the spans that are open."""
@@ -271,21 +277,27 @@ class Ledger:
                     part = Part.DRAIN
                 else:
                     part = Part.IDLE
-                self.parts[part] += rest
+                self._spend(part, rest, now_s)
         return account
+
+    def _spend(self, part: Part, node_s: float, now_s: float) -> None:
+        self.parts[part] += node_s
+        self._day(int((now_s - self.begin_s) // DAY_S)).parts[part] += node_s
 
     def _count(self, now_s: float) -> None:
         """Count nodes up to now, day by day."""
-        while now_s > self.now_s:
-            day = int((self.now_s - self.begin_s) // DAY_S)
-            edge_s = min(now_s, self.begin_s + (day + 1) * DAY_S)
-            if edge_s <= self.now_s:
-                edge_s = now_s
-            up = self.up * (edge_s - self.now_s)
+        day = int((self.now_s - self.begin_s) // DAY_S)
+        while self.now_s < now_s:
+            stop_s = min(now_s, self.begin_s + (day + 1) * DAY_S)
+            span_s = stop_s - self.now_s
+            up, free = self.up * span_s, (self.up - self.leased) * span_s
             self.up_node_s += up
-            self.parts[Part.FREE] += (self.up - self.leased) * (edge_s - self.now_s)
-            self._day(day).up_s += up
-            self.now_s = edge_s
+            self.parts[Part.FREE] += free
+            counted = self._day(day)
+            counted.up_s += up
+            counted.parts[Part.FREE] += free
+            self.now_s = stop_s
+            day += 1
 
     def _day(self, day: int) -> Day:
         while len(self.days) <= day:

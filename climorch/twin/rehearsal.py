@@ -7,6 +7,7 @@ asks for. Touches nothing of the campaign itself.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from climorch.intake.rules import evaluate_rule
 from climorch.model.commands import EvaluateRule
 from climorch.model.events import DriverStarted, Fact, RuleEvaluated
 from climorch.model.workflow import Workflow
+from climorch.twin.costs import Costs
 from climorch.twin.driver import Twin
-from climorch.twin.learning import learn
-from climorch.twin.ledger import Ledger
+from climorch.twin.learning import learn, with_luck
+from climorch.twin.ledger import Ledger, Part
 from climorch.twin.rehearsed import Fate, Rehearsal, Rehearsed
 from climorch.twin.site import TwinSite
 
@@ -119,7 +121,9 @@ def rehearse(play: Play, seeds: Iterable[int]) -> Rehearsal:
     InvalidInputError
         If nobody knows how long a stage takes.
     """
-    runs = tuple(rehearse_once(play, seed) for seed in seeds)
+    site = learn(play.site, play.state, play.facts, play.workflows)
+    known = dataclasses.replace(play, site=site)
+    runs = tuple(rehearse_once(known, seed) for seed in seeds)
     return Rehearsal(begin_s=play.begin_s, until_s=play.until_s, runs=runs)
 
 
@@ -129,7 +133,7 @@ def rehearse_once(play: Play, seed: int) -> Rehearsed:
     Parameters
     ----------
     play : Play
-        What.
+        What; its site has costs for every stage.
     seed : int
         Of every random number, >= 0.
 
@@ -138,7 +142,9 @@ def rehearse_once(play: Play, seed: int) -> Rehearsed:
     Rehearsed
         What became of it.
     """
-    site = learn(play.site, play.state, play.facts, play.workflows)
+    site = dataclasses.replace(
+        play.site, costs=with_luck(play.site.costs or Costs(), seed)
+    )
     state = copy.deepcopy(play.state)
     # As when the script is run again: nothing runs, no node is held.
     started = DriverStarted(epoch=state.epoch + 1, host="twin", pid=0)
@@ -222,7 +228,7 @@ def _rehearsed(
         stop_s=ledger.now_s,
         up_node_s=ledger.up_node_s,
         spent={part.name.lower(): s for part, s in ledger.spent().items()},
-        days=tuple((day.up_s, day.useful_s) for day in ledger.days),
+        days=tuple((day.up_s, day.parts[Part.USEFUL]) for day in ledger.days),
         fates=fates,
         spans=tuple(ledger.spans),
         notes=notes,

@@ -164,7 +164,9 @@ class Rehearsal:
         Returns
         -------
         xarray.Dataset
-            Dimensions ``seed``, ``simulation``, ``spent_on`` and ``day``.
+            Dimensions ``seed``, ``simulation``, ``spent_on`` and ``day``. The
+            utilisation of a month is the sum of ``useful_node_s_of_day`` over
+            that of ``up_node_s_of_day``.
         """
         seeds = [run.seed for run in self.runs]
         parts = list(self.runs[0].spent) if self.runs else []
@@ -177,7 +179,8 @@ class Rehearsal:
             "ended": ("seed", [run.ended for run in self.runs]),
             "up_node_s": ("seed", [run.up_node_s for run in self.runs]),
             "node_s": (("seed", "spent_on"), table),
-            "utilisation_of_day": (("seed", "day"), self._days(days)),
+            "up_node_s_of_day": (("seed", "day"), self._days(days, 0)),
+            "useful_node_s_of_day": (("seed", "day"), self._days(days, 1)),
             "finished": (each, self._numbers("finished_s").astype("M8[s]")),
         }
         values |= {name: (each, self._numbers(name)) for name in NUMBERS}
@@ -197,8 +200,9 @@ class Rehearsal:
         )
         for name in ("lost_s", "worst_loss_s", "waited_s", "longest_wait_s"):
             dataset[name].attrs["units"] = "s"
-        for name in ("node_s", "up_node_s", "useful_node_s"):
-            dataset[name].attrs["units"] = "node s"
+        for variable in dataset.data_vars.values():
+            if "node_s" in str(variable.name):
+                variable.attrs["units"] = "node s"
         return dataset
 
     def timelines(self) -> pd.DataFrame:
@@ -292,11 +296,10 @@ class Rehearsal:
                 table[row, places[fate.simulation]] = _number(fate, name)
         return table
 
-    def _days(self, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        table = np.full((len(self.runs), count), np.nan)
+    def _days(self, count: int, place: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        table = np.zeros((len(self.runs), count))
         for row, run in enumerate(self.runs):
-            for day, (up_s, useful_s) in enumerate(run.days):
-                table[row, day] = useful_s / up_s if up_s else np.nan
+            table[row, : len(run.days)] = [day[place] for day in run.days]
         return table
 
     def __getitem__(self, seed: int) -> Rehearsed:

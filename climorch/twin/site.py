@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from climorch.errors import Fault
 from climorch.model.resources import parse_bytes
+from climorch.model.windows import Window
 from climorch.twin.costs import Costs, Overheads
 from climorch.twin.hazards import Absence, Failures, Outages, number_faults, refuse
 from climorch.twin.storage import Storage
@@ -35,13 +36,13 @@ class TwinSite:
     outages : tuple of Outages
         What takes many nodes down together.
     absences : tuple of Absence
-        Nodes that are not ours for a while, and nobody said so before.
+        Nodes that are not ours for a while.
     storage : Storage
         What all write their checkpoints to.
     costs : Costs or None
-        How long segments take; None: as measured so far.
+        How long segments take; None: as a campaign expects them to.
     overheads : Overheads or None
-        What starts and checkpoints cost; None: as measured so far.
+        What starts and checkpoints cost; None: as measured, or what is usual.
     detect_s : float
         From the death of a node until it is noticed, seconds.
 
@@ -118,6 +119,36 @@ class TwinSite:
     def node_names(self) -> tuple[str, ...]:
         """Names of all nodes, in order."""
         return self.names or tuple(f"node-{i}" for i in range(int(self.nodes)))
+
+    def announced(self, begin_s: float) -> tuple[tuple[float, Window], ...]:
+        """Return the windows that announce absences.
+
+        Parameters
+        ----------
+        begin_s : float
+            Clock at the beginning of the run, seconds.
+
+        Returns
+        -------
+        tuple of (float, Window)
+            With the seconds from the beginning at which each is declared.
+        """
+        return tuple(
+            (
+                max(absence.start_s - absence.notice_s, 0.0),
+                Window(
+                    name=f"absence-{number}",
+                    start_s=begin_s + absence.start_s,
+                    stop_s=begin_s + absence.stop_s,
+                    nodes=self.absent(absence) if self._in_part(absence) else (),
+                ),
+            )
+            for number, absence in enumerate(self.absences)
+            if absence.notice_s is not None
+        )
+
+    def _in_part(self, absence: Absence) -> bool:
+        return bool(absence.nodes or absence.count)
 
     def absent(self, absence: Absence) -> tuple[str, ...]:
         """Return which nodes an absence is about.

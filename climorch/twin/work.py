@@ -100,7 +100,7 @@ class SetWork:
         "_lab",
         "_name",
         "_ready_s",
-        "_redo_s",
+        "_redo_base_s",
         "_running",
         "_simulation",
         "_start",
@@ -124,7 +124,7 @@ class SetWork:
         self._writing: Transfer | None = None
         self._running: dict[str, _Segment] = {}
         self._ready_s = 0.0
-        self._redo_s = 0.0
+        self._redo_base_s = 0.0
 
     @property
     def alive(self) -> bool:
@@ -135,14 +135,12 @@ class SetWork:
         """Bring the states of a boundary to the lease."""
         self.attempt = command.attempt
         self._start = command
-        self._ready_s = self._redo_s = 0.0
+        self._ready_s = self._redo_base_s = 0.0
         self._lab.ledger.restoring(self._simulation, +1, self._lab.env.now)
-        self._bring()
+        self._bring(command)
 
     def segment(self, command: c.StartSegment) -> None:
         """Compute a segment, once the cut of a checkpoint is made."""
-        if command.attempt != self.attempt:
-            return
         lab = self._lab
         price = lab.price(self._simulation, command.stage, command.segment)
         now_s = lab.env.now
@@ -155,15 +153,13 @@ class SetWork:
 
     def checkpoint(self, command: c.BeginCheckpoint) -> None:
         """Cut here and write behind."""
-        if command.attempt != self.attempt:
-            return
         lab = self._lab
         self._checkpoint = command
         self._ready_s = lab.env.now + lab.overheads.stall_s
-        self._redo_s = 0.0
+        self._redo_base_s = 0.0
         lab.ledger.writing(self._simulation, +1, lab.env.now)
         if not self.frozen:
-            self._write()
+            self._write(command)
 
     def abandon(self) -> None:
         """Let all that is under way come to nothing."""
@@ -193,10 +189,10 @@ class SetWork:
         self.frozen = False
         lab = self._lab
         if self._start is not None:
-            self._bring()
+            self._bring(self._start)
             return
-        if self._checkpoint is not None:
-            command = self._checkpoint
+        command = self._checkpoint
+        if command is not None:
             self._drop_checkpoint()
             lab.post(
                 e.CheckpointFailed(
@@ -211,36 +207,37 @@ class SetWork:
             return
         now_s = lab.env.now
         for stage, running in self._running.items():
-            running.vain_s = max(now_s - running.since_s, 0.0) + self._redo_s
-            running.price = lab.price(self._simulation, stage, running.number)
-            lab.ledger.began_again(self._simulation, stage, self._redo_s, now_s)
-            self._compute(stage, running, self._redo_s)
+            price = lab.price(self._simulation, stage, running.number)
+            redo_s = self._redo_base_s * price.seconds / price.base_s
+            vain_s = max(now_s - running.since_s, 0.0)
+            running.price, running.vain_s = price, vain_s + redo_s
+            lab.ledger.began_again(
+                self._simulation, stage, vain_s=vain_s, redo_s=redo_s, now_s=now_s
+            )
+            self._compute(stage, running, redo_s)
 
-    def _bring(self) -> None:
-        lab, command = self._lab, self._start
-        if command is None:
-            return
-        seconds = lab.overheads.restore_s if command.boundary else lab.overheads.init_s
+    def _bring(self, command: c.StartAttempt) -> None:
+        lab = self._lab
+        again = command.boundary > 0
+        seconds = lab.overheads.restore_s if again else lab.overheads.init_s
 
-        def read(_: object) -> None:
-            self._transfer = lab.storage.begin(seconds, self._restored)
-
-        self._timeout = lab.env.timeout(lab.overheads.restart_s)
-        self._timeout.callbacks.append(read)
-
-    def _restored(self) -> None:
-        command = self._start
-        self._drop_start()
-        if command is not None:
-            self._lab.post(
+        def restored() -> None:
+            self._drop_start()
+            lab.post(
                 e.SetRestored(
                     simulation=self._simulation,
                     set=self._name,
                     attempt=command.attempt,
                     boundary=command.boundary,
-                    rung="checkpoint" if command.boundary else "init",
+                    rung="checkpoint" if again else "init",
                 )
             )
+
+        def read(_: object) -> None:
+            self._transfer = lab.storage.begin(seconds, restored)
+
+        self._timeout = lab.env.timeout(lab.overheads.restart_s)
+        self._timeout.callbacks.append(read)
 
     def _compute(self, stage: str, running: _Segment, wait_s: float) -> None:
         def finished(_: object) -> None:
@@ -252,7 +249,7 @@ class SetWork:
     def _finished(self, stage: str, running: _Segment) -> None:
         lab, price = self._lab, running.price
         del self._running[stage]
-        self._redo_s += price.seconds
+        self._redo_base_s += price.base_s
         lab.ledger.finished(
             self._simulation,
             self._name,
@@ -273,26 +270,24 @@ class SetWork:
             )
         )
 
-    def _write(self) -> None:
-        lab = self._lab
-        self._writing = lab.storage.begin(lab.overheads.checkpoint_s, self._written)
+    def _write(self, command: c.BeginCheckpoint) -> None:
+        lab, begin_s = self._lab, self._lab.env.now
 
-    def _written(self) -> None:
-        lab, command = self._lab, self._checkpoint
-        began_s = self._ready_s - lab.overheads.stall_s
-        self._drop_checkpoint()
-        if command is not None:
+        def written() -> None:
+            self._drop_checkpoint()
             lab.post(
                 e.CheckpointCommitted(
                     simulation=self._simulation,
                     set=self._name,
                     boundary=command.boundary,
                     attempt=command.attempt,
-                    seconds=lab.env.now - began_s,
+                    seconds=lab.env.now - begin_s,
                     cost_s=lab.overheads.stall_s,
                     independent=command.full,
                 )
             )
+
+        self._writing = lab.storage.begin(lab.overheads.checkpoint_s, written)
 
     def _stop(self) -> None:
         """Take back every alarm that is set."""

@@ -126,6 +126,10 @@ class World:
             c.EvaluateRule: self._evaluate,
         }
 
+    def holder_of(self, node: str) -> str | None:
+        """Return the simulation whose lease a node that is up is in."""
+        return self._holder.get(node)
+
     @property
     def leased(self) -> bool:
         """Whether anybody holds a node that is up."""
@@ -177,9 +181,7 @@ class World:
         name, up = command.simulation, self.cluster.up
         lease = self._leases.setdefault(name, _Lease())
         for node in lease.nodes:
-            # Another command may have given it to somebody else by now.
-            if self._holder.get(node) == name:
-                del self._holder[node]
+            del self._holder[node]
         lease.nodes = [node for node in command.nodes if node in up]
         lease.unnoticed = {node for node in command.nodes if node not in up}
         self._mourners |= dict.fromkeys(lease.unnoticed, name)

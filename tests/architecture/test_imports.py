@@ -91,6 +91,16 @@ def test_an_empty_package_of_the_same_layout_keeps_every_contract(
             "import climorch.sites",
             "what is decided knows nothing of what acts",
         ),
+        (
+            "twin/a.py",
+            "import climorch.engine",
+            "what is decided knows nothing of what acts",
+        ),
+        (
+            "engine/a.py",
+            "import climorch.twin",
+            "what is decided knows nothing of what acts",
+        ),
         ("novel.py", "", "what is decided knows nothing of what acts"),
         (
             "core/state.py",
@@ -105,6 +115,11 @@ def test_an_empty_package_of_the_same_layout_keeps_every_contract(
         (
             "storage/a.py",
             "from distributed import Client",
+            "only the engine and the Dask sites know distributed",
+        ),
+        (
+            "twin/a.py",
+            "import distributed",
             "only the engine and the Dask sites know distributed",
         ),
         (
@@ -126,10 +141,13 @@ def test_an_empty_package_of_the_same_layout_keeps_every_contract(
     ids=[
         "model-core",
         "storage-sites",
+        "twin-engine",
+        "engine-twin",
         "unlisted",
         "core-xarray",
         "policy-sqlite",
         "storage-distributed",
+        "twin-distributed",
         "site-distributed",
         "storage-state",
         "cycle",

@@ -135,13 +135,26 @@ class Script:
         self.policies = policies or Policies(checkpointing=EverySegments())
         self.orchestrator = Orchestrator(self.policies)
         self.now_s = 0.0
+        self.journal: list[tuple[c.Record, float]] = []
         self.outcome = Outcome(records=(), commands=(), wake_at_s=None)
 
     def tell(self, *facts: e.Fact, after_s: float = 1.0) -> list[str]:
         """Tell facts; return what was decided on them, in words."""
         self.now_s += after_s
         self.outcome = self.orchestrator.handle(facts, self.now_s)
+        self.journal += [(record, self.now_s) for record in self.outcome.records]
         return [words(record) for record in self.outcome.records[len(facts) :]]
+
+    def at(self, now_s: float, *facts: e.Fact) -> list[str]:
+        """Tell facts, or ask without any, at a time."""
+        return self.tell(*facts, after_s=now_s - self.now_s)
+
+    def restart(self, *nodes: str) -> list[str]:
+        """Start the driver again from the journal; nodes join one second later."""
+        self.orchestrator = Orchestrator(self.policies)
+        self.orchestrator.replay(self.journal)
+        told = self.tell(e.DriverStarted(epoch=2, host="h", pid=1))
+        return told + self.nodes(*nodes)
 
     def wakes_after(self) -> float | None:
         """Return after how many seconds it wants to be asked again."""

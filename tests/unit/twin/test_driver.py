@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from climorch.core.orchestrator import Orchestrator
+from climorch.core.progress import Policies
 from climorch.core.state import CampaignState
+from climorch.errors import InvalidInputError
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.scenario import Scenario
 from climorch.twin.costs import Work
+from climorch.twin.driver import Twin
 from climorch.twin.hazards import Absence
+from climorch.twin.site import TwinSite
 from climorch.twin.storage import BadSpell, Storage
 from tests.unit.core.script import submitted
 from tests.unit.twin.stage import OVERHEADS, Play, stage
@@ -216,7 +221,10 @@ def test_one_that_is_cancelled_while_it_waits_waits_no_more() -> None:
     wish = e.CancelRequested(simulation="second")
     taken = e.WishTaken(id="1", by="me", given_s=0.0, wish=wish)
     play.twin.post(taken, after_s=12.0)
-    play.twin.post(e.DrainRequested(node="node-9"), after_s=13.0)
+    drain = e.WishTaken(
+        id="2", by="me", given_s=0.0, wish=e.DrainRequested(node="node-9")
+    )
+    play.twin.post(drain, after_s=13.0)
 
     play.run()
 
@@ -297,3 +305,40 @@ def test_an_end_that_is_moved_changes_what_is_paid_for() -> None:
 
     assert play.twin.ended
     assert [fact.nodes for _, fact in play.facts(e.SegmentFinished)] == [2, 2, 2]
+
+
+def test_an_alarm_that_is_not_wanted_any_more_does_not_ring() -> None:
+    """A retry is due at 14.1 s; the simulation is paused at 14.05 s."""
+    away = Absence(start_s=13.0, stop_s=1e6, nodes=("node-4",))
+    play = Play(nodes=5, overheads=OVERHEADS, absences=(away,), detect_s=1.0)
+    play.submit(stage(segments=1, nodes=4, most=5))
+    play.twin.post(e.PauseRequested(simulation="s"), after_s=14.05)
+
+    play.run()
+
+    assert play.told("abandon", "lease")[-2:] == [
+        "14 abandon s.a #1 until 14.1",
+        "14.05 lease s: none",
+    ]
+    assert play.records[-1][0] == 14.05
+
+
+def test_a_simulation_that_is_told_twice_has_one_account() -> None:
+    """As facts may be repeated."""
+    play = Play()
+    play.submit(stage(segments=2))
+    play.submit(stage(segments=2), after_s=15.0)
+
+    play.run()
+
+    assert play.parts() == {"USEFUL": 20.0, "FREE": 60.0}
+
+
+def test_a_stage_without_a_cost_stops_the_run() -> None:
+    """It is named, with what to do."""
+    site = TwinSite(nodes=1)
+    twin = Twin(Orchestrator(Policies()), site)
+    twin.post(submitted(stage()))
+
+    with pytest.raises(InvalidInputError, match="workflow 'w', stage 'a'"):
+        twin.run(10_000.0)

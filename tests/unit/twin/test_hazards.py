@@ -98,6 +98,10 @@ def test_other_outages_have_their_mean_gap_and_never_meet() -> None:
             ["Absence.start_s", "Absence.nodes"],
         ),
         (lambda: Absence(start_s=0.0, stop_s=5.0, count=-1), ["Absence.count"]),
+        (
+            lambda: Absence(start_s=0.0, stop_s=4e7, notice_s=1.0),
+            ["Absence.notice_s"],
+        ),
     ],
 )
 def test_all_faults_of_a_hazard_are_told_at_once(

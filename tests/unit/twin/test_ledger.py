@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from climorch.twin.ledger import DAY_S, Ledger
+from climorch.twin.ledger import DAY_S, Ledger, Part
 
 
 def parts(ledger: Ledger) -> dict[str, float]:
@@ -112,8 +112,8 @@ def test_what_is_rolled_back_or_broken_off_is_lost() -> None:
     compute(ledger, 0.0, 10.0)
     ledger.started("s", "a", 4, 0.0, 10.0)
     ledger.broken_off("s", "a", 15.0)
-    ledger.rolled_back("s", "a", 15.0)
-    ledger.rolled_back("s", "a", 2.0)
+    ledger.rolled_back("s", "a", 15.0, 15.0)
+    ledger.rolled_back("s", "a", 2.0, 15.0)
     ledger.close(15.0)
 
     assert parts(ledger) == {"LOST": 60.0}
@@ -126,13 +126,14 @@ def test_a_segment_that_begins_again_loses_what_it_had_and_what_is_redone() -> N
     ledger = opened()
     ledger.started("s", "a", 4, 0.0, 0.0)
     ledger.node_down("s", 5.0)
-    ledger.began_again("s", "a", 3.0, 7.0)
+    ledger.began_again("s", "a", vain_s=7.0, redo_s=3.0, now_s=7.0)
     ledger.finished("s", "a", "a", 0, compute_s=10.0, base_s=8.0, now_s=20.0)
     ledger.committed("s", "a", "a", 0)
     ledger.close(20.0)
 
     # 5 s on four nodes, 2 s until it was noticed and 3 s again on three.
     assert parts(ledger) == {"USEFUL": 30.0, "LOST": 35.0}
+    assert ledger.accounts["s"].worst_loss_s == 10.0
 
 
 def test_a_lease_is_held_for_its_states_and_for_its_last_checkpoint() -> None:
@@ -215,8 +216,11 @@ def test_days_have_what_was_up_and_what_was_useful_of_them() -> None:
     ledger.close(2 * DAY_S + 50.0)
 
     assert [day.up_s for day in ledger.days] == [4 * DAY_S, 4 * DAY_S, 200.0]
-    useful = [day.useful_s for day in ledger.days]
+    useful = [day.parts[Part.USEFUL] for day in ledger.days]
     assert useful == [2 * DAY_S, 2 * DAY_S + 400.0, 0.0]
+    idle = [day.parts[Part.IDLE] for day in ledger.days]
+    # Counted when it ends, which is on the third day.
+    assert idle == [0.0, 0.0, 4 * (DAY_S - 50.0)]
 
 
 def test_waits_end_with_a_lease_and_the_last_one_lasts() -> None:

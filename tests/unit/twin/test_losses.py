@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from climorch.core.orchestrator import Outcome
 from climorch.model import events as e
 from climorch.twin.hazards import Absence
 from tests.unit.twin.stage import FREE, OVERHEADS, Play, stage
@@ -46,8 +49,21 @@ def test_what_was_computed_on_a_dead_node_is_never_answered() -> None:
     ]
     account = play.twin.ledger.accounts["s"]
     assert account.worst_loss_s == 7.0
+    assert account.interruptions == [(17.0, "nodes lost")]
     # Five seconds of two nodes, two seconds of the one that was left.
     assert play.parts() == {"USEFUL": 40.0, "LOST": 12.0, "FREE": 17.0}
+
+
+def test_what_a_loss_leaves_of_a_lease_goes_because_of_the_loss() -> None:
+    """One of two nodes is lost and there is no third one: the cause is the loss."""
+    play = Play(nodes=2, absences=(lost("node-0", at_s=15.0, until_s=50.0),))
+    play.submit(stage(segments=2, nodes=2))
+
+    play.run()
+
+    account = play.twin.ledger.accounts["s"]
+    assert account.interruptions == [(16.0, "nodes lost")]
+    assert account.waits == [34.0]
 
 
 def test_a_small_loss_is_healed_on_what_is_left() -> None:
@@ -57,20 +73,22 @@ def test_a_small_loss_is_healed_on_what_is_left() -> None:
 
     play.run()
 
-    # 12.5 s for a segment on four of five nodes; it redoes 10 s before.
+    # 12.5 s for a segment on four of five nodes, and for the one before it again.
     assert play.told(*WORK) == [
         "0 attempt s.a #1 from 0",
         "0 SetRestored s",
         "10 SegmentFinished s.a 0",
         "16 NodeLost node-4",
-        "38.5 SegmentFinished s.a 1",
-        "51 SegmentFinished s.a 2",
-        "51 CheckpointCommitted s",
-        "51 abandon s.a #1",
+        "41 SegmentFinished s.a 1",
+        "53.5 SegmentFinished s.a 2",
+        "53.5 CheckpointCommitted s",
+        "53.5 abandon s.a #1",
     ]
     told = [fact.seconds for _, fact in play.facts(e.SegmentFinished)]
-    assert told == [10.0, 28.5, 12.5]
-    assert play.parts() == {"USEFUL": 150.0, "LOST": 69.0}
+    assert told == [10.0, 31.0, 12.5]
+    assert play.parts() == {"USEFUL": 150.0, "LOST": 79.0}
+    # Six seconds until it was noticed, and the segment before.
+    assert play.twin.ledger.accounts["s"].worst_loss_s == 18.5
 
 
 def test_a_checkpoint_dies_with_its_writers() -> None:
@@ -193,6 +211,61 @@ def test_a_lease_that_grows_by_a_dead_node_is_not_disturbed() -> None:
     facts = [(t, f.nodes) for t, f in play.facts(e.SegmentFinished)]
     assert play.twin.ended
     assert all(nodes <= 5 for _, nodes in facts)
+
+
+def test_what_is_announced_costs_no_work() -> None:
+    """The lease leaves the node at a boundary before it goes, checkpointed."""
+    away = Absence(start_s=125.0, stop_s=300.0, nodes=("node-0",), notice_s=100.0)
+    plays = [
+        Play(nodes=2, every=9, overheads=OVERHEADS, absences=(absence,))
+        for absence in (away, dataclasses.replace(away, notice_s=None))
+    ]
+    for play in plays:
+        play.submit(stage(segments=18))
+        play.run()
+
+    announced, sudden = (play.twin.ledger.accounts["s"] for play in plays)
+    assert announced.lost_s == 0.0
+    assert sudden.lost_s > 0.0
+    (declared, _), *_ = plays[0].facts(e.WindowDeclared)
+    assert declared == 25.0
+    assert plays[1].facts(e.WindowDeclared) == []
+
+
+def struck_between(every: int) -> Play:
+    """Let a node die after a segment was told and before its commands come."""
+    play = Play(nodes=5, every=every, detect_s=1.0)
+    play.submit(stage(segments=3, nodes=5))
+
+    def strike(outcome: Outcome, now_s: float) -> None:
+        if now_s == 10.0 and "node-4" in play.twin.world.cluster.up:
+            play.twin.world.cluster.take(["node-4"], "died")
+
+    play.watchers.append(strike)
+    play.run(100.0)
+    return play
+
+
+def test_a_segment_that_begins_on_a_dead_node_waits_for_the_notice() -> None:
+    """It begins at 11 s, after the segment before it, which takes 12.5 s on four."""
+    play = struck_between(every=3)
+
+    assert play.told("NodeLost", "SegmentFinished") == [
+        "10 SegmentFinished s.a 0",
+        "11 NodeLost node-4",
+        "36 SegmentFinished s.a 1",
+        "48.5 SegmentFinished s.a 2",
+    ]
+
+
+def test_a_checkpoint_that_begins_on_a_dead_node_fails() -> None:
+    """What it was to write is gone with the node."""
+    play = struck_between(every=1)
+
+    assert play.told("CheckpointFailed", "back") == [
+        "11 CheckpointFailed s",
+        "11 back s.a to 0: 1 segments, 11 s, NOT_DURABLE",
+    ]
 
 
 def test_free_overheads_are_free() -> None:

@@ -105,8 +105,8 @@ def test_a_dataset_has_everything_by_seed() -> None:
     assert dict(dataset.sizes) == {"seed": 3, "simulation": 2, "spent_on": 2, "day": 2}
     assert dataset["utilisation"].values.tolist() == [0.6, 0.6, 0.9]
     assert dataset["node_s"].sel(seed=2, spent_on="lost").item() == pytest.approx(10.0)
-    assert dataset["utilisation_of_day"].sel(seed=0).values.tolist() == [0.625, 0.5]
-    assert math.isnan(dataset["utilisation_of_day"].values[1, 1])
+    assert dataset["up_node_s_of_day"].sel(seed=0).values.tolist() == [80.0, 20.0]
+    assert dataset["useful_node_s_of_day"].sel(seed=1).values.tolist() == [50.0, 0.0]
     assert dataset["finished"].isnull().values.tolist() == [
         [False, False],
         [False, True],
@@ -114,6 +114,7 @@ def test_a_dataset_has_everything_by_seed() -> None:
     ]
     assert pd.Timestamp(dataset["day"].values[1], tz="UTC") == at(DAY_S)
     assert dataset["lost_s"].attrs["units"] == "s"
+    assert dataset["up_node_s_of_day"].attrs["units"] == "node s"
     assert dataset["lost_s"].quantile(0.5, "seed").values.tolist() == [2.0, 0.0]
 
 

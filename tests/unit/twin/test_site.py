@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from climorch.errors import InvalidInputError
+from climorch.model.windows import Window
 from climorch.twin.costs import Amdahl, Costs
 from climorch.twin.hazards import Absence, Failures, Outages
 from climorch.twin.site import TwinSite
@@ -35,6 +36,26 @@ def test_an_absence_is_of_named_nodes_of_the_last_ones_or_of_all(
 ) -> None:
     """It says which nodes it means."""
     assert TwinSite(nodes=3, absences=(absence,)).absent(absence) == nodes
+
+
+def test_announced_absences_are_windows() -> None:
+    """With its nodes, or all there are; told in time or at the beginning."""
+    site = TwinSite(
+        nodes=3,
+        absences=(
+            Absence(start_s=50.0, stop_s=60.0),
+            Absence(start_s=50.0, stop_s=60.0, count=1, notice_s=20.0),
+            Absence(start_s=50.0, stop_s=60.0, notice_s=70.0),
+        ),
+    )
+
+    assert site.announced(1000.0) == (
+        (
+            30.0,
+            Window(name="absence-1", start_s=1050.0, stop_s=1060.0, nodes=("node-2",)),
+        ),
+        (0.0, Window(name="absence-2", start_s=1050.0, stop_s=1060.0)),
+    )
 
 
 def test_a_site_pickles() -> None:
