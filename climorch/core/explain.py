@@ -17,7 +17,7 @@ from climorch.core.factors import (
     window_factors,
 )
 from climorch.core.state import CampaignState, Phase
-from climorch.core.statuses import SimulationStatus, known, summarise
+from climorch.core.statuses import SimulationStatus, known, status_of
 from climorch.policy.sharing import Sharing
 
 __all__ = ["Explanation", "explain"]
@@ -67,7 +67,9 @@ def explain(
         If there is no such simulation.
     """
     simulation = known(state, name)
-    status = next(s for s in summarise(state, now_s, sharing) if s.simulation == name)
+    sharing = sharing or Sharing()
+    market = market_of(state, sharing)
+    status = status_of(state, simulation, now_s, market.decided.waits.get(name))
     factors: dict[str, Any] = {
         "priority": simulation.priority,
         "order of submission": simulation.serial,
@@ -80,8 +82,6 @@ def explain(
         "nodes up": tuple(state.nodes),
         "failures": {cause.value: n for cause, n in simulation.failures.items()},
     }
-    sharing = sharing or Sharing()
-    market = market_of(state, sharing)
     factors["project"] = project_factors(state, simulation, market, sharing)
     factors["protection"] = protection_factors(state, simulation, market)
     factors["turn"] = turn_factors(state, simulation, market)

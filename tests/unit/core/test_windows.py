@@ -168,7 +168,8 @@ def test_a_reservation_for_a_project_is_for_its_simulations_only() -> None:
     ]
     assert s.at(30.0) == []
     assert explain(s.orchestrator.state, "s", s.now_s).status.why == (
-        "needs 1 node; none such is up"
+        "needs 1 node; none such is up; not for it: nodes of window w until "
+        "1970-01-01 00:03:20 UTC"
     )
     assert s.simulation("t").lease == ("n",)
 
