@@ -127,6 +127,22 @@ def test_a_hard_window_that_is_declared_too_late_costs_what_was_computed() -> No
     assert s.nodes("n") == ["lease s: n", "attempt s.a #2 from 0"]
 
 
+def test_coupled_sets_that_are_not_computed_lose_nothing_to_a_late_window() -> None:
+    """Only the attempt that was under way is abandoned."""
+    s = Script(RARELY)
+    phases = stage("a"), stage("b", after=("a",))
+    s.tell(submitted(*phases))
+    s.nodes("n")
+    s.restored()
+
+    s.tell(window(start_s=5.0))
+    assert s.at(5.0) == [
+        "abandon s.a #1",
+        "back s.a to 0: 0 segments, 2 s, WALLTIME",
+        "lease s: none",
+    ]
+
+
 def test_what_is_left_of_a_gang_after_a_late_window_is_given_back() -> None:
     """It is no use to itself; with enough nodes it starts at once."""
     s = Script(RARELY)
