@@ -19,11 +19,11 @@ from climorch.core.demand import (
     offers_of,
 )
 from climorch.core.fold import apply
-from climorch.core.holds import broke, spent
+from climorch.core.holds import broke, is_over
 from climorch.core.horizon import next_edge_s
 from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
-from climorch.core.state import CampaignState, Control, SimulationState
+from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -203,25 +203,7 @@ class Orchestrator:
     @property
     def over(self) -> bool:
         """Whether nothing is left to do, or nothing more may be done."""
-        simulations = self.state.simulations.values()
-        if self.state.stopping:
-            ended = not any(s.lease for s in simulations)
-        else:
-            ended = all(
-                simulation.settled
-                or (
-                    not simulation.lease
-                    and (
-                        simulation.failed is not None
-                        or simulation.control is not Control.RUN
-                        or spent(self.state, simulation)
-                    )
-                )
-                for simulation in simulations
-            )
-        return ended and not any(
-            c.deleting for _, s in self.state.sets() for c in s.commits.values()
-        )
+        return is_over(self.state)
 
     def _take(self, record: Record, now_s: float, records: list[Record]) -> None:
         apply(self.state, record, now_s)
