@@ -154,7 +154,7 @@ def test_what_a_later_phase_will_take_keeps_nobody_from_the_present_one() -> Non
     s.restored()
     s.finished(0)
 
-    assert s.tell(window(start_s=600.0)) == []
+    assert s.tell(window(start_s=600.0, stop_s=700.0)) == []
     assert s.finished(1) == ["segment s.a 2 #1"]
 
 
