@@ -95,9 +95,8 @@ class Orchestrator:
         self.policies = policies
         self.state = state or CampaignState()
         self.allocation = Allocation()
-        # Only simulations that a record is about are looked at again; what the
-        # others want, hold and wait for is kept. None of this is memory: it
-        # follows from the state and is made anew after a replay.
+        # Only simulations that a record is about are looked at again. None of this
+        # is memory: it follows from the state and is made anew after a replay.
         self._touched: set[str] = set()
         # Those of which nothing but finished segments was heard.
         self._moved_on: set[str] = set()

@@ -173,13 +173,11 @@ def reclaim(
     found: list[tuple[tuple[float, ...], Source]] = []
     later_s = math.inf
     typical_s = median(contest.exposed_s.values()) if contest.exposed_s else 0.0
-    own = claim.project
-    whole = lag(claim, contest, standing[own].held) == 0
+    whole = lag(claim, contest, standing[claim.project].held) == 0
     for place, other in enumerate(reversed(running)):
         if len(other.held) > other.nodes:
-            lent = _lent(claim, other, pool)
-            found.append(((LENT, place), lent))
-        elif not (whole or other.project == own or other.borrowed):
+            found.append(((LENT, place), _lent(claim, other, pool)))
+        elif not (whole or other.project == claim.project or other.borrowed):
             # Of most claims and leases this is all that is looked at.
             continue
         right = _right(claim, other, contest, standing)
