@@ -105,8 +105,7 @@ def make_window(
     window = same = None
     if start_s < stop_s:
         # With a name that will do, so that the rest can be looked at.
-        named = asked.name if asked.name and not faults else "new"
-        window = _draft(asked, named, (names, count), (start_s, stop_s))
+        window = _draft(asked, "new", (names, count), (start_s, stop_s))
         same = _known(window, asked.name, windows)
     if same is not None and not faults and not strange:
         return same
