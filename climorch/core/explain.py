@@ -12,11 +12,12 @@ from climorch.core.factors import (
     going,
     project_factors,
     protection_factors,
+    set_factors,
     turn_factors,
     wait_factors,
     window_factors,
 )
-from climorch.core.state import CampaignState, Phase
+from climorch.core.state import CampaignState
 from climorch.core.statuses import SimulationStatus, known, status_of
 from climorch.policy.sharing import Sharing
 
@@ -96,21 +97,5 @@ def explain(
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     for s in simulation.sets.values():
-        factors[f"set {s.name}"] = {
-            "phase": s.phase.value,
-            "attempt": s.attempt,
-            "boundary computed": s.reached,
-            "boundary committed": s.committed,
-            "boundaries": s.plan.last,
-            "running": dict(s.running),
-            "next checkpoint at": s.planned,
-            "checkpoint being written": s.checkpoint,
-            "waits for": [
-                b
-                for b in simulation.plan.prerequisites[s.name]
-                if not simulation.sets[b].complete
-            ]
-            if s.phase is Phase.IDLE
-            else [],
-        }
+        factors[f"set {s.name}"] = set_factors(simulation, s)
     return Explanation(status=status, factors=factors)
