@@ -18,6 +18,7 @@ from climorch.core.factors import (
 )
 from climorch.core.state import CampaignState, Phase
 from climorch.core.statuses import SimulationStatus, known, summarise
+from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.sharing import Sharing
 
 __all__ = ["Explanation", "explain"]
@@ -46,7 +47,11 @@ class Explanation:
 
 
 def explain(
-    state: CampaignState, name: str, now_s: float, sharing: Sharing | None = None
+    state: CampaignState,
+    name: str,
+    now_s: float,
+    sharing: Sharing | None = None,
+    allocation: Allocate = allocate,
 ) -> Explanation:
     """Say why a simulation is where it is.
 
@@ -60,6 +65,8 @@ def explain(
         Driver's clock, seconds.
     sharing : Sharing or None
         How projects share the nodes; None: as by default.
+    allocation : Allocate
+        Which simulation holds which nodes.
 
     Raises
     ------
@@ -67,7 +74,8 @@ def explain(
         If there is no such simulation.
     """
     simulation = known(state, name)
-    status = next(s for s in summarise(state, now_s, sharing) if s.simulation == name)
+    statuses = summarise(state, now_s, sharing, allocation)
+    status = next(s for s in statuses if s.simulation == name)
     factors: dict[str, Any] = {
         "priority": simulation.priority,
         "order of submission": simulation.serial,
@@ -81,7 +89,7 @@ def explain(
         "failures": {cause.value: n for cause, n in simulation.failures.items()},
     }
     sharing = sharing or Sharing()
-    market = market_of(state, sharing)
+    market = market_of(state, sharing, allocation)
     factors["project"] = project_factors(state, simulation, market, sharing)
     factors["protection"] = protection_factors(state, simulation, market)
     factors["turn"] = turn_factors(state, simulation, market)
