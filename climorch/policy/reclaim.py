@@ -173,7 +173,7 @@ def reclaim(
     fitting = pool.able(claim)
     found: list[tuple[tuple[float, ...], Source]] = []
     later_s = math.inf
-    typical_s = median(contest.exposed_s.values()) if contest.exposed_s else 0.0
+    typical_s: float | None = None
     own = claim.project
     whole = lag(claim, contest, standing[own].held) == 0
     for place, other in enumerate(reversed(running)):
@@ -200,6 +200,8 @@ def reclaim(
             later_s = min(later_s, from_s)
         elif mask:
             # Who does not checkpoint would lose most: that must not protect it.
+            if typical_s is None:
+                typical_s = median(contest.exposed_s.values() or [0.0])
             exposed_s = min(contest.exposed_s.get(other.simulation, 0.0), typical_s)
             source = Source(claim=other, mask=mask, keeps=0, why=why, rank=rank)
             size = mask.bit_count()
