@@ -51,8 +51,10 @@ HARD = ("nodes lost", "of its nodes went", "go before its next segments")
 
 
 def site_of(told: dict[str, Any]) -> TwinSite:
-    """Build the virtual cluster of a scenario."""
+    """Build the virtual cluster of a scenario, with outages where it has them."""
     storage, over = told["storage"], told["overheads"]
+    spells = () if "slow_days" not in storage else (slow_storage(storage),)
+    outages = () if "outages" not in told else (outages_of(told["outages"]),)
     return TwinSite(
         nodes=told["nodes"],
         failures=Failures(
@@ -60,22 +62,8 @@ def site_of(told: dict[str, Any]) -> TwinSite:
             repair_median_s=told["failures"]["repair_median_hours"] * HOUR_S,
             repair_sigma=told["failures"]["repair_sigma"],
         ),
-        outages=(
-            Outages(
-                every_s=told["outages"]["every_hours"] * HOUR_S,
-                lasts_s=told["outages"]["hours"] * HOUR_S,
-            ),
-        ),
-        storage=Storage(
-            streams=told["nodes"],
-            spells=(
-                BadSpell(
-                    start_s=storage["slow_from_day"] * DAY_S,
-                    stop_s=(storage["slow_from_day"] + storage["slow_days"]) * DAY_S,
-                    factor=storage["slow_factor"],
-                ),
-            ),
-        ),
+        outages=outages,
+        storage=Storage(streams=told["nodes"], spells=spells),
         costs=Costs(
             default=Amdahl(
                 seconds=told["simulations"]["segment_minutes"] * 60, serial=0.05
@@ -89,6 +77,20 @@ def site_of(told: dict[str, Any]) -> TwinSite:
             restart_s=over["restart_seconds"],
         ),
         detect_s=over["detect_seconds"],
+    )
+
+
+def outages_of(told: dict[str, Any]) -> Outages:
+    """Return the outages of the whole site."""
+    return Outages(every_s=told["every_hours"] * HOUR_S, lasts_s=told["hours"] * HOUR_S)
+
+
+def slow_storage(told: dict[str, Any]) -> BadSpell:
+    """Return the days on which checkpoints take longer."""
+    return BadSpell(
+        start_s=told["slow_from_day"] * DAY_S,
+        stop_s=(told["slow_from_day"] + told["slow_days"]) * DAY_S,
+        factor=told["slow_factor"],
     )
 
 
@@ -131,9 +133,9 @@ def submissions(told: dict[str, Any]) -> list[e.SimulationSubmitted]:
     return found
 
 
-def windows(told: dict[str, Any]) -> list[tuple[float, e.WindowDeclared]]:
-    """Return what closes, and when it is told, in seconds from the beginning."""
-    service, others = told["maintenance"], told["others"]
+def services(told: dict[str, Any]) -> list[tuple[float, e.WindowDeclared]]:
+    """Return when the site is serviced, and when that is told, in seconds."""
+    service = told["maintenance"]
     found = []
     for number in range(100):
         day = service["first_day"] + number * service["every_days"]
@@ -146,6 +148,13 @@ def windows(told: dict[str, Any]) -> list[tuple[float, e.WindowDeclared]]:
         )
         at_s = (day - service["notice_days"]) * DAY_S
         found.append((at_s, e.WindowDeclared(window=window)))
+    return found
+
+
+def windows(told: dict[str, Any]) -> list[tuple[float, e.WindowDeclared]]:
+    """Return what closes, and when it is told, in seconds from the beginning."""
+    found = services(told)
+    others = told["others"]
     window = Window(
         name="others",
         start_s=others["from_day"] * DAY_S,

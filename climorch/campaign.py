@@ -200,7 +200,9 @@ class Campaign(Steering):
         now_s = time.time()
         return CampaignStatus(
             campaign=self.name,
-            simulations=summarise(state, now_s, self.policies.sharing),
+            simulations=summarise(
+                state, now_s, self.policies.sharing, self.policies.allocation
+            ),
             nodes=nodes_of(state, now_s),
             windows=windows_in(state, now_s),
         )
@@ -218,7 +220,10 @@ class Campaign(Steering):
         Explanation
             Its status, and every number that the decisions rest on.
         """
-        return explain(self._state(), name, time.time(), self.policies.sharing)
+        rules = self.policies
+        return explain(
+            self._state(), name, time.time(), rules.sharing, rules.allocation
+        )
 
     def rehearse(
         self,

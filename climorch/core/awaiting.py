@@ -18,7 +18,7 @@ from climorch.core.horizon import shuts_out
 from climorch.core.outlook import expected_end_s, period_s
 from climorch.core.state import CampaignState, Phase, SimulationState
 from climorch.core.stretch import write
-from climorch.policy.allocation import allocate
+from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
 from climorch.policy.reclaim import lag, right_from_s, standings
 from climorch.policy.sharing import Sharing
@@ -96,7 +96,9 @@ class Start:
     why: str
 
 
-def market_of(state: CampaignState, sharing: Sharing) -> Market:
+def market_of(
+    state: CampaignState, sharing: Sharing, allocation: Allocate = allocate
+) -> Market:
     """Ask the allocation what it would say now.
 
     Parameters
@@ -105,6 +107,8 @@ def market_of(state: CampaignState, sharing: Sharing) -> Market:
         What is known.
     sharing : Sharing
         How projects share the nodes.
+    allocation : Allocate
+        Which simulation holds which nodes.
     """
     wanted, nodes = claims(state), offers(state)
     contest = contest_of(state, wanted, sharing)
@@ -112,7 +116,7 @@ def market_of(state: CampaignState, sharing: Sharing) -> Market:
         claims=wanted,
         offers=nodes,
         contest=contest,
-        decided=allocate(wanted, nodes, contest),
+        decided=allocation(wanted, nodes, contest),
     )
 
 

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.holds import spent, staying
@@ -177,18 +178,40 @@ def offers_of(state: CampaignState, demands: Iterable[Demand]) -> list[NodeOffer
         Of all simulations.
     """
     leaving = {node for demand in demands for node in demand.leaving}
+    timed = state.timed
     return [
-        NodeOffer(
-            name=node.name,
-            memory_bytes=node.memory_bytes,
-            cores=node.cores,
-            scratch_bytes=node.scratch_bytes,
-            leaving=node.name in leaving,
-            closings=tuple(_closings(state, node)) if state.timed else (),
+        _offer(
+            node.name,
+            node.memory_bytes,
+            node.cores,
+            node.scratch_bytes,
+            node.name in leaving,
+            tuple(_closings(state, node)) if timed else (),
         )
         for node in state.nodes.values()
         if node.name not in state.draining
     ]
+
+
+# Most are the same from pass to pass; of thousands, making them takes longer than
+# the pass.
+@lru_cache(maxsize=1 << 15)
+def _offer(
+    name: str,
+    memory_bytes: int,
+    cores: int,
+    scratch_bytes: int,
+    leaving: bool,
+    closings: tuple[Closing, ...],
+) -> NodeOffer:
+    return NodeOffer(
+        name=name,
+        memory_bytes=memory_bytes,
+        cores=cores,
+        scratch_bytes=scratch_bytes,
+        leaving=leaving,
+        closings=closings,
+    )
 
 
 def _closings(state: CampaignState, node: Node) -> Iterator[Closing]:
@@ -267,7 +290,7 @@ def shares(
         for project, used in state.usage_at(state.now_s).items()
     }
     root = share_tree(state.projects.values(), dict.fromkeys(wanted, 0.0) | usage)
-    capacity = sum(not _away(state, node) for node in state.nodes)
+    capacity = _capacity(state)
     factors = fair_tree(root)
     places = {f: i for i, f in enumerate(sorted(set(factors.values()), reverse=True))}
     return Shares(
@@ -277,10 +300,15 @@ def shares(
     )
 
 
-def _away(state: CampaignState, node: str) -> bool:
-    """Whether a node is serviced, drained or kept for somebody now."""
-    return node in state.draining or any(
-        window.start_s <= state.now_s for window in windows_of(state, node)
+def _capacity(state: CampaignState) -> int:
+    """Count the nodes that are not serviced, drained or kept for somebody now."""
+    now_s = state.now_s
+    begun = [w for w in state.windows.values() if w.start_s <= now_s < w.stop_s]
+    if not begun:
+        return len(state.nodes.keys() - state.draining)
+    return sum(
+        node not in state.draining and not any(w.covers(node) for w in begun)
+        for node in state.nodes
     )
 
 

@@ -19,6 +19,7 @@ from climorch.core.factors import (
 )
 from climorch.core.state import CampaignState
 from climorch.core.statuses import SimulationStatus, known, status_of
+from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.sharing import Sharing
 
 __all__ = ["Explanation", "explain"]
@@ -52,7 +53,11 @@ class Explanation:
 
 
 def explain(
-    state: CampaignState, name: str, now_s: float, sharing: Sharing | None = None
+    state: CampaignState,
+    name: str,
+    now_s: float,
+    sharing: Sharing | None = None,
+    allocation: Allocate = allocate,
 ) -> Explanation:
     """Say why a simulation is where it is.
 
@@ -66,6 +71,8 @@ def explain(
         Driver's clock, seconds.
     sharing : Sharing or None
         How projects share the nodes; None: as by default.
+    allocation : Allocate
+        Which simulation holds which nodes.
 
     Raises
     ------
@@ -74,7 +81,7 @@ def explain(
     """
     simulation = known(state, name)
     sharing = sharing or Sharing()
-    market = market_of(state, sharing)
+    market = market_of(state, sharing, allocation)
     status = status_of(state, simulation, now_s, market.decided.waits.get(name))
     factors: dict[str, Any] = {
         "priority": simulation.priority,

@@ -19,6 +19,7 @@ from climorch.core.demand import (
     offers_of,
 )
 from climorch.core.fold import apply
+from climorch.core.granting import audit
 from climorch.core.holds import broke, is_over
 from climorch.core.horizon import next_edge_s
 from climorch.core.progress import Policies, move_on, next_records
@@ -38,7 +39,6 @@ from climorch.model.commands import (
     WindowPlaced,
     is_command,
 )
-from climorch.policy.allocation import allocate
 from climorch.policy.claims import Allocation
 
 __all__ = ["Orchestrator", "Outcome"]
@@ -288,12 +288,14 @@ class Orchestrator:
         self._note_budgets()
         demands = self._demands.values()
         wanted = [demand.claim for demand in demands if demand.claim is not None]
-        decided = self.allocation = allocate(
+        offered = offers_of(self.state, demands)
+        decided = self.allocation = self.policies.allocation(
             wanted,
-            offers_of(self.state, demands),
+            offered,
             contest_of(self.state, wanted, self.policies.sharing),
             tell_all=False,
         )
+        audit(decided, wanted, offered)
         for name, nodes in decided.leases.items():
             simulation = self.state.simulations[name]
             borrowed = name in decided.borrowed or (

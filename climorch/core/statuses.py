@@ -22,7 +22,7 @@ from climorch.core.outlook import (
 from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import NotFoundError
 from climorch.model.windows import Window
-from climorch.policy.allocation import allocate
+from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.sharing import Sharing
 
 __all__ = [
@@ -192,7 +192,10 @@ class WindowStatus:
 
 
 def summarise(
-    state: CampaignState, now_s: float, sharing: Sharing | None = None
+    state: CampaignState,
+    now_s: float,
+    sharing: Sharing | None = None,
+    allocation: Allocate = allocate,
 ) -> tuple[SimulationStatus, ...]:
     """Return the status of every simulation, in order of submission.
 
@@ -204,10 +207,12 @@ def summarise(
         Driver's clock, seconds.
     sharing : Sharing or None
         How projects share the nodes; None: as by default.
+    allocation : Allocate
+        Which simulation holds which nodes.
     """
     wanted = claims(state)
     contest = contest_of(state, wanted, sharing or Sharing())
-    waits = allocate(wanted, offers(state), contest).waits
+    waits = allocation(wanted, offers(state), contest).waits
     return tuple(
         status_of(state, simulation, now_s, waits.get(simulation.name))
         for simulation in state.simulations.values()

@@ -29,6 +29,7 @@ from climorch.model.commands import (
     SimulationFailed,
 )
 from climorch.model.events import Cause
+from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.checkpointing import CheckpointStrategy, Daly
 from climorch.policy.recovery import RecoveryPolicy
 from climorch.policy.retention import KeepLast, Kept, RetentionPolicy, guarded
@@ -66,6 +67,8 @@ class Policies:
         When a node counts as frozen and a task as stuck.
     sharing : Sharing
         How institutions and projects share the nodes.
+    allocation : Allocate
+        Which simulation holds which nodes.
     """
 
     checkpointing: CheckpointStrategy = field(default_factory=Daly)
@@ -74,6 +77,7 @@ class Policies:
     full_every: int = 8
     watch: Watch = field(default_factory=Watch)
     sharing: Sharing = field(default_factory=Sharing)
+    allocation: Allocate = allocate
 
 
 def commit(simulation: SimulationState, s: SetState) -> Iterator[Record]:

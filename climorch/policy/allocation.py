@@ -13,12 +13,21 @@ from __future__ import annotations
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
 from climorch.policy.pool import Pool
 from climorch.policy.reclaim import Source, lag, reclaim, standings
 
-__all__ = ["Allocation", "Claim", "Closing", "Contest", "NodeOffer", "allocate"]
+__all__ = [
+    "Allocate",
+    "Allocation",
+    "Claim",
+    "Closing",
+    "Contest",
+    "NodeOffer",
+    "allocate",
+]
 
 # Simulations without enough nodes that are looked at for whom they could follow:
 # with thousands that wait, the others come later.
@@ -26,6 +35,38 @@ MOST_BLOCKED = 16
 
 # Who was interrupted borrows nothing for so long, in seconds.
 REST_S = 600.0
+
+
+class Allocate(Protocol):
+    """Decides who holds what; `allocate` is one, `Policies.allocation` takes others.
+
+    Must follow from its arguments alone, or a replayed campaign would go another
+    way. It is asked whenever a claim or an offer changed, not when nothing did.
+    """
+
+    def __call__(
+        self,
+        claims: Sequence[Claim],
+        offers: Sequence[NodeOffer],
+        contest: Contest | None = None,
+        *,
+        tell_all: bool = True,
+    ) -> Allocation:
+        """Decide who holds what.
+
+        Parameters
+        ----------
+        claims, offers, contest, tell_all
+            As for `allocate`.
+
+        Returns
+        -------
+        Allocation
+            A lease is made of what the simulation holds, then nodes that are
+            offered, that nobody holds and that are not leaving; it is no smaller
+            than the gang. Anything else is refused. To mind the closings of an
+            offer is left to it.
+        """
 
 
 def allocate(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
-from operator import or_
+from itertools import groupby
+from operator import attrgetter, or_
 
 from climorch.policy.claims import Claim, NodeOffer
 
@@ -42,15 +43,18 @@ class Pool:
     ) -> None:
         self._now_s = now_s
         # What stays longest is given out first, and of that what fits least.
-        self._offers = sorted(offers, key=_worth)
+        self._timed = any(o.closings for o in offers)
+        self._offers = sorted(offers, key=_worth if self._timed else _memory)
         self._bits = {o.name: 1 << i for i, o in enumerate(self._offers)}
         # Nodes that are alike fit the same claims: a site has few kinds of them.
         self._kinds: dict[tuple[object, ...], tuple[NodeOffer, int]] = {}
-        for i, o in enumerate(self._offers):
-            kind = o.memory_bytes, o.cores, o.scratch_bytes, o.closings
-            _, alike = self._kinds.get(kind, (o, 0))
-            self._kinds[kind] = o, alike | 1 << i
-        self._timed = any(o.closings for o in offers)
+        first = 0
+        for kind, group in groupby(self._offers, key=_kind):
+            run = list(group)
+            mask = (1 << len(run)) - 1 << first
+            o, alike = self._kinds.get(kind, (run[0], 0))
+            self._kinds[kind] = o, alike | mask
+            first += len(run)
         self._fits: dict[tuple[object, ...], int] = {}
         self._held = {c.simulation: self.mask(c.held) for c in claims if c.held}
         held = reduce(or_, self._held.values(), 0)
@@ -120,6 +124,13 @@ class Pool:
         return taken
 
 
+_kind = attrgetter("memory_bytes", "cores", "scratch_bytes", "closings")
+
+
 def _worth(offer: NodeOffer) -> tuple[float, float]:
     first_s = min((c.start_s for c in offer.closings), default=math.inf)
-    return -first_s, offer.memory_bytes or math.inf
+    return -first_s, _memory(offer)
+
+
+def _memory(offer: NodeOffer) -> float:
+    return offer.memory_bytes or math.inf

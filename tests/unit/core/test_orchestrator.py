@@ -23,23 +23,30 @@ WHERE = "climorch.core.orchestrator"
 PAUSE = e.PauseRequested(simulation="s")
 
 
-@pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Count the passes of the allocation: how many claims each had."""
-    counts: list[int] = []
+class Counted:
+    """The usual allocation; notes how many claims each pass had."""
 
-    def recording(
+    def __init__(self) -> None:
+        self.passes: list[int] = []
+
+    def __call__(
+        self,
         claims: Sequence[Claim],
         offers: Sequence[NodeOffer],
-        contest: Contest,
+        contest: Contest | None = None,
         *,
-        tell_all: bool,
+        tell_all: bool = True,
     ) -> Allocation:
-        counts.append(len(claims))
+        """Count, and decide as usual."""
+        self.passes.append(len(claims))
         return allocate(claims, offers, contest, tell_all=tell_all)
 
-    monkeypatch.setattr(f"{WHERE}.allocate", recording)
-    return counts
+
+def counted() -> tuple[Script, list[int]]:
+    """Begin with an allocation that counts its passes."""
+    allocation = Counted()
+    rules = Policies(checkpointing=EverySegments(), allocation=allocation)
+    return Script(rules), allocation.passes
 
 
 def test_records_are_facts_and_decisions_in_order() -> None:
@@ -64,9 +71,9 @@ def test_records_are_facts_and_decisions_in_order() -> None:
     assert [type(x).__name__ for x in s.outcome.commands] == kinds[2:]
 
 
-def test_nothing_changed_means_no_pass_of_the_allocation(passes: list[int]) -> None:
+def test_nothing_changed_means_no_pass_of_the_allocation() -> None:
     """Segments and checkpoints come and go without asking who gets which nodes."""
-    s = Script()
+    s, passes = counted()
     s.tell(submitted(stage(boundaries=range(30))), submitted(name="x"))
     s.nodes("n")
     s.restored()
@@ -90,9 +97,9 @@ def test_nothing_changed_means_no_pass_of_the_allocation(passes: list[int]) -> N
     assert passes == [2, 2, 2]
 
 
-def test_all_facts_of_an_instant_are_decided_on_once(passes: list[int]) -> None:
+def test_all_facts_of_an_instant_are_decided_on_once() -> None:
     """Ten nodes that join together make one lease, not ten."""
-    s = Script()
+    s, passes = counted()
     s.tell(submitted(stage(nodes=2, most=10)))
     passes.clear()
 

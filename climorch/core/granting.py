@@ -1,0 +1,76 @@
+"""Whether what an allocation decided can be done at all.
+
+Users may bring their own. Nodes that are leased twice would be found out only by
+what two simulations do to each other; so it is refused before it is a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from climorch.errors import Fault, InvalidInputError
+from climorch.policy.claims import Allocation, Claim, NodeOffer
+
+__all__ = ["audit"]
+
+
+def audit(
+    decided: Allocation, claims: Iterable[Claim], offers: Iterable[NodeOffer]
+) -> None:
+    """Refuse a decision that breaks what an allocation promises.
+
+    Parameters
+    ----------
+    decided : Allocation
+        What it said.
+    claims : iterable of Claim
+        What it was asked by.
+    offers : iterable of NodeOffer
+        What it was offered.
+
+    Raises
+    ------
+    InvalidInputError
+        With every fault.
+    """
+    if not (decided.leases or decided.shrink or decided.preempt):
+        return
+    asking = {claim.simulation: claim for claim in claims}
+    faults = [
+        _fault(name, "has no claim", "answer those that ask")
+        for name in {**decided.leases, **decided.shrink, **decided.preempt}
+        if name not in asking
+    ]
+    free = {offer.name for offer in offers if not offer.leaving}
+    for claim in asking.values():
+        free.difference_update(claim.held)
+    for name, nodes in decided.leases.items():
+        if name not in asking:
+            continue
+        claim = asking[name]
+        held, added = nodes[: len(claim.held)], nodes[len(claim.held) :]
+        if held != claim.held:
+            faults.append(
+                _fault(name, "loses nodes", "begin its lease with what it holds")
+            )
+        if len(nodes) < claim.nodes:
+            problem = f"gets {len(nodes)} nodes of {claim.nodes}"
+            faults.append(_fault(name, problem, "lease whole gangs"))
+        for node in added:
+            if node not in free:
+                problem = f"gets {node!r}, which is not free"
+                faults.append(_fault(name, problem, "lease each free node once"))
+            free.discard(node)
+    for name, keep in decided.shrink.items():
+        if name not in asking:
+            continue
+        claim = asking[name]
+        if not claim.nodes <= keep < len(claim.held):
+            problem = f"shall keep {keep} of {len(claim.held)} nodes"
+            faults.append(_fault(name, problem, "keep its gang, and fewer than it has"))
+    if faults:
+        raise InvalidInputError("this allocation cannot be carried out", faults=faults)
+
+
+def _fault(simulation: str, problem: str, remedy: str) -> Fault:
+    return Fault(place=f"allocation, {simulation!r}", problem=problem, remedy=remedy)
