@@ -30,6 +30,7 @@ from climorch.engine.facts import FactQueue
 from climorch.engine.runner import SetRunner
 from climorch.engine.services import Services
 from climorch.errors import NotFoundError
+from climorch.intake.planning import make_plan, provenance
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.advance import Segment
@@ -68,7 +69,13 @@ WISHES = (
     e.WindowDeclared,
     e.WindowWithdrawn,
 )
-STEPS = (e.SegmentFinished, e.NodeJoined, e.NodeLost, *WISHES)
+STEPS = (
+    e.SegmentFinished,
+    e.NodeJoined,
+    e.NodeLost,
+    e.SimulationSubmitted,
+    *WISHES,
+)
 
 
 class Gates:
@@ -169,6 +176,8 @@ class Script:
     ----------
     submitted : tuple of (Workflow, Scenario)
         In order.
+    late : tuple of (float, Workflow, Scenario)
+        What is submitted while the driver runs, and when.
     seconds : mapping of str to float
         Of a segment of each stage on the nodes that it asks for, by simulation;
         such that nothing happens at the same time as anything else.
@@ -182,6 +191,7 @@ class Script:
     seconds: Mapping[str, float]
     policies: Policies
     nodes: int = 3
+    late: tuple[tuple[float, Workflow, Scenario], ...] = ()
     projects: tuple[Project, ...] = ()
     wishes: tuple[tuple[float, e.Wish], ...] = ()
     down: tuple[tuple[str, float, float], ...] = ()
@@ -194,6 +204,21 @@ class Script:
         for workflow, scenario in self.submitted:
             made.submit(workflow, scenario=scenario)
         return made
+
+    def arrivals(self) -> list[tuple[float, e.SimulationSubmitted]]:
+        """Return what submissions become that come late."""
+        return [
+            (
+                after_s,
+                e.SimulationSubmitted(
+                    simulation=scenario.name,
+                    scenario=scenario,
+                    plan=make_plan(workflow, scenario),
+                    provenance=provenance(workflow),
+                ),
+            )
+            for after_s, workflow, scenario in self.late
+        ]
 
     def cost(self, work: Any, nodes: float) -> float:
         """Return the seconds of a segment; of several stages, each its own."""
@@ -239,6 +264,9 @@ class Forecast:
         """Take down a decision."""
         self.records += [(now_s, record) for record in outcome.records]
         found = [r for r in outcome.records if isinstance(r, STEPS)]
+        if now_s == self.begin_s:
+            # Submitted before: with the opening.
+            found = []
         assert len(found) < 2, f"at the same time: {found}"
         facts = [r for r in outcome.records if isinstance(r, e.Fact)]
         if outcome.records and not facts:
@@ -262,6 +290,8 @@ def foretell(script: Script, campaign: Campaign, policies: Policies) -> Forecast
     )
     for after_s, wish in script.wishes:
         twin.post(_shifted(wish, found.begin_s), after_s=after_s)
+    for after_s, fact in script.arrivals():
+        twin.post(fact, after_s=after_s)
     twin.run(1e6)
     assert twin.ended
     return found
@@ -360,7 +390,7 @@ class Stage:
             for now_s, fact in steps.steps:
                 self._settled(run)
                 self.now_s = now_s
-                self._step(run, campaign, site, fact)
+                self._step(run, script, campaign, site, fact)
             assert run.wait(30)
         except PartedError as error:
             parted = str(error)
@@ -371,7 +401,12 @@ class Stage:
         return [(now_s, record) for record, now_s in run.facts()], parted
 
     def _step(
-        self, run: Run, campaign: Campaign, site: SteppedSite, fact: e.Fact | None
+        self,
+        run: Run,
+        script: Script,
+        campaign: Campaign,
+        site: SteppedSite,
+        fact: e.Fact | None,
     ) -> None:
         match fact:
             case None:
@@ -384,6 +419,13 @@ class Stage:
             case e.NodeLost():
                 site.die(fact.node)
                 until(lambda: fact.node not in run.state().nodes, what="it is missed")
+            case e.SimulationSubmitted():
+                (workflow,) = [w for _, w, x in script.late if x == fact.scenario]
+                campaign.submit(workflow, scenario=fact.scenario)
+                until(
+                    lambda: fact.simulation in run.state().simulations,
+                    what="it is known",
+                )
             case _:
                 before = len(run.state().wishes)
                 _wish(campaign, fact)

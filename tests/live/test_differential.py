@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from climorch import EverySegments, Policies, Project, Protection, Scenario
+from climorch import EverySegments, Policies, Project, Protection, Scenario, Sharing
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.windows import Window
@@ -25,24 +25,108 @@ def scenario(name: str, **more: object) -> Scenario:
     return Scenario(name, params={"name": name}, **more)  # type: ignore[arg-type]
 
 
+def window(name: str, start_s: float, stop_s: float, *nodes: str, **more: str) -> Window:
+    """Make a window, in seconds from the beginning."""
+    return Window(name=name, start_s=start_s, stop_s=stop_s, nodes=nodes, **more)  # type: ignore[arg-type]
+
+
 ONE = stepped("one", "box", segments=5)
 PAIR = stepped("pair", "air", "sea", segments=4)
 GANG = stepped("gang", "box", segments=5, nodes=2)
+LONG = stepped("long", "box", segments=8)
 WIDE = stepped("wide", "box", segments=6, most=3)
 
-CONTEST = Script(
-    submitted=(
-        (WIDE, scenario("wide", project="ocean")),
-        (GANG, scenario("gang", project="land", priority=1)),
-        (PAIR, scenario("kept", project="ocean", protection=Protection(level=1))),
-        (ONE, scenario("last", project="land", priority=-1)),
+RULES = policies(every=2)
+OCEAN, LAND = Project("ocean", share=3.0), Project("land", share=1.0)
+SECONDS = {"wide": 101.3, "gang": 67.9, "kept": 83.1, "last": 71.7, "late": 59.3}
+
+SCRIPTS = {
+    # One borrows before all nodes are there and is sent away; a new priority.
+    "contest": Script(
+        submitted=(
+            (WIDE, scenario("wide", project="ocean")),
+            (GANG, scenario("gang", project="land", priority=1)),
+            (PAIR, scenario("kept", project="ocean", protection=Protection(level=1))),
+            (ONE, scenario("last", project="land", priority=-1)),
+        ),
+        projects=(OCEAN, LAND),
+        seconds=SECONDS,
+        policies=RULES,
+        wishes=((250.5, e.PriorityRequested(simulation="last", priority=9)),),
     ),
-    projects=(Project("ocean", share=3.0), Project("land", share=1.0)),
-    seconds={"wide": 101.3, "gang": 67.9, "kept": 83.1, "last": 71.7},
-    policies=policies(every=2),
-    wishes=((250.5, e.PriorityRequested(simulation="last", priority=9)),),
-)
-SCRIPTS = {"contest": CONTEST}
+    # It grows onto what is free, gives it back to a late one, grows again, rests.
+    "malleable": Script(
+        submitted=(
+            (WIDE, scenario("wide", project="ocean")),
+            (ONE, scenario("kept", project="land", protection=Protection(level=2))),
+        ),
+        late=((41.7, GANG, scenario("late", project="land", priority=3)),),
+        projects=(OCEAN, LAND),
+        seconds=SECONDS,
+        nodes=4,
+        policies=RULES,
+        wishes=(
+            (145.1, e.PauseRequested(simulation="kept")),
+            (333.3, e.ResumeRequested(simulation="kept")),
+        ),
+    ),
+    # A node of the gang dies in mid-segment and comes back; another one dies idle.
+    "deaths": Script(
+        submitted=(
+            (GANG, scenario("gang", project="land", priority=1)),
+            (ONE, scenario("kept", project="ocean", protection=Protection(level=1))),
+            (WIDE, scenario("wide", project="ocean")),
+        ),
+        projects=(OCEAN, LAND),
+        seconds=SECONDS,
+        nodes=4,
+        policies=RULES,
+        down=(
+            ("node000", 171.9, 391.1),
+            ("node003", 231.7, 501.3),
+            ("node001", 433.9, 466.7),
+        ),
+    ),
+    # A node is drained, one is serviced, one is kept for the last in line.
+    "windows": Script(
+        submitted=(
+            (ONE, scenario("kept", project="ocean", protection=Protection(level=1))),
+            (WIDE, scenario("wide", project="ocean")),
+            (GANG, scenario("gang", project="land")),
+            (ONE, scenario("last", project="land", priority=-5)),
+        ),
+        projects=(OCEAN, LAND),
+        seconds=SECONDS,
+        nodes=4,
+        policies=RULES,
+        wishes=(
+            (50.3, e.DrainRequested(node="node000")),
+            (60.7, e.WindowDeclared(window=window("power", 420.0, 540.0, "node001"))),
+            (
+                61.9,
+                e.WindowDeclared(
+                    window=window("kept-free", 260.0, 700.0, "node002", holder="last")
+                ),
+            ),
+            (222.1, e.UndrainRequested(node="node000")),
+        ),
+    ),
+    # Equals take turns, and projects give nodes back: by the clock of both.
+    "turns": Script(
+        submitted=(
+            (LONG, scenario("wide", project="ocean")),
+            (LONG, scenario("kept", project="ocean")),
+            (LONG, scenario("last", project="land")),
+            (LONG, scenario("late", project="land")),
+        ),
+        projects=(OCEAN, LAND),
+        seconds=SECONDS,
+        nodes=2,
+        policies=replace(
+            RULES, sharing=Sharing(half_life_s=900.0, min_run_s=150.0, slice_s=230.0)
+        ),
+    ),
+}
 
 
 def decisions(told: Iterable[Told], begin_s: float) -> dict[str, list[str]]:
