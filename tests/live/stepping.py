@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import threading
 import time
 from collections import Counter, defaultdict
@@ -39,7 +40,7 @@ from climorch.model.resources import Resources
 from climorch.model.span import Span
 from climorch.model.workflow import Workflow
 from climorch.testing.faults import until
-from climorch.twin.costs import Costs, Overheads
+from climorch.twin.costs import Costs, Overheads, Work
 from climorch.twin.driver import Twin
 from climorch.twin.hazards import Absence
 from climorch.twin.site import TwinSite
@@ -220,10 +221,10 @@ class Script:
             for after_s, workflow, scenario in self.late
         ]
 
-    def cost(self, work: Any, nodes: float) -> float:
+    def cost(self, work: Work, nodes: float) -> float:
         """Return the seconds of a segment; of several stages, each its own."""
-        found = self.seconds[work.simulation] * work.base / nodes
-        return found * (1.0 if work.stage < "n" else 1.37)
+        slower = 1.37 if work.stage == "sea" else 1.0
+        return slower * self.seconds[work.simulation] * work.base / nodes
 
     def site(self) -> TwinSite:
         """Return the nodes of the live site: they join one after the other."""
@@ -252,13 +253,13 @@ class Forecast:
     ----------
     records : list of (float, Record)
         With the clock.
-    steps : list of (float, Fact or None)
-        What happens in the world, in order; None: time alone.
+    steps : list of (float, Fact)
+        What happens in the world, in order.
     """
 
     begin_s: float
     records: list[Told] = field(default_factory=list)
-    steps: list[tuple[float, e.Fact | None]] = field(default_factory=list)
+    steps: list[tuple[float, e.Fact]] = field(default_factory=list)
 
     def watch(self, outcome: Outcome, now_s: float) -> None:
         """Take down a decision."""
@@ -268,9 +269,6 @@ class Forecast:
             # Submitted before: with the opening.
             found = []
         assert len(found) < 2, f"at the same time: {found}"
-        facts = [r for r in outcome.records if isinstance(r, e.Fact)]
-        if outcome.records and not facts:
-            self.steps.append((now_s, None))
         self.steps += [(now_s, fact) for fact in found]
 
 
@@ -359,7 +357,8 @@ class Stage:
     def __init__(self, begin_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s = begin_s
         self.rounds = 0
-        self.queue: FactQueue | None = None
+        self.wake_at_s = math.inf
+        self.queue: _Queue | None = None
         abandon = SetRunner.abandon
 
         def abandon_all(runner: SetRunner) -> None:
@@ -388,7 +387,7 @@ class Stage:
         try:
             until(lambda: site.scheduler is not None, what="the site is open")
             for now_s, fact in steps.steps:
-                self._settled(run)
+                self._wait(run, now_s)
                 self.now_s = now_s
                 self._step(run, script, campaign, site, fact)
             assert run.wait(30)
@@ -406,11 +405,9 @@ class Stage:
         script: Script,
         campaign: Campaign,
         site: SteppedSite,
-        fact: e.Fact | None,
+        fact: e.Fact,
     ) -> None:
         match fact:
-            case None:
-                self._poke(run)
             case e.SegmentFinished():
                 self._end(run, fact)
             case e.NodeJoined():
@@ -444,8 +441,15 @@ class Stage:
         until(over, what=f"{label} ends")
         GATES.close(label)
 
-    def _poke(self, run: Run) -> None:
-        """Let the driver see that time went by."""
+    def _wait(self, run: Run, until_s: float) -> None:
+        """Let the clock go on to a time; the driver is woken when it wanted to be."""
+        self._settled(run)
+        while run.alive and self.wake_at_s < until_s:
+            self.now_s = max(self.now_s, self.wake_at_s)
+            self._look(run)
+            self._settled(run)
+
+    def _look(self, run: Run) -> None:
         queue, before = self.queue, self.rounds
         assert queue is not None
         assert run._loop is not None
@@ -454,7 +458,12 @@ class Stage:
 
     def _settled(self, run: Run) -> None:
         """Wait until nothing goes on but segments, which stand at their gates."""
-        until(lambda: not run.alive or _quiet(run.state()), what="all is quiet")
+
+        def quiet() -> bool:
+            queue = self.queue
+            return _quiet(run.state()) and queue is not None and queue.idle
+
+        until(lambda: not run.alive or quiet(), what="all is quiet")
 
 
 class _Queue(FactQueue):
@@ -463,13 +472,24 @@ class _Queue(FactQueue):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage
+        self._asked = False
         stage.queue = self
 
     async def next(self, wake_at_s: float | None) -> list[e.Fact]:
         """Wait for something; or take what is there, if the time has come."""
+        self._stage.wake_at_s = math.inf if wake_at_s is None else wake_at_s
         self._stage.rounds += 1
         due = wake_at_s is not None and wake_at_s <= self._stage.now_s
-        return await super().next(0.0 if due else None)
+        self._asked = not due
+        try:
+            return await super().next(0.0 if due else None)
+        finally:
+            self._asked = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether the driver waits, and nothing waits for it."""
+        return self._asked and self._queue.empty()
 
 
 def _quiet(state: CampaignState) -> bool:
