@@ -270,8 +270,7 @@ def _ahead(market: Market, claim: Claim) -> list[Claim]:
 
     def place(other: Claim) -> tuple[float, ...]:
         held = standing[other.project].held
-        grows = lag(other, market.contest, held) < 2
-        return not grows, *market.contest.place(other)
+        return lag(other, market.contest, held), *market.contest.place(other)
 
     own = place(claim)
     waiting = (c for c in market.claims if len(c.held) < c.nodes)

@@ -12,12 +12,13 @@ from climorch.core.factors import (
     going,
     project_factors,
     protection_factors,
+    set_factors,
     turn_factors,
     wait_factors,
     window_factors,
 )
-from climorch.core.state import CampaignState, Phase
-from climorch.core.statuses import SimulationStatus, known, summarise
+from climorch.core.state import CampaignState
+from climorch.core.statuses import SimulationStatus, known, status_of
 from climorch.policy.sharing import Sharing
 
 __all__ = ["Explanation", "explain"]
@@ -67,7 +68,9 @@ def explain(
         If there is no such simulation.
     """
     simulation = known(state, name)
-    status = next(s for s in summarise(state, now_s, sharing) if s.simulation == name)
+    sharing = sharing or Sharing()
+    market = market_of(state, sharing)
+    status = status_of(state, simulation, now_s, market.decided.waits.get(name))
     factors: dict[str, Any] = {
         "priority": simulation.priority,
         "order of submission": simulation.serial,
@@ -80,8 +83,6 @@ def explain(
         "nodes up": tuple(state.nodes),
         "failures": {cause.value: n for cause, n in simulation.failures.items()},
     }
-    sharing = sharing or Sharing()
-    market = market_of(state, sharing)
     factors["project"] = project_factors(state, simulation, market, sharing)
     factors["protection"] = protection_factors(state, simulation, market)
     factors["turn"] = turn_factors(state, simulation, market)
@@ -96,21 +97,5 @@ def explain(
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     for s in simulation.sets.values():
-        factors[f"set {s.name}"] = {
-            "phase": s.phase.value,
-            "attempt": s.attempt,
-            "boundary computed": s.reached,
-            "boundary committed": s.committed,
-            "boundaries": s.plan.last,
-            "running": dict(s.running),
-            "next checkpoint at": s.planned,
-            "checkpoint being written": s.checkpoint,
-            "waits for": [
-                b
-                for b in simulation.plan.prerequisites[s.name]
-                if not simulation.sets[b].complete
-            ]
-            if s.phase is Phase.IDLE
-            else [],
-        }
+        factors[f"set {s.name}"] = set_factors(simulation, s)
     return Explanation(status=status, factors=factors)

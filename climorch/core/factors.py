@@ -9,7 +9,7 @@ from climorch.core.awaiting import Market, coming, expected_start
 from climorch.core.demand import exempt_until_s, shares
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.horizon import closes_s, shuts_out
-from climorch.core.state import CampaignState, SimulationState
+from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model.scenario import Project
 from climorch.policy.fairtree import normalised_shares
 from climorch.policy.reclaim import standings
@@ -19,6 +19,7 @@ __all__ = [
     "going",
     "project_factors",
     "protection_factors",
+    "set_factors",
     "turn_factors",
     "wait_factors",
     "window_factors",
@@ -197,6 +198,30 @@ def wait_factors(
         "held by": {n.node: n.holder for n in nodes if n.holder is not None},
         "may come": {n.node: _finite(n.at_s) for n in nodes},
         **expected,
+    }
+
+
+def set_factors(simulation: SimulationState, s: SetState) -> Factors:
+    """Say where a set stands and which others it waits for.
+
+    Parameters
+    ----------
+    simulation : SimulationState
+        Whose.
+    s : SetState
+        The set.
+    """
+    before = simulation.plan.prerequisites[s.name] if s.phase is Phase.IDLE else ()
+    return {
+        "phase": s.phase.value,
+        "attempt": s.attempt,
+        "boundary computed": s.reached,
+        "boundary committed": s.committed,
+        "boundaries": s.plan.last,
+        "running": dict(s.running),
+        "next checkpoint at": s.planned,
+        "checkpoint being written": s.checkpoint,
+        "waits for": [name for name in before if not simulation.sets[name].complete],
     }
 
 

@@ -18,10 +18,10 @@ from climorch.core.fold_commands import (
     end_turn,
     hold,
 )
+from climorch.core.fold_wishes import WISHES
 from climorch.core.state import (
     CampaignState,
     CheckpointState,
-    Control,
     Node,
     Phase,
     SetState,
@@ -132,51 +132,6 @@ def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
             # The end was moved to before what is computed.
             s.phase = Phase.BROKEN
             s.broken = (Cause.NODE_LOST, "its end was moved")
-
-
-def _paused(state: CampaignState, fact: e.PauseRequested) -> None:
-    simulation = state.simulations.get(fact.simulation)
-    if simulation is not None and simulation.control is Control.RUN:
-        simulation.control = Control.PAUSED
-
-
-def _resumed(state: CampaignState, fact: e.ResumeRequested) -> None:
-    simulation = state.simulations.get(fact.simulation)
-    if simulation is None or simulation.control is Control.CANCELLED:
-        return
-    simulation.control = Control.RUN
-    simulation.failed = None
-    simulation.failures.clear()
-    for s in simulation.sets.values():
-        s.retry_at_s = 0.0
-
-
-def _cancelled(state: CampaignState, fact: e.CancelRequested) -> None:
-    simulation = state.simulations.get(fact.simulation)
-    if simulation is not None:
-        simulation.control = Control.CANCELLED
-
-
-def _prioritized(state: CampaignState, fact: e.PriorityRequested) -> None:
-    simulation = state.simulations.get(fact.simulation)
-    if simulation is not None:
-        simulation.priority = fact.priority
-
-
-def _drained(state: CampaignState, fact: e.DrainRequested) -> None:
-    state.draining.add(fact.node)
-
-
-def _undrained(state: CampaignState, fact: e.UndrainRequested) -> None:
-    state.draining.discard(fact.node)
-
-
-def _window_declared(state: CampaignState, fact: e.WindowDeclared) -> None:
-    state.windows[fact.window.name] = fact.window
-
-
-def _window_withdrawn(state: CampaignState, fact: e.WindowWithdrawn) -> None:
-    state.windows.pop(fact.name, None)
 
 
 def _wish_taken(state: CampaignState, fact: e.WishTaken) -> None:
@@ -384,14 +339,6 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.ProjectDeclared: _project_declared,
     e.SimulationSubmitted: _submitted,
     e.SimulationChanged: _changed,
-    e.PauseRequested: _paused,
-    e.ResumeRequested: _resumed,
-    e.CancelRequested: _cancelled,
-    e.PriorityRequested: _prioritized,
-    e.DrainRequested: _drained,
-    e.UndrainRequested: _undrained,
-    e.WindowDeclared: _window_declared,
-    e.WindowWithdrawn: _window_withdrawn,
     e.WishTaken: _wish_taken,
     e.StopRequested: _stop,
     e.NodeJoined: _node_joined,
@@ -406,5 +353,6 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.ResultsPublished: _published,
     e.RuleEvaluated: _rule_evaluated,
     e.RuleFailed: _rule_failed,
+    **WISHES,
     **COMMANDS,
 }

@@ -12,7 +12,7 @@ from climorch.core.horizon import closing, shuts_out, windows_of
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.policy.sharing import used_up
 
-__all__ = ["Hold", "broke", "holding", "spent", "staying"]
+__all__ = ["Hold", "broke", "holding", "is_over", "spent", "staying"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +81,29 @@ def _spent(state: CampaignState, name: str) -> bool:
         return False
     node_s = used.at(state.now_s, half_life_s=state.half_life_s).node_s
     return used_up(project, node_s)
+
+
+def is_over(state: CampaignState) -> bool:
+    """Tell whether nothing is left to do, or nothing more may be done."""
+    simulations = state.simulations.values()
+    if state.stopping:
+        ended = not any(s.lease for s in simulations)
+    else:
+        ended = all(
+            simulation.settled
+            or (
+                not simulation.lease
+                and (
+                    simulation.failed is not None
+                    or simulation.control is not Control.RUN
+                    or spent(state, simulation)
+                )
+            )
+            for simulation in simulations
+        )
+    return ended and not any(
+        c.deleting for _, s in state.sets() for c in s.commits.values()
+    )
 
 
 def staying(state: CampaignState, simulation: SimulationState) -> tuple[str, ...]:

@@ -165,7 +165,8 @@ def needs_s(
     float
         Seconds that it exceeds in fewer than one of 20 cases: to the next common
         boundary, with the checkpoint there, and the restore before where it
-        does not compute yet. 0 where nothing is known, so that it begins.
+        does not compute yet. Later phases do not count. 0 where nothing is
+        known, so that it begins.
     """
     nodes = nodes or len(simulation.lease) or None
     found = 0.0
@@ -173,10 +174,12 @@ def needs_s(
     shown = any(s.shown for s in simulation.sets.values())
     others = () if shown else siblings(state, simulation.plan, simulation.name)
     for s in simulation.sets.values():
-        if not s.complete:
+        before = simulation.plan.prerequisites[s.name]
+        ready = all(simulation.sets[name].complete for name in before)
+        if ready and not s.complete:
             at = s.reached
             needed_s = release_s(simulation, s, at, nodes=nodes, others=others) or 0.0
-            if s.phase is Phase.IDLE:
+            if s.phase is Phase.IDLE and s.attempt:
                 needed_s += restore_s(s, others)
             found = max(found, needed_s)
     return found

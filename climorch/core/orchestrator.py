@@ -19,11 +19,11 @@ from climorch.core.demand import (
     offers_of,
 )
 from climorch.core.fold import apply
-from climorch.core.holds import broke, spent
+from climorch.core.holds import broke, is_over
 from climorch.core.horizon import next_edge_s
 from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
-from climorch.core.state import CampaignState, Control, SimulationState
+from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -95,9 +95,8 @@ class Orchestrator:
         self.policies = policies
         self.state = state or CampaignState()
         self.allocation = Allocation()
-        # Only simulations that a record is about are looked at again; what the
-        # others want, hold and wait for is kept. None of this is memory: it
-        # follows from the state and is made anew after a replay.
+        # Only simulations that a record is about are looked at again. None of this
+        # is memory: it follows from the state and is made anew after a replay.
         self._touched: set[str] = set()
         # Those of which nothing but finished segments was heard.
         self._moved_on: set[str] = set()
@@ -203,25 +202,7 @@ class Orchestrator:
     @property
     def over(self) -> bool:
         """Whether nothing is left to do, or nothing more may be done."""
-        simulations = self.state.simulations.values()
-        if self.state.stopping:
-            ended = not any(s.lease for s in simulations)
-        else:
-            ended = all(
-                simulation.settled
-                or (
-                    not simulation.lease
-                    and (
-                        simulation.failed is not None
-                        or simulation.control is not Control.RUN
-                        or spent(self.state, simulation)
-                    )
-                )
-                for simulation in simulations
-            )
-        return ended and not any(
-            c.deleting for _, s in self.state.sets() for c in s.commits.values()
-        )
+        return is_over(self.state)
 
     def _take(self, record: Record, now_s: float, records: list[Record]) -> None:
         apply(self.state, record, now_s)

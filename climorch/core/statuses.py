@@ -31,6 +31,7 @@ __all__ = [
     "WindowStatus",
     "known",
     "nodes_of",
+    "status_of",
     "summarise",
     "windows_in",
 ]
@@ -208,14 +209,27 @@ def summarise(
     contest = contest_of(state, wanted, sharing or Sharing())
     waits = allocate(wanted, offers(state), contest).waits
     return tuple(
-        _status(state, simulation, now_s, waits.get(simulation.name))
+        status_of(state, simulation, now_s, waits.get(simulation.name))
         for simulation in state.simulations.values()
     )
 
 
-def _status(
+def status_of(
     state: CampaignState, simulation: SimulationState, now_s: float, wait: str | None
 ) -> SimulationStatus:
+    """Return the status of a simulation.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    simulation : SimulationState
+        Which.
+    now_s : float
+        Driver's clock, seconds.
+    wait : str or None
+        Why the allocation gives it no nodes, if so.
+    """
     held_s = max(now_s - simulation.lease_since_s, 0.0) if simulation.lease else 0.0
     sets = simulation.sets.values()
     return SimulationStatus(

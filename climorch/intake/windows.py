@@ -98,35 +98,53 @@ def make_window(
     )
     faults += _time_faults(start_s, stop_s, now_s)
     faults += _holder_faults(asked, holders)
-    if asked.name is not None:
-        fault = name_fault(asked.name, place="name")
-        faults += [fault] if fault is not None else []
+    fault = None if asked.name is None else name_fault(asked.name, place="name")
+    faults += [fault] if fault is not None else []
     strange = [n for n in names if state.nodes and not _is_known(state, n)]
     faults += _size_faults(count, state)
-    if math.isfinite(start_s) and math.isfinite(stop_s) and start_s < stop_s:
-        # A name that will do, so that the rest can be looked at.
-        named = asked.name if asked.name and not faults else "new"
-        window = Window(
-            name=named,
-            start_s=start_s,
-            stop_s=min(stop_s, start_s + MOST_WINDOW_S),
-            nodes=names,
-            count=count,
-            holder=asked.holder if isinstance(asked.holder, str) else "",
-            hard=bool(asked.hard),
-        )
+    window = same = None
+    if start_s < stop_s:
+        # With a name that will do, so that the rest can be looked at.
+        window = _draft(asked, "new", (names, count), (start_s, stop_s))
         same = _known(window, asked.name, windows)
-        if not faults and not strange and same is not None:
-            return same
+    if same is not None and not faults and not strange:
+        return same
+    if window is not None:
         others = [w for w in windows.values() if w.name != asked.name]
         faults += _conflicts(window, [w for w in others if w.stop_s > now_s], state)
+    _refuse(asked, faults, [_strange_fault(state, strange)] if strange else [])
+    name = asked.name or _free_name(asked, start_s, windows)
+    return _draft(asked, name, (names, count), (start_s, stop_s))
+
+
+def _refuse(asked: Asked, faults: list[Fault], strange: list[Fault]) -> None:
+    """Raise with all that is wrong; nodes that are not up alone are not found."""
     if faults:
-        faults += [_strange_fault(state, strange)] if strange else []
         what = "maintenance" if asked.holder is None else "reservation"
-        raise InvalidInputError(f"this {what} cannot be had", faults=faults)
+        raise InvalidInputError(
+            f"this {what} cannot be had", faults=[*faults, *strange]
+        )
     if strange:
-        raise NotFoundError(str(_strange_fault(state, strange)))
-    return _with_name(window, asked, windows)
+        raise NotFoundError(str(strange[0]))
+
+
+def _draft(
+    asked: Asked,
+    name: str,
+    nodes: tuple[tuple[str, ...], int],
+    span: tuple[float, float],
+) -> Window:
+    """Make the window, at most as long as one may be: longer is a fault already."""
+    start_s, stop_s = span
+    return Window(
+        name=name,
+        start_s=start_s,
+        stop_s=min(stop_s, start_s + MOST_WINDOW_S),
+        nodes=nodes[0],
+        count=nodes[1],
+        holder=asked.holder if isinstance(asked.holder, str) else "",
+        hard=bool(asked.hard),
+    )
 
 
 def _nodes(asked: Asked, faults: list[Fault]) -> tuple[tuple[str, ...], int]:
@@ -357,24 +375,12 @@ def _known(
     return None
 
 
-def _with_name(window: Window, asked: Asked, windows: Mapping[str, Window]) -> Window:
-    """Name a window after its start, where the user gave no name."""
-    name = asked.name
-    if name is None:
-        kind = "maintenance" if asked.holder is None else "reservation"
-        start = datetime.fromtimestamp(window.start_s, UTC)
-        first = f"{kind}-{start:%Y%m%dT%H%M%SZ}"
-        free = (first, *(f"{first}-{n}" for n in range(2, len(windows) + 2)))
-        name = next(candidate for candidate in free if candidate not in windows)
-    return Window(
-        name=name,
-        start_s=window.start_s,
-        stop_s=window.stop_s,
-        nodes=window.nodes,
-        count=window.count,
-        holder=window.holder,
-        hard=window.hard,
-    )
+def _free_name(asked: Asked, start_s: float, windows: Mapping[str, Window]) -> str:
+    """Name a window after its start."""
+    kind = "maintenance" if asked.holder is None else "reservation"
+    first = f"{kind}-{datetime.fromtimestamp(start_s, UTC):%Y%m%dT%H%M%SZ}"
+    free = (first, *(f"{first}-{n}" for n in range(2, len(windows) + 2)))
+    return next(name for name in free if name not in windows)
 
 
 def _date(wall_time_s: float) -> str:

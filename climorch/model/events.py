@@ -12,7 +12,17 @@ import msgspec
 
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
-from climorch.model.windows import Window
+from climorch.model.wishes import (
+    CancelRequested,
+    DrainRequested,
+    PauseRequested,
+    PriorityRequested,
+    ResumeRequested,
+    UndrainRequested,
+    WindowDeclared,
+    WindowWithdrawn,
+    Wish,
+)
 
 __all__ = [
     "CampaignOpened",
@@ -110,67 +120,6 @@ class SimulationChanged(_Fact, frozen=True, kw_only=True):
     simulation: str
     scenario: Scenario
     plan: SimulationPlan
-
-
-class PauseRequested(_Fact, frozen=True, kw_only=True):
-    """Checkpoint at the next common boundary and give the nodes back."""
-
-    simulation: str
-
-
-class ResumeRequested(_Fact, frozen=True, kw_only=True):
-    """Go on after a pause or a failure."""
-
-    simulation: str
-
-
-class CancelRequested(_Fact, frozen=True, kw_only=True):
-    """Stop for good; what is committed stays."""
-
-    simulation: str
-
-
-class PriorityRequested(_Fact, frozen=True, kw_only=True):
-    """Change the priority."""
-
-    simulation: str
-    priority: int
-
-
-class DrainRequested(_Fact, frozen=True, kw_only=True):
-    """A node gets no new lease; who holds it checkpoints and gives it back."""
-
-    node: str
-
-
-class UndrainRequested(_Fact, frozen=True, kw_only=True):
-    """A node may be leased again."""
-
-    node: str
-
-
-class WindowDeclared(_Fact, frozen=True, kw_only=True):
-    """Nodes are serviced, or kept for somebody; again: as it says now."""
-
-    window: Window
-
-
-class WindowWithdrawn(_Fact, frozen=True, kw_only=True):
-    """A window is not to be, or ends now."""
-
-    name: str
-
-
-Wish = (
-    PauseRequested
-    | ResumeRequested
-    | CancelRequested
-    | PriorityRequested
-    | DrainRequested
-    | UndrainRequested
-    | WindowDeclared
-    | WindowWithdrawn
-)
 
 
 class WishTaken(_Fact, frozen=True, kw_only=True):

@@ -195,7 +195,7 @@ class _Desk:
         if sources:
             asked = ", ".join(source.claim.simulation for source in sources)
             lacks += f", {need} are asked back from {asked}"
-        elif coming:
+        else:
             lacks += f", {missing - free} will be given back"
         self.waits[claim.simulation] = lacks
         self._first = self._first or claim.simulation

@@ -170,44 +170,39 @@ def reclaim(
     float
         When time alone may give more rights, driver's clock, seconds.
     """
-    fitting = pool.able(claim)
     found: list[tuple[tuple[float, ...], Source]] = []
     later_s = math.inf
     typical_s = median(contest.exposed_s.values()) if contest.exposed_s else 0.0
-    own = claim.project
-    whole = lag(claim, contest, standing[own].held) == 0
+    whole = lag(claim, contest, standing[claim.project].held) == 0
     for place, other in enumerate(reversed(running)):
-        if not (
-            whole
-            or other.project == own
-            or other.borrowed
-            or len(other.held) > other.nodes
-        ):
+        if len(other.held) > other.nodes:
+            found.append(((LENT, place), _lent(claim, other, pool)))
+        elif not (whole or other.project == claim.project or other.borrowed):
             # Of most claims and leases this is all that is looked at.
             continue
-        mask = 0
-        if len(other.held) > other.nodes:
-            mask = pool.mask(other.held[other.nodes :]) & fitting
-        if mask:
-            lent = Source(claim=other, mask=mask, keeps=other.nodes, why="lent to it")
-            found.append(((LENT, place), lent))
         right = _right(claim, other, contest, standing)
         if right is None:
             continue
         rank, from_s, why = right
-        mask = pool.held(other) & fitting
         if from_s > contest.now_s:
             later_s = min(later_s, from_s)
-        elif mask:
-            # Who does not checkpoint would lose most: that must not protect it.
-            exposed_s = min(contest.exposed_s.get(other.simulation, 0.0), typical_s)
-            source = Source(claim=other, mask=mask, keeps=0, why=why, rank=rank)
-            size = mask.bit_count()
-            # The smallest that is enough, else the largest first.
-            fit = (0, size) if size >= need else (1, -size)
-            found.append(((rank, other.level, *fit, exposed_s, place), source))
+            continue
+        mask = pool.held(other) & pool.able(claim)
+        source = Source(claim=other, mask=mask, keeps=0, why=why, rank=rank)
+        # Who does not checkpoint would lose most: that must not protect it.
+        exposed_s = min(contest.exposed_s.get(other.simulation, 0.0), typical_s)
+        # The smallest that is enough, else the largest first.
+        size = mask.bit_count()
+        fit = (0, size) if size >= need else (1, -size)
+        found.append(((rank, other.level, *fit, exposed_s, place), source))
     found.sort(key=lambda pair: pair[0])
-    return _fewest(claim, [s for _, s in found], need, contest, standing), later_s
+    sources = [source for _, source in found if source.mask]
+    return _fewest(claim, sources, need, contest, standing), later_s
+
+
+def _lent(claim: Claim, other: Claim, pool: Pool) -> Source:
+    mask = pool.mask(other.held[other.nodes :]) & pool.able(claim)
+    return Source(claim=other, mask=mask, keeps=other.nodes, why="lent to it")
 
 
 def _fewest(

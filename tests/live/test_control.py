@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 import xarray as xr
 
-from climorch import Campaign, NotFoundError, SimulationStatus
+from climorch import (
+    Campaign,
+    InvalidInputError,
+    NotFoundError,
+    SimulationStatus,
+)
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.storage import inbox
@@ -205,6 +210,47 @@ def test_drain_and_undrain_from_a_second_process(tmp_path: Path) -> None:
     assert committed_twice(records(campaign)) == []
     for name in ("s", "t"):
         assert same(ended(campaign, name), reference_run(name, segments=10))
+    assert waiting(campaign) == []
+
+
+@pytest.mark.live
+def test_maintenance_and_withdrawal_from_a_second_process(tmp_path: Path) -> None:
+    """Who is on the node leaves it at a boundary, and comes back when it is free."""
+    campaign = Campaign("c", root=tmp_path)
+    with script(tmp_path, segments=8, work_s=0.1, every=50) as driver:
+        until(
+            lambda: len([s for s in campaign.status() if s.computed and s.nodes]) == 2,
+            what="both compute",
+            timeout_s=60,
+        )
+        (node,) = [n.node for n in campaign.status().nodes if n.simulation == "s"]
+        now_s = time.time()
+        with pytest.raises(NotFoundError, match="'nowhere': not up"):
+            campaign.maintenance("nowhere", now_s, now_s + 600)
+        with pytest.raises(InvalidInputError, match="3 nodes are asked for, 2 are up"):
+            campaign.reserve(3, now_s, now_s + 600, holder="s")
+
+        name = campaign.maintenance(node, now_s, now_s + 600, hard=False)
+        # Before the driver has taken the first one, the same is no second.
+        assert campaign.maintenance(node, now_s, now_s + 600, hard=False) == name
+
+        until(lambda: campaign.status()["s"].nodes == 0, what="s gives it back")
+        moved = campaign.status()["s"]
+        assert moved.computed == moved.committed > 0
+        (window,) = campaign.explain("s").factors["windows"]
+        assert (window["window"], window["shuts it out"]) == (name, True)
+        assert campaign.explain("t").factors["nodes held"] != (node,)
+        campaign.withdraw(name)
+        leaves(driver, 0)
+
+    found = records(campaign)
+    assert [type(wish.wish) for wish in taken(campaign)] == [
+        e.WindowDeclared,
+        e.WindowWithdrawn,
+    ]
+    assert kinds(found, c.RolledBack) == []
+    for name in ("s", "t"):
+        assert same(ended(campaign, name), reference_run(name, segments=8))
     assert waiting(campaign) == []
 
 

@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from climorch import Campaign, NotFoundError, Run, Scenario
+from climorch import Campaign, LocalSite, NotFoundError, Run, Scenario
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.testing.faults import committed_twice, until
+from climorch.testing.faults import committed_twice, kill_node, until
 from climorch.testing.models import box_workflow, reference_run
 from tests.live.cases import ended, here, kinds, policies, records, same
 
 
 def begun(
-    root: Path, *names: str, nodes: int, segments: int, work_s: float = 0.05
+    root: Path, *names: str, site: LocalSite, segments: int, work_s: float = 0.05
 ) -> tuple[Campaign, Run]:
     """Start simulations that compute, all of which have nodes."""
     campaign = Campaign("c", root=root, policies=policies(every=5))
     wf = box_workflow(segments=segments, work_s=work_s)
     for name in names:
         campaign.submit(wf, scenario=Scenario(name))
-    run = campaign.start(here(nodes))
+    run = campaign.start(site)
     compute(campaign, *names)
     return campaign, run
 
@@ -58,7 +58,7 @@ def held(run: Run, simulation: str) -> list[tuple[tuple[str, ...], float]]:
 
 def test_maintenance_moves_a_simulation_at_a_boundary(tmp_path: Path) -> None:
     """It checkpoints, goes on elsewhere, loses no segment and no bit."""
-    campaign, run = begun(tmp_path, "s", nodes=2, segments=8)
+    campaign, run = begun(tmp_path, "s", site=here(2), segments=8)
     (node,) = [n.node for n in campaign.status().nodes if n.simulation == "s"]
     now_s = time.time()
 
@@ -77,10 +77,11 @@ def test_maintenance_moves_a_simulation_at_a_boundary(tmp_path: Path) -> None:
 
 
 def test_a_window_of_the_whole_site_is_waited_through(tmp_path: Path) -> None:
-    """All checkpoint before it; nothing is computed in it; then all go on."""
-    campaign, run = begun(tmp_path, "s", "t", nodes=2, segments=10)
+    """All checkpoint before it; its nodes die in it; then all go on by themselves."""
+    site = LocalSite(nodes=2)
+    campaign, run = begun(tmp_path, "s", "t", site=site, segments=10)
     start_s = time.time() + 2.0
-    stop_s = start_s + 1.0
+    stop_s = start_s + 2.0
 
     campaign.maintenance(
         "all",
@@ -94,6 +95,8 @@ def test_a_window_of_the_whole_site_is_waited_through(tmp_path: Path) -> None:
     assert [s.nodes for s in status] == [0, 0]
     assert [n.windows for n in status.nodes] == [("power",), ("power",)]
     assert "window power" in status["s"].why
+    for node in status.nodes:
+        kill_node(site, node.node)
     assert run.wait(60)
     for name in "st":
         _, (none, left_s), (again, back_s), _ = held(run, name)
@@ -105,13 +108,14 @@ def test_a_window_of_the_whole_site_is_waited_through(tmp_path: Path) -> None:
         if isinstance(record, c.StartSegment) and start_s <= now_s < stop_s
     ]
     assert inside == []
+    assert len(kinds(records(campaign), e.NodeLost)) >= 2
     assert [w.name for w in kinds(records(campaign), c.WindowEnded)] == ["power"]
     whole(campaign, "s", "t", segments=10)
 
 
 def test_a_reservation_is_honoured(tmp_path: Path) -> None:
     """Others leave; its holder runs there, though it is the last in line."""
-    campaign, run = begun(tmp_path, "s", "t", nodes=2, segments=10)
+    campaign, run = begun(tmp_path, "s", "t", site=here(2), segments=10)
     campaign.submit(
         box_workflow("late", segments=3), scenario=Scenario("u", priority=-9)
     )

@@ -217,3 +217,64 @@ def test_while_nodes_for_the_smallest_gang_are_up_somebody_runs(world: World) ->
     smallest = min(claim.nodes for claim in claims)
     if smallest <= len(world.offers):
         assert decided.leases or any(claim.held for claim in claims)
+
+
+@given(
+    gang=st.integers(1, 3),
+    gangs=st.integers(2, 6),
+    share=st.floats(0.2, 0.8),
+    spare=st.integers(0, 2),
+)
+def test_projects_that_protect_everything_both_get_their_shares(
+    gang: int, gangs: int, share: float, spare: int
+) -> None:
+    """From whoever held it all the other gets its share, to a gang, and no more."""
+    up = gang * gangs + spare
+    targets = {"p": share * up, "q": (1 - share) * up}
+    names = [f"n{i}" for i in range(up)]
+    claims = tuple(
+        Claim(
+            simulation=f"{project}{i}",
+            project=project,
+            priority=i % 2,
+            serial=i,
+            nodes=gang,
+            most_nodes=gang,
+            held=tuple(names[i * gang : (i + 1) * gang])
+            if project == "p" and i < gangs
+            else (),
+            level=1,
+            exempt_until_s=math.inf if project == "p" and i < gangs else -math.inf,
+        )
+        for project in ("p", "q")
+        for i in range(gangs + spare)
+    )
+    world = World(
+        claims=claims,
+        offers=tuple(NodeOffer(name=name) for name in names),
+        contest=Contest(now_s=NOW_S, targets=targets, floors=targets, min_run_s=50.0),
+    )
+    moves = 0
+    for _ in range(3 * gangs):
+        decided = world.allocate()
+        moves += len(decided.preempt)
+        world = world.given_back(decided)
+        # A round later everybody has committed something and run long enough.
+        rested = tuple(
+            replace(c, turn_s=0.0, fruitful=True, exempt_until_s=math.inf)
+            if c.held
+            else c
+            for c in world.claims
+        )
+        world = replace(world, claims=rested)
+
+    held = {
+        project: len(_held([c for c in world.claims if c.project == project]))
+        for project in targets
+    }
+    # Gangs may be too large for both: then usage moves the targets in time.
+    torn = held["p"] - gang / 2 < targets["p"]
+    assert held["q"] > targets["q"] - gang or torn
+    assert held["p"] >= targets["p"] - gang / 2
+    # No more is moved than the other's share.
+    assert moves * gang <= targets["q"]

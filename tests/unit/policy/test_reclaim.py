@@ -267,6 +267,33 @@ CASES = {
         [asker(2, project="q", priority=1), claim("b", 3, held="cd", borrowed=True)],
         preempt={"b": "it was not its turn; now it is that of x"},
     ),
+    "several that borrowed": Case(
+        [
+            asker(2, project="q", priority=1),
+            *(claim(n, held=n, borrowed=True) for n in "ab"),
+        ],
+        preempt={
+            "b": "it was not its turn; now it is that of x",
+            "a": "it was not its turn; now it is that of x",
+        },
+    ),
+    "several that borrowed only as far as their project has too much": Case(
+        [
+            asker(2, priority=1),
+            *(claim(n, held=n, borrowed=True) for n in "ab"),
+        ],
+        targets={"p": 0.0, "q": 1.0},
+    ),
+    "what its own project was lent, and of another what is missing": Case(
+        [
+            asker(2),
+            claim("a", 1, held="ab", project="p"),
+            *(claim(n, held=n) for n in "cd"),
+        ],
+        preempt={"d": SHARE},
+        shrink={"a": 1},
+        targets={"p": 4.0, "q": 1.0},
+    ),
     "a protected one that must move takes the place of others": Case(
         [
             claim("x", 2, held="a", level=1),
@@ -337,3 +364,14 @@ def test_lag(held: int, expected: int) -> None:
 
     assert lag(claim("a", 4), contest, held) == expected
     assert lag(replace(claim("a", 4), project="p"), contest, held) == 0
+
+
+def test_with_nothing_left_most_that_wait_are_not_looked_at() -> None:
+    """Unless a reason is asked of each: thousands would take long."""
+    waiting = [claim(f"w{i}", 2, serial=30 + i) for i in range(40)]
+    running = claim("a", 1, held="a", level=1)
+    offers = [NodeOffer(name="a"), NodeOffer(name="b", leaving=True)]
+
+    few = allocate([*waiting, running], offers, tell_all=False)
+    assert len(few.waits) == 16
+    assert len(allocate([*waiting, running], offers).waits) == 40
