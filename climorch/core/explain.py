@@ -104,6 +104,8 @@ def explain(
         factors["nodes go at"] = ends
     if status.status == "waiting":
         factors["waits for"] = wait_factors(state, simulation, market, now_s)
+    if simulation.missed:
+        factors["nodes lost"] = dict(simulation.missed)
     if state.draining:
         factors["nodes drained"] = tuple(sorted(state.draining))
     if simulation.branch is not None:

@@ -171,6 +171,7 @@ def _node_lost(state: CampaignState, fact: e.NodeLost) -> None:
         if fact.node in simulation.lease:
             left = tuple(n for n in simulation.lease if n != fact.node)
             hold(state, simulation, left)
+            simulation.missed[fact.node] = fact.reason
 
 
 def _expected(state: CampaignState, name: str) -> bool:

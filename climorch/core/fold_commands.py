@@ -81,6 +81,9 @@ def _lease_set(state: CampaignState, command: c.SetLease) -> None:
             _interrupted(state, simulation)
     elif not simulation.granted:
         _begin_turn(state, simulation)
+    if not set(command.nodes) <= set(simulation.lease):
+        # It was given others.
+        simulation.missed.clear()
     hold(state, simulation, command.nodes)
     simulation.granted = len(command.nodes)
     simulation.lease_why = command.why

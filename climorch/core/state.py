@@ -229,6 +229,8 @@ class SimulationState:
         Nodes that it holds and that are up.
     granted : int
         Size of the lease when it was last granted.
+    missed : dict of str to str
+        Leased nodes that it lost since it was last given any, and why they went.
     turn_s : float
         When it last got nodes after it had none, seconds.
     fruitful : bool
@@ -268,6 +270,7 @@ class SimulationState:
     granted: int = 0
     lease_since_s: float = 0.0
     lease_why: str = ""
+    missed: dict[str, str] = field(default_factory=dict)
     turn_s: float = 0.0
     fruitful: bool = False
     borrowed: bool = False

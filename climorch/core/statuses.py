@@ -324,8 +324,14 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
     later = [s for s in simulation.sets.values() if s.retry_at_s > state.now_s]
     if later and simulation.lease:
         return f"tries again in {later[0].retry_at_s - state.now_s:.0f} s"
+    lost = ", ".join(f"{n} ({r})" if r else n for n, r in simulation.missed.items())
     if simulation.lease:
-        return simulation.lease_why
+        why = simulation.lease_why
+        if not lost:
+            return why
+        return f"{why}: {lost}" if why == "nodes lost" else f"{why}; nodes lost: {lost}"
+    if wait and lost:
+        wait = f"{wait}; nodes lost: {lost}"
     drained = sorted(state.draining & state.nodes.keys())
     if wait and drained:
         wait = f"{wait}; drained: {', '.join(drained)}"

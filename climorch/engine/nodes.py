@@ -13,10 +13,38 @@ from collections.abc import Mapping
 from climorch.engine.tags import COMPUTE, IO
 from climorch.model.names import PATTERN
 
-__all__ = ["missing_resources", "node_name"]
+__all__ = ["loss_reason", "missing_resources", "node_name"]
 
 # Longest part of a foreign name that is kept, so that the hash still fits.
 KEPT = 48
+
+# Dask's names of what removes a worker, each followed by a time.
+REASONS = {
+    "retire-workers": "retired by whoever runs the cluster",
+    "worker-close-gracefully": "it was closed",
+    "nanny-close": "it was closed",
+    "handle-worker-cleanup": "its connection ended",
+    "worker-send-comm-fail": "its connection failed",
+    "send-all-comm-fail": "its connection failed",
+    "check-worker-ttl": "no heartbeat",
+}
+
+
+def loss_reason(stimulus: str) -> str:
+    """Say in words why Dask removed a worker.
+
+    Parameters
+    ----------
+    stimulus : str
+        Dask's word for it.
+
+    Returns
+    -------
+    str
+        The word itself, without its time, where it is none that is known.
+    """
+    cause = re.sub(r"-[0-9.]+(e[+-]?[0-9]+)?$", "", stimulus)
+    return REASONS.get(cause, cause)
 
 
 def node_name(worker: object) -> str:

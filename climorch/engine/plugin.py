@@ -15,7 +15,7 @@ from distributed import Scheduler, SchedulerPlugin
 
 from climorch.engine.labels import Labels
 from climorch.engine.lending import Lending
-from climorch.engine.nodes import node_name
+from climorch.engine.nodes import loss_reason, node_name
 from climorch.engine.ordering import Order
 from climorch.engine.placing import Places, Wishes
 from climorch.engine.recall import Recaller, can_run, decide_anew
@@ -145,7 +145,7 @@ class LeasePlugin(SchedulerPlugin):
         self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **kwargs: Any
     ) -> None:
         """Tell the driver that a node is gone and rescue its tasks."""
-        self._left(worker, self._watchdog.reason(worker, stimulus_id))
+        self._left(worker, self._watchdog.reason(worker, loss_reason(stimulus_id)))
         self._recaller.gone(worker)
         self._lending.gone(worker)
         self._wishes.refresh()

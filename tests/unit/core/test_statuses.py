@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from climorch.core.explain import explain
 from climorch.core.statuses import WindowStatus, nodes_of, summarise, windows_in
 from climorch.model import events as e
 from climorch.model.windows import Window
-from tests.unit.core.script import Script, submitted
+from tests.unit.core.script import Script, stage, submitted
 
 HOUR_S = 3600.0
 
@@ -104,3 +105,45 @@ def test_who_waits_for_others_says_nothing_of_windows_to_come() -> None:
         "its turn",
         "needs 1 more nodes; 0 are free",
     ]
+
+
+def test_who_lost_nodes_says_which_and_why_they_went() -> None:
+    """While it runs on what is left, and until it is given others."""
+    s = Script()
+    s.nodes("k", "l", "m")
+    s.tell(submitted(stage(nodes=1, most=3)))
+    s.restored()
+
+    def told() -> tuple[str, str, object]:
+        state = s.orchestrator.state
+        (status,) = summarise(state, s.now_s)
+        lost = explain(state, "s", s.now_s).factors.get("nodes lost")
+        return status.status, status.why, lost
+
+    assert told() == ("running", "its turn", None)
+    s.tell(e.NodeLost(node="l", reason="retired"))
+    assert told() == ("running", "nodes lost: l (retired)", {"l": "retired"})
+    s.tell(e.NodeLost(node="k"))
+    lost = {"l": "retired", "k": ""}
+    assert told() == ("running", "nodes lost: l (retired), k", lost)
+    s.tell(e.NodeLost(node="m", reason="dead"))
+    assert told() == (
+        "waiting",
+        "needs 1 node; none such is up; nodes lost: l (retired), k, m (dead)",
+        {**lost, "m": "dead"},
+    )
+    s.nodes("n")
+    assert told() == ("running", "its turn", None)
+
+
+def test_who_lost_too_few_nodes_to_start_anew_says_so_too() -> None:
+    """Dask heals it: the lease is what it was given for, less the node."""
+    s = Script()
+    s.nodes(*"abcdefgh")
+    s.tell(submitted(stage(nodes=8)))
+    s.restored()
+
+    s.tell(e.NodeLost(node="c", reason="retired"))
+
+    (status,) = summarise(s.orchestrator.state, s.now_s)
+    assert (status.nodes, status.why) == (7, "its turn; nodes lost: c (retired)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from climorch.engine.nodes import missing_resources, node_name
+from climorch.engine.nodes import loss_reason, missing_resources, node_name
 from climorch.model.names import PATTERN
 
 
@@ -60,3 +60,20 @@ def test_one_thread_is_for_io_and_the_rest_computes(
 ) -> None:
     """What a worker offers itself is not touched."""
     assert missing_resources(threads, offered) == missing
+
+
+@pytest.mark.parametrize(
+    ("stimulus", "reason"),
+    [
+        ("retire-workers-1795671011.2724502", "retired by whoever runs the cluster"),
+        ("handle-worker-cleanup-1795671027.85", "its connection ended"),
+        ("nanny-close-1795671027", "it was closed"),
+        ("check-worker-ttl-1.79e+09", "no heartbeat"),
+        ("something-new-12.5", "something-new"),
+        ("died", "died"),
+        ("", ""),
+    ],
+)
+def test_why_a_worker_went_is_said_in_words(stimulus: str, reason: str) -> None:
+    """Dask names what it was busy with, and when; people want to know why."""
+    assert loss_reason(stimulus) == reason
