@@ -80,8 +80,7 @@ def explain(
         If there is no such simulation.
     """
     simulation = known(state, name)
-    sharing = sharing or Sharing()
-    market = market_of(state, sharing, allocation)
+    market = market_of(state, sharing := sharing or Sharing(), allocation)
     status = status_of(state, simulation, now_s, market.decided.waits.get(name))
     factors: dict[str, Any] = {
         "priority": simulation.priority,

@@ -95,8 +95,7 @@ class Orchestrator:
         self.policies = policies
         self.state = state or CampaignState()
         self.allocation = Allocation()
-        # Only simulations that a record is about are looked at again. None of this
-        # is memory: it follows from the state and is made anew after a replay.
+        # None of this is memory: it is made anew after a replay.
         self._touched: set[str] = set()
         # Those of which nothing but finished segments was heard.
         self._moved_on: set[str] = set()
@@ -201,7 +200,7 @@ class Orchestrator:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to do, or nothing more may be done."""
+        """As `is_over`."""
         return is_over(self.state)
 
     def _take(self, record: Record, now_s: float, records: list[Record]) -> None:
@@ -297,10 +296,8 @@ class Orchestrator:
         )
         audit(decided, wanted, offered)
         for name, nodes in decided.leases.items():
-            simulation = self.state.simulations[name]
-            borrowed = name in decided.borrowed or (
-                simulation.borrowed and bool(simulation.lease)
-            )
+            s = self.state.simulations[name]
+            borrowed = name in decided.borrowed or (s.borrowed and bool(s.lease))
             why = "lies idle until its turn comes" if borrowed else "its turn"
             lease = SetLease(simulation=name, nodes=nodes, why=why, borrowed=borrowed)
             self._take(lease, now_s, records)

@@ -188,8 +188,6 @@ def reclaim(
             later_s = min(later_s, from_s)
             continue
         mask = pool.held(other) & pool.able(claim)
-        if not mask:
-            continue
         source = Source(claim=other, mask=mask, keeps=0, why=why, rank=rank)
         # Who does not checkpoint would lose most: that must not protect it.
         exposed_s = min(contest.exposed_s.get(other.simulation, 0.0), typical_s)
