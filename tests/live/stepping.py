@@ -119,7 +119,7 @@ class Gates:
         """Free the threads of segments that nobody wants any more."""
         with self._changed:
             for label in list(self._here):
-                if label[0].startswith(simulation):
+                if simulation in ("", label[0]):
                     self._let_go[label] += 1
             self._changed.notify_all()
 
@@ -345,8 +345,8 @@ class PartedError(Exception):
     """The live run is not where the twin was: it cannot be led any further."""
 
 
-class Stage:
-    """The live run, and the clock that its driver sees.
+class Conductor:
+    """Leads a live run, by the clock that its driver sees.
 
     Parameters
     ----------
@@ -393,8 +393,8 @@ class Stage:
             assert run.wait(30)
         except PartedError as error:
             parted = str(error)
-            run.kill()
         finally:
+            run.kill()
             GATES.let_go()
             until(lambda: not run.alive, what="the driver leaves")
         return [(now_s, record) for record, now_s in run.facts()], parted
@@ -438,8 +438,10 @@ class Stage:
             return s.done[fact.stage] > fact.segment
 
         GATES.open(label)
-        until(over, what=f"{label} ends")
-        GATES.close(label)
+        try:
+            until(over, what=f"{label} ends")
+        finally:
+            GATES.close(label)
 
     def _wait(self, run: Run, until_s: float) -> None:
         """Let the clock go on to a time; the driver is woken when it wanted to be."""
@@ -469,17 +471,17 @@ class Stage:
 class _Queue(FactQueue):
     """Facts of a driver whose clock only a test moves."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, conductor: Conductor) -> None:
         super().__init__()
-        self._stage = stage
+        self._conductor = conductor
         self._asked = False
-        stage.queue = self
+        conductor.queue = self
 
     async def next(self, wake_at_s: float | None) -> list[e.Fact]:
         """Wait for something; or take what is there, if the time has come."""
-        self._stage.wake_at_s = math.inf if wake_at_s is None else wake_at_s
-        self._stage.rounds += 1
-        due = wake_at_s is not None and wake_at_s <= self._stage.now_s
+        self._conductor.wake_at_s = math.inf if wake_at_s is None else wake_at_s
+        self._conductor.rounds += 1
+        due = wake_at_s is not None and wake_at_s <= self._conductor.now_s
         self._asked = not due
         try:
             return await super().next(0.0 if due else None)
