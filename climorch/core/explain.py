@@ -42,7 +42,12 @@ class Explanation:
 
     def __str__(self) -> str:
         lines = [f"{self.status.simulation} is {self.status.status}: {self.status.why}"]
-        lines += [f"  {name} = {value}" for name, value in self.factors.items()]
+        for name, value in self.factors.items():
+            if isinstance(value, dict) and value:
+                lines.append(f"  {name}:")
+                lines += [f"    {part} = {number}" for part, number in value.items()]
+            else:
+                lines.append(f"  {name} = {value}")
         return "\n".join(lines)
 
 

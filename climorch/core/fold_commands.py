@@ -70,7 +70,6 @@ def end_turn(state: CampaignState, simulation: SimulationState) -> None:
         simulation.served_s += state.now_s - simulation.turn_s
         simulation.left_s = state.now_s
     simulation.shrink_to = simulation.preempted = None
-    simulation.leave = ()
 
 
 def _lease_set(state: CampaignState, command: c.SetLease) -> None:
@@ -90,7 +89,6 @@ def _lease_set(state: CampaignState, command: c.SetLease) -> None:
     simulation.lease_why = command.why
     simulation.borrowed = command.borrowed
     simulation.shrink_to = None
-    simulation.leave = ()
 
 
 def _begin_turn(state: CampaignState, simulation: SimulationState) -> None:
@@ -173,10 +171,6 @@ def _preempted(state: CampaignState, decision: c.PreemptPlanned) -> None:
     state.simulations[decision.simulation].preempted = decision.why
 
 
-def _moving(state: CampaignState, decision: c.MovePlanned) -> None:
-    state.simulations[decision.simulation].leave = decision.leave
-
-
 def _window_placed(state: CampaignState, decision: c.WindowPlaced) -> None:
     window = state.windows.get(decision.name)
     if window is not None:
@@ -233,7 +227,6 @@ COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.CheckpointPlanned: _planned,
     c.ShrinkPlanned: _shrink,
     c.PreemptPlanned: _preempted,
-    c.MovePlanned: _moving,
     c.WindowPlaced: _window_placed,
     c.WindowEnded: _window_ended,
     c.SharingSet: _sharing_set,

@@ -108,7 +108,7 @@ def is_over(state: CampaignState) -> bool:
 
 def staying(state: CampaignState, simulation: SimulationState) -> tuple[str, ...]:
     """Return the leased nodes that a simulation need not leave, in order."""
-    away = state.draining.union(simulation.leave, closing(state, simulation))
+    away = state.draining.union(closing(state, simulation))
     if not away:
         return simulation.lease
     return tuple(node for node in simulation.lease if node not in away)
@@ -117,8 +117,6 @@ def staying(state: CampaignState, simulation: SimulationState) -> tuple[str, ...
 def _leaving_why(state: CampaignState, simulation: SimulationState) -> str | None:
     if state.draining and state.draining.intersection(simulation.lease):
         return "a node of its lease is drained"
-    if simulation.leave:
-        return "it moves to other nodes"
     if away := closing(state, simulation):
         why = "nodes of its lease go before its next segments would have ended"
         names = dict.fromkeys(

@@ -237,8 +237,6 @@ class SimulationState:
         Whether a checkpoint was committed in its present turn.
     borrowed : bool
         Whether it has nodes though it was not its turn.
-    leave : tuple of str
-        Nodes that it gives back after its next checkpoint.
     preempted : str or None
         Why it gives all nodes up after its next checkpoint.
     interruptions_s : tuple of float
@@ -277,7 +275,6 @@ class SimulationState:
     fruitful: bool = False
     borrowed: bool = False
     shrink_to: int | None = None
-    leave: tuple[str, ...] = ()
     preempted: str | None = None
     interruptions_s: tuple[float, ...] = ()
     left_s: float | None = None

@@ -20,7 +20,6 @@ __all__ = [
     "Decision",
     "DeleteCheckpoint",
     "EvaluateRule",
-    "MovePlanned",
     "PreemptPlanned",
     "PublishResults",
     "Record",
@@ -183,22 +182,6 @@ class PreemptPlanned(_Decision, frozen=True, kw_only=True):
     why: str
 
 
-class MovePlanned(_Decision, frozen=True, kw_only=True):
-    """A simulation leaves some of its nodes after its next checkpoint.
-
-    Attributes
-    ----------
-    leave : tuple of str
-        Nodes that it gives back; it gets others in the same instant.
-    why : str
-        Reason in words.
-    """
-
-    simulation: str
-    leave: tuple[str, ...]
-    why: str
-
-
 class WindowPlaced(_Decision, frozen=True, kw_only=True):
     """The nodes of a window that was declared by their number."""
 
@@ -276,7 +259,6 @@ Decision = (
     CheckpointPlanned
     | ShrinkPlanned
     | PreemptPlanned
-    | MovePlanned
     | WindowPlaced
     | WindowEnded
     | SharingSet

@@ -77,8 +77,6 @@ def words(record: c.Record) -> str:
             return f"shrink {record.simulation} to {record.nodes}"
         case c.PreemptPlanned():
             return f"preempt {record.simulation}: {record.why}"
-        case c.MovePlanned():
-            return f"move {record.simulation} from {','.join(record.leave)}"
         case c.WindowPlaced():
             return f"window {record.name}: {','.join(record.nodes)}"
         case c.WindowEnded():

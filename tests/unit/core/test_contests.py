@@ -8,11 +8,8 @@ import msgspec
 import pytest
 
 from climorch.core.demand import demand_of
-from climorch.core.explain import explain
-from climorch.core.fold import apply
 from climorch.core.progress import Policies
 from climorch.model import events as e
-from climorch.model.commands import MovePlanned
 from climorch.model.protection import Protection
 from climorch.model.scenario import Project, Scenario
 from climorch.policy.checkpointing import EverySegments
@@ -284,18 +281,3 @@ def test_shares_hold_over_a_restart() -> None:
     told = s.restart("n", "m")
     leased = [word for word in told if word.startswith("lease")]
     assert leased == ["lease c: n", "lease a: m"]
-
-
-def test_a_planned_move_gives_nodes_back_at_the_next_boundary() -> None:
-    """After a checkpoint; what it need not leave stays with it."""
-    s = contest(wanted("s", nodes=2), nodes="nm", every=99)
-    s.restored()
-    move = MovePlanned(simulation="s", leave=("n",), why="another one needs n")
-    apply(s.orchestrator.state, move, s.now_s)
-
-    assert s.finished(0) == ["plan s.a 1", "checkpoint s.a 1 #1"]
-    assert explain(s.orchestrator.state, "s", s.now_s).status.why == (
-        "it moves to other nodes"
-    )
-    assert s.committed(1)[2:4] == ["abandon s.a #1", "lease s: m"]
-    assert s.simulation().leave == ()

@@ -369,8 +369,15 @@ def test_failures_are_counted_by_cause() -> None:
 def test_an_explanation_prints_as_lines() -> None:
     """The first line is the answer, the factors follow."""
     told = explain(running(), "m01", 160.0)
-    text = str(Explanation(status=told.status, factors={"priority": 0, "nodes": 2}))
-    assert text == "m01 is running: its turn\n  priority = 0\n  nodes = 2"
+    factors = {"priority": 0, "turn": {"since": 1.0, "slice, s": 2.0}, "failures": {}}
+    assert str(Explanation(status=told.status, factors=factors)).splitlines() == [
+        "m01 is running: its turn",
+        "  priority = 0",
+        "  turn:",
+        "    since = 1.0",
+        "    slice, s = 2.0",
+        "  failures = {}",
+    ]
 
 
 def test_an_unknown_simulation_is_not_found() -> None:

@@ -40,7 +40,6 @@ VALUES: dict[str, Any] = {
     "host": "h",
     "id": "00000000000000000001-0123456789ab",
     "lost_s": 1.5,
-    "leave": ("n0",),
     "message": "m",
     "name": "w",
     "node": "n0",
