@@ -17,7 +17,9 @@ from climorch.model import events as e
 from climorch.model.windows import Window
 from climorch.storage.checkpoints import Checkpoint
 from tests.live.cases import policies
-from tests.live.stepping import Conductor, Script, Told, foretell, stepped
+from tests.live.forecasts import Script, Told, foretell
+from tests.live.gates import stepped
+from tests.live.stepping import Conductor
 
 SHOWN = 3
 

@@ -12,7 +12,8 @@ import pytest
 from climorch import Protection, Scenario, Sharing, Workflow
 from climorch.model import events as e
 from tests.live.cases import policies
-from tests.live.stepping import Script, stepped
+from tests.live.forecasts import Script
+from tests.live.gates import stepped
 from tests.live.test_differential import LAND, OCEAN, compare, scenario, window
 
 Submission = tuple[Workflow, Scenario]
