@@ -17,7 +17,9 @@ from climorch.model import events as e
 from climorch.model.windows import Window
 from climorch.storage.checkpoints import Checkpoint
 from tests.live.cases import policies
-from tests.live.stepping import Script, Stage, Told, foretell, stepped
+from tests.live.forecasts import Script, Told, foretell
+from tests.live.gates import stepped
+from tests.live.stepping import Conductor
 
 SHOWN = 3
 
@@ -191,8 +193,8 @@ def compare(
     """Run a script in the twin by some rules, live by its own; tell differences."""
     campaign = script.campaign(root)
     forecast = foretell(script, campaign, rules)
-    stage = Stage(forecast.begin_s, monkeypatch)
-    live, parted = stage.lead(campaign, script, forecast)
+    conductor = Conductor(forecast.begin_s, monkeypatch)
+    live, parted = conductor.lead(campaign, script, forecast)
     twin = decisions(forecast.records, forecast.begin_s)
     return differences(twin, decisions(live, forecast.begin_s), parted), twin
 
