@@ -54,7 +54,9 @@ def cost(*, simulations: int, nodes: int, days: float) -> Cost:
     """
     told = tomllib.loads(SCENARIO.read_text())
     told["simulations"]["count"] = simulations
-    # Demand is there from the first day on.
+    # Demand is there from the first day on, and nobody ends: in the months each of
+    # them lasts for weeks.
+    told["simulations"]["demand"] = 3.5
     told["absence_of_demand"]["until_day"] = 0
     told |= {"nodes": nodes, "days": days}
     begin_s = time.process_time()
