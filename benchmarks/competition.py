@@ -53,7 +53,7 @@ def scenario(*, quick: bool) -> Told:
     told = tomllib.loads(SCENARIO.read_text())
     if quick:
         told["days"] = 21
-        told["crowd"] |= {"simulations": 2000, "hours": 4}
+        told["crowd"] |= {"simulations": 2000}
         told["budget"]["node_hours"] /= 2
     return told
 

@@ -342,6 +342,9 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
 
 def _closed(state: CampaignState, simulation: SimulationState) -> str:
     """Name the windows that keep nodes which are up from a waiting simulation."""
+    if not state.windows:
+        # To ask what it needs looks at all others: thousands may wait.
+        return ""
     last_s = state.now_s + needs_s(state, simulation)
     found: dict[str, Window] = {}
     for node in state.nodes:
