@@ -10,8 +10,10 @@ checkpoints, and a simulation that a failure throws out goes on from its newest 
 its old place in line: that is more than a batch system gives.
 
 The bar: of the three, ours puts the most node-hours to use, and lets those that come
-wait the shortest time for their first nodes, on average. Segments per day are no
-measure between them: those of small simulations cost less. ``--quick``: ten days.
+wait the shortest time for their first nodes, on average. It is what was left of a first
+bar that ours missed: EASY finishes more simulations and segments in the month, since it
+favours small ones, and its longest wait is shorter, since under ours a gang above its
+project's target waits for a chance to borrow. ``--quick``: ten days.
 
     uv run python benchmarks/policies_compared.py [--quick]
 """

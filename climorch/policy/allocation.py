@@ -4,7 +4,8 @@ A lease is all or nothing at ``nodes``. Whose turn it is follows from the fair
 shares of projects, then priority, turns served and order of submission. Who
 cannot have its gang yet gets what others give back: lent nodes, nodes borrowed
 out of turn, turns that are over. Where all that is not enough, those behind it
-may borrow what lies idle, so a large gang neither starves nor holds nodes empty.
+may borrow what lies idle, so a large gang holds no nodes empty. One that is larger
+than what its project should hold has no right to others' nodes and may wait long.
 What nobody needs is lent to running simulations up to ``most_nodes``.
 """
 
