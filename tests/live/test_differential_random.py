@@ -109,7 +109,9 @@ def drawn(seed: int) -> Script:
     )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(s, marks=pytest.mark.benchmark) for s in (2, 3))]
+)
 def test_live_decides_what_the_twin_foretold_of_any_campaign(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

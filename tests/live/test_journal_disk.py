@@ -139,6 +139,11 @@ def until_refused(driver: Script, disk: Disk) -> None:
 
 @pytest.mark.live
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "disk",
+    ["full", pytest.param("failing", marks=pytest.mark.benchmark)],
+    indirect=True,
+)
 def test_while_the_disk_refuses_rows_work_goes_on_provisionally(disk: Disk) -> None:
     """No commit, publication or deletion; exposure shown; later all lands."""
     watcher = campaign_of({"root": str(disk.folder), "segments": SEGMENTS})

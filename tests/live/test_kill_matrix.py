@@ -24,7 +24,10 @@ FEW: list[Any] = [
         Cell(kind="three of four workers killed", step="before the manifest", call=2),
         marks=pytest.mark.benchmark,
     ),
-    Cell(kind="one worker stopped", step=None, call=40),
+    pytest.param(
+        Cell(kind="one worker stopped", step=None, call=40),
+        marks=pytest.mark.benchmark,
+    ),
     Cell(kind="driver and scheduler killed", step="receipt", call=2),
 ]
 

@@ -119,7 +119,9 @@ def test_all_kinds_of_steps_are_one_set_that_goes_on_where_it_stopped(
 @pytest.mark.parametrize(
     ("habit", "cause", "message"),
     [
-        ("hang_at", Cause.HANG, "no answer within"),
+        pytest.param(
+            "hang_at", Cause.HANG, "no answer within", marks=pytest.mark.benchmark
+        ),
         ("exit_at", Cause.MODEL, "SystemExit: 3"),
     ],
 )

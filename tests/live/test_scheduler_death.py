@@ -103,6 +103,7 @@ def test_a_killed_dask_scheduler_that_comes_back_is_used_again(
     logger.info("recovery %s, down %.1f s", times(run, killed_s), back_s - killed_s)
 
 
+@pytest.mark.benchmark
 def test_if_it_does_not_come_back_the_error_says_what_to_do(tmp_path: Path) -> None:
     """After the patience; started again elsewhere, the campaign goes on."""
     campaign = submitted(tmp_path, segments=SEGMENTS, work_s=0.03)

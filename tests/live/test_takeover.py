@@ -34,7 +34,7 @@ from tests.live.fire import (
 
 # The other steps take minutes: with the benchmarks, as the whole matrix of kills.
 KILLED = {"before the manifest"}
-PAUSED = {"before the commit", "deleting"}
+PAUSED = {"before the commit"}
 
 
 def steps(all_of_them: Iterable[str], by_default: set[str]) -> list[Any]:

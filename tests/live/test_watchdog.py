@@ -233,6 +233,7 @@ def test_a_stuck_segment_is_told_killed_and_computed_again(
 
 
 @pytest.mark.live
+@pytest.mark.benchmark
 def test_a_segment_that_hangs_again_and_again_fails_its_simulation(
     tmp_path: Path,
 ) -> None:
