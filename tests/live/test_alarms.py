@@ -200,9 +200,9 @@ def test_an_inbox_on_a_disk_that_hangs_stops_nothing(
 
     def hanging(folder: Path) -> inbox.Found:
         nonlocal looks
-        looks += 1
-        if looks > 1:
-            # All but the one before the start, which reads the journal too.
+        if threading.current_thread().name == "climorch-inbox":
+            # The driver's own; those before the start read the journal too.
+            looks += 1
             answers.wait(60)
         return look(folder)
 
@@ -215,7 +215,7 @@ def test_an_inbox_on_a_disk_that_hangs_stops_nothing(
 
     answers.set()
     assert campaign.status().finished
-    assert looks >= 2
+    assert looks >= 1
     names = {"climorch-inbox", "climorch-alarms"}
     until(
         lambda: not names & {t.name for t in threading.enumerate()},
