@@ -45,7 +45,13 @@ def windows_of(state: CampaignState, node: str) -> Iterator[Window]:
             yield window
 
 
-def closes_s(state: CampaignState, simulation: SimulationState, node: str) -> float:
+def closes_s(
+    state: CampaignState,
+    simulation: SimulationState,
+    node: str,
+    *,
+    soft: bool = True,
+) -> float:
     """Say when a node goes.
 
     Parameters
@@ -56,6 +62,8 @@ def closes_s(state: CampaignState, simulation: SimulationState, node: str) -> fl
         For whom.
     node : str
         A node that is up.
+    soft : bool
+        Whether soft windows count; they wait for the next boundary.
 
     Returns
     -------
@@ -68,7 +76,7 @@ def closes_s(state: CampaignState, simulation: SimulationState, node: str) -> fl
     if known is not None and known.deadline_s is not None:
         end_s = known.deadline_s
     for window in windows_of(state, node):
-        if shuts_out(window, simulation):
+        if (soft or window.hard) and shuts_out(window, simulation):
             end_s = min(end_s, window.start_s)
     return end_s
 
@@ -80,19 +88,8 @@ def gone(state: CampaignState, simulation: SimulationState) -> tuple[str, ...]:
     return tuple(
         node
         for node in simulation.lease
-        if _hard_end_s(state, simulation, node) <= state.now_s
+        if closes_s(state, simulation, node, soft=False) <= state.now_s
     )
-
-
-def _hard_end_s(state: CampaignState, simulation: SimulationState, node: str) -> float:
-    known = state.nodes.get(node)
-    end_s = math.inf
-    if known is not None and known.deadline_s is not None:
-        end_s = known.deadline_s
-    for window in windows_of(state, node):
-        if window.hard and shuts_out(window, simulation):
-            end_s = min(end_s, window.start_s)
-    return end_s
 
 
 def closing(state: CampaignState, simulation: SimulationState) -> tuple[str, ...]:
@@ -123,7 +120,9 @@ def closing(state: CampaignState, simulation: SimulationState) -> tuple[str, ...
     if left_s > FAR * _roughly_s(simulation.sets.values()) and left_s > 0:
         return ()
     last_s = state.now_s + needs_s(state, simulation)
-    hard = {node: _hard_end_s(state, simulation, node) for node in simulation.lease}
+    hard = {
+        node: closes_s(state, simulation, node, soft=False) for node in simulation.lease
+    }
     return tuple(
         node
         for node in simulation.lease
