@@ -37,6 +37,9 @@ __all__ = ["apply"]
 # Weight of the newest sample in a running mean.
 RECENT = 0.3
 
+# Names of nodes that went and are remembered.
+MOST_ABSENT = 4096
+
 
 def apply(state: CampaignState, record: c.Record, now_s: float) -> None:
     """Apply one record.
@@ -151,6 +154,7 @@ def _node_joined(state: CampaignState, fact: e.NodeJoined) -> None:
         # It came back before its loss was noticed: what it held is gone.
         _node_lost(state, e.NodeLost(node=fact.node))
     _count_up(state)
+    state.absent.pop(fact.node, None)
     state.nodes[fact.node] = Node(
         name=fact.node,
         cores=fact.cores,
@@ -190,6 +194,11 @@ def _node_gone(state: CampaignState, name: str) -> None:
     state.deadlines -= node.deadline_s is not None
     _count_up(state)
     del state.nodes[name]
+    state.absent.pop(name, None)
+    state.absent[name] = state.now_s
+    if len(state.absent) > MOST_ABSENT:
+        # Where every node is a new name, as of batch jobs, it would never end.
+        del state.absent[next(iter(state.absent))]
 
 
 def _count_up(state: CampaignState) -> None:

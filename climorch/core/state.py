@@ -341,6 +341,8 @@ class CampaignState:
         When nodes last came or went, driver's clock, seconds.
     draining : set of str
         Nodes that nobody may lease, whether they are up or not.
+    absent : dict of str to float
+        Nodes that were up and are not, and when they went; the newest of them.
     wishes : set of str
         Wishes from the inbox that were taken.
     windows : dict of str to Window
@@ -364,6 +366,7 @@ class CampaignState:
     node_s: float = 0.0
     counted_s: float = 0.0
     draining: set[str] = field(default_factory=set)
+    absent: dict[str, float] = field(default_factory=dict)
     wishes: set[str] = field(default_factory=set)
     windows: dict[str, Window] = field(default_factory=dict)
     deadlines: int = 0
@@ -381,6 +384,11 @@ class CampaignState:
     def timed(self) -> bool:
         """Whether any node goes at a known time."""
         return bool(self.windows) or self.deadlines > 0
+
+    @property
+    def known_nodes(self) -> set[str]:
+        """Names of nodes that are up, were up lately or are drained."""
+        return self.nodes.keys() | self.draining | self.absent.keys()
 
     @property
     def up_node_s(self) -> float:

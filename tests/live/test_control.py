@@ -193,7 +193,7 @@ def test_drain_and_undrain_from_a_second_process(tmp_path: Path) -> None:
             timeout_s=240,
         )
         (node,) = [n.node for n in campaign.status().nodes if n.simulation == "s"]
-        with pytest.raises(NotFoundError, match="'nowhere' is not up"):
+        with pytest.raises(NotFoundError, match="'nowhere' is not known"):
             campaign.drain("nowhere")
 
         campaign.drain(node)
@@ -225,7 +225,7 @@ def test_maintenance_and_withdrawal_from_a_second_process(tmp_path: Path) -> Non
         )
         (node,) = [n.node for n in campaign.status().nodes if n.simulation == "s"]
         now_s = time.time()
-        with pytest.raises(NotFoundError, match="'nowhere': not up"):
+        with pytest.raises(NotFoundError, match="'nowhere': not known"):
             campaign.maintenance("nowhere", now_s, now_s + 600)
         with pytest.raises(InvalidInputError, match="3 nodes are asked for, 2 are up"):
             campaign.reserve(3, now_s, now_s + 600, holder="s")
