@@ -45,6 +45,8 @@ def take_away(layout: Layout, epoch: int, path: Path, destination: Path) -> None
     """
     way = layout.leaving(epoch, destination.parent)
     durable.make_directory(way)
+    # Else a power cut between the two renames would lose what is to be kept.
+    durable.fsync_directory(way.parent)
     durable.rename_durably(path, way / destination.name)
     durable.rename_durably(way / destination.name, destination)
 

@@ -142,10 +142,10 @@ def _mixes(
             tried.append(only)
         tried.append(np.arange(len(changed)) < number)
     tried += [rng.random(len(changed)) < rng.random() for _ in range(samples)]
-    for happened in tried:
+    for there in tried:
         for lost in ("old", "zeros"):
             mixed = blocks[1].copy()
-            gone = changed[~happened]
+            gone = changed[~there]
             if lost == "zeros":
                 same = (blocks[0] == blocks[1]) & (places < len(old))
                 mixed[gone] = np.where(same[gone], blocks[0][gone], 0)

@@ -213,6 +213,43 @@ def _retention(root: Path, note: Note) -> None:
     store.purge_trash(200.0, older_than_s=0)
 
 
+def _rotten(root: Path) -> None:
+    """Commit three, the second with a copy of what the others share; one bit flips."""
+    campaign = SmallCampaign(root)
+    for boundary, full in ((1, False), (2, True), (3, False)):
+        campaign.publish(campaign.commit(boundary, full=full))
+    path = campaign.checkpoints.load(SIMULATION, SET, 3).path
+    mask = path / f"state.zarr/{SET}/mask/c/0"
+    data = bytearray(mask.read_bytes())
+    data[20] ^= 1
+    mask.chmod(0o644)
+    mask.write_bytes(data)
+
+
+def _repair(root: Path, note: Note) -> None:
+    """Find the rot, and repair it in every checkpoint that has it."""
+    store = SmallCampaign(root, 2).checkpoints
+    found = store.scrub(SIMULATION, SET, 3)
+    note(f"repaired {len(found.repaired)}")
+
+
+def _mended(root: Path) -> tuple[int, list[str]]:
+    """Return how many files are bad, and what is worse than before."""
+    problems = []
+    bad = 0
+    for boundary, checkpoint, problem in SmallCampaign(root, 9).committed():
+        bad += bool(problem)
+        if checkpoint is None or (problem and "mask/c/0" not in problem):
+            problems.append(f"checkpoint {boundary}: {problem}")
+    return bad, problems
+
+
+def _judge_mended(outcome: tuple[int, list[str]], notes: Sequence[str]) -> list[str]:
+    bad, problems = outcome
+    done = [f"{bad} checkpoints are bad after the repair"] if notes and bad else []
+    return [*problems, *done]
+
+
 def _give_wishes(root: Path, note: Note) -> None:
     """Give wishes, act on one, and set junk aside."""
     folder = root / CAMPAIGN / inbox.FOLDER
@@ -307,6 +344,9 @@ SCENARIOS: dict[str, Scenario[Any]] = {
     "a broken attempt": _of_checkpoints(_two_committed, _broken_attempt, 2),
     "takeover": _of_checkpoints(_left_in_flight, _takeover, 2),
     "retention": _of_checkpoints(_three_committed, _retention, 3),
+    "repair": Scenario(
+        prepare=_rotten, act=_repair, recover=_mended, judge=_judge_mended
+    ),
     "wishes": Scenario(
         prepare=_nothing, act=_give_wishes, recover=_wishes, judge=_judge_wishes
     ),

@@ -1,7 +1,7 @@
 """Whatever a power cut leaves, the next driver finds all that was acknowledged.
 
-The quick part: a sample of moments, losses in order and some by chance at each. The whole is
-``benchmarks/power_loss.py``.
+The quick part: a sample of moments, with losses in order and some by chance at each.
+The whole is ``benchmarks/power_loss.py``.
 """
 
 from __future__ import annotations
