@@ -30,6 +30,7 @@ from climorch.model.scenario import Project, Scenario
 from climorch.model.workflow import Workflow
 from climorch.report import CampaignStatus, Estimate, estimate
 from climorch.storage.checkpoints import CheckpointStore
+from climorch.storage.holding import Checkpoints
 from climorch.storage.results import ResultStore
 from climorch.twin.rehearsal import Play, rehearse, seconds_until
 from climorch.twin.rehearsed import Rehearsal
@@ -315,8 +316,8 @@ class Campaign(Steering):
         names = [n for n in self._state().simulations if store.exists(n, stage)]
         return xr.DataTree.from_dict({name: store.open(name, stage) for name in names})
 
-    def checkpoints(self, simulation: str) -> list[Path]:
-        """Return the checkpoints of a simulation, newest first.
+    def checkpoints(self, simulation: str) -> Checkpoints:
+        """Return the checkpoints of a simulation, newest first; ``verify()`` them.
 
         Parameters
         ----------
@@ -325,14 +326,15 @@ class Campaign(Steering):
 
         Returns
         -------
-        list of Path
-            Each opens with ``xr.open_zarr(path / "state.zarr" / stage)``.
+        Checkpoints
+            A sequence of paths; each opens with
+            ``xr.open_zarr(path / "state.zarr" / stage)``.
         """
         store = CheckpointStore(self.root, self.name)
         sets = known(self._state(), simulation).sets
         found = [c for s in sets for c in store.list(simulation, s)]
         found.sort(key=lambda c: (c.manifest.model_time, c.boundary), reverse=True)
-        return [c.path for c in found]
+        return Checkpoints([c.path for c in found])
 
     def _await_news(self, run: Run) -> None:
         """Return once `status` shows what was submitted, or it takes too long."""

@@ -312,6 +312,14 @@ def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
         _break(simulation, s, fact.cause, fact.message)
 
 
+def _scrubbed(state: CampaignState, fact: e.CheckpointScrubbed) -> None:
+    simulation = state.simulations.get(fact.simulation)
+    s = simulation.sets.get(fact.set) if simulation else None
+    commit = s.commits.get(fact.boundary) if s else None
+    if commit is not None and fact.damaged:
+        commit.good = False
+
+
 def _deleted(state: CampaignState, fact: e.CheckpointDeleted) -> None:
     s = state.simulations[fact.simulation].sets[fact.set]
     if s.commits.pop(fact.boundary, None) is not None:
@@ -359,6 +367,7 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.SegmentFailed: _segment_failed,
     e.CheckpointCommitted: _committed,
     e.CheckpointFailed: _checkpoint_failed,
+    e.CheckpointScrubbed: _scrubbed,
     e.CheckpointDeleted: _deleted,
     e.ResultsPublished: _published,
     e.RuleEvaluated: _rule_evaluated,

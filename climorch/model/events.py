@@ -31,6 +31,7 @@ __all__ = [
     "CheckpointCommitted",
     "CheckpointDeleted",
     "CheckpointFailed",
+    "CheckpointScrubbed",
     "DrainRequested",
     "DriverStarted",
     "DriverStopped",
@@ -290,6 +291,27 @@ class CheckpointFailed(_Fact, frozen=True, kw_only=True):
     message: str
 
 
+class CheckpointScrubbed(_Fact, frozen=True, kw_only=True):
+    """A checkpoint was read again, and something was not as it was committed.
+
+    Attributes
+    ----------
+    repaired : tuple of str
+        Files that were bad and were made good from another copy.
+    bad : tuple of str
+        Files that stay bad, each with what is wrong.
+    damaged : bool
+        Whether it must not be used again, as in `RestoreFailed`.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    repaired: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+    damaged: bool = False
+
+
 class CheckpointDeleted(_Fact, frozen=True, kw_only=True):
     """A checkpoint was moved to the trash."""
 
@@ -347,6 +369,7 @@ Fact = (
     | SegmentFailed
     | CheckpointCommitted
     | CheckpointFailed
+    | CheckpointScrubbed
     | CheckpointDeleted
     | ResultsPublished
     | RuleEvaluated

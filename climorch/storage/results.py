@@ -8,9 +8,9 @@ consolidated metadata, makes them seen. Plain xarray reads it at any time.
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ class ResultStore:
             for needed in (folder.parent, folder, folder / stage):
                 durable.make_directory(needed)
         if directory.exists():
-            shutil.rmtree(directory)
+            durable.remove_tree(directory)
         dataset = _timed(output)
         place = f"stage {stage!r}, Advance.output"
         last = self._last.get((simulation, stage))
@@ -206,7 +206,8 @@ class ResultStore:
 
     def drop(self, simulation: str, set: str, attempt: int) -> None:
         """Remove what an attempt staged and did not commit."""
-        shutil.rmtree(self.staging(simulation, set, attempt), ignore_errors=True)
+        with suppress(OSError):
+            durable.remove_tree(self.staging(simulation, set, attempt))
 
     def publish(self, checkpoint: Checkpoint) -> None:
         """Make the outputs of a committed checkpoint seen; again: no change.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,10 @@ class VerifyReport:
 
 
 def verify(
-    path: str | os.PathLike[str], manifest: Manifest | None = None
+    path: str | os.PathLike[str],
+    manifest: Manifest | None = None,
+    *,
+    pace: Callable[[int], None] = lambda read_bytes: None,
 ) -> VerifyReport:
     """Read every file of a checkpoint and compare it with the manifest.
 
@@ -55,6 +58,8 @@ def verify(
         The checkpoint, committed or in flight.
     manifest : Manifest, optional
         What it should have; the manifest on the disk is compared with it too.
+    pace : callable
+        Told after each file how many bytes were read; may wait, or raise.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def verify(
         return VerifyReport(bad=((MANIFEST, str(error)),))
     if manifest is not None and found != manifest:
         return VerifyReport(bad=((MANIFEST, "is not the one that was committed"),))
-    return VerifyReport(bad=tuple(_bad(root, found)))
+    return VerifyReport(bad=tuple(_bad(root, found, pace)))
 
 
 def read_fixed(path: str | os.PathLike[str], entry: Entry) -> bytes:
@@ -162,12 +167,19 @@ def files_below(root: str | os.PathLike[str]) -> Iterator[str]:
                 yield name if prefix == "." else f"{prefix}/{name}"
 
 
-def _bad(root: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
+def _bad(
+    root: Path, manifest: Manifest, pace: Callable[[int], None]
+) -> Iterator[tuple[str, str]]:
     chunks = manifest.chunks()
     for key, entry in manifest.entries.items():
         problem = _problem(root / key, entry, chunks.get(key))
+        pace(entry.length)
         if problem is not None:
             yield key, problem
+    if not root.is_dir():
+        # Deleted while it was read.
+        yield MANIFEST, "is missing"
+        return
     known: Mapping[str, object] = {**manifest.entries, MANIFEST: None}
     for key in files_below(root):
         if key not in known:

@@ -106,6 +106,9 @@ def test_a_change_brings_scenario_plan_and_priority() -> None:
             cause=Cause.MODEL,
             message="m",
         ),
+        e.CheckpointScrubbed(simulation="z", set="a", boundary=1, damaged=True),
+        e.CheckpointScrubbed(simulation="s", set="z", boundary=1, damaged=True),
+        e.CheckpointScrubbed(simulation="s", set="a", boundary=1, damaged=True),
         e.CheckpointCommitted(
             simulation="z", set="a", boundary=1, attempt=1, seconds=1.0
         ),
