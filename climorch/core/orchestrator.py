@@ -7,7 +7,7 @@ same orchestrator; replay feeds the records of a journal and decides nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from climorch.core.demand import (
@@ -57,6 +57,8 @@ CONCLUSIVE = frozenset(
         c.BeginCheckpoint,
         c.PublishResults,
         c.DeleteCheckpoint,
+        # All that was to be decided on the way is part of it.
+        e.SetAdvanced,
     }
 )
 
@@ -95,6 +97,8 @@ class Orchestrator:
         self.policies = policies
         self.state = state or CampaignState()
         self.allocation = Allocation()
+        # A twin in coarse mode tells here how far all are, before nodes are given.
+        self.asked: Callable[[float], Iterable[e.Fact]] | None = None
         # None of this is memory: it is made anew after a replay.
         self._touched: set[str] = set()
         # Those of which nothing but finished segments was heard.
@@ -284,6 +288,9 @@ class Orchestrator:
                 changed = True
         if not changed:
             return
+        if self.asked is not None:
+            for fact in self.asked(now_s):
+                self._take(fact, now_s, records)
         self._note_budgets()
         demands = self._demands.values()
         wanted = [demand.claim for demand in demands if demand.claim is not None]

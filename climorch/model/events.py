@@ -12,6 +12,7 @@ import msgspec
 
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
+from climorch.model.strides import SetAdvanced, Written
 from climorch.model.wishes import (
     CancelRequested,
     DrainRequested,
@@ -47,6 +48,7 @@ __all__ = [
     "RuleFailed",
     "SegmentFailed",
     "SegmentFinished",
+    "SetAdvanced",
     "SetRestored",
     "SimulationChanged",
     "SimulationSubmitted",
@@ -56,6 +58,7 @@ __all__ = [
     "WindowWithdrawn",
     "Wish",
     "WishTaken",
+    "Written",
 ]
 
 
@@ -345,6 +348,7 @@ Fact = (
     | RestoreFailed
     | SegmentFinished
     | SegmentFailed
+    | SetAdvanced
     | CheckpointCommitted
     | CheckpointFailed
     | CheckpointDeleted

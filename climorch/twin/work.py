@@ -7,6 +7,7 @@ nobody hears of it unless the orchestrator lets the attempt go on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from climorch.twin.storage import SharedStorage, Transfer
 if TYPE_CHECKING:
     import simpy
 
-__all__ = ["Lab", "Price", "SetWork"]
+__all__ = ["Lab", "Price", "Running", "SetWork", "Standing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Lab:
     post : callable
         Takes a fact that has arrived.
     price : callable
-        ``price(simulation, stage, segment)`` on the lease as it is now.
+        ``price(simulation, stage, segment, now_s)`` on the lease as it is now.
     nodes : callable
         Nodes of a lease that are up.
     """
@@ -69,19 +70,64 @@ class Lab:
     overheads: Overheads
     ledger: Ledger
     post: Callable[[e.Fact], None]
-    price: Callable[[str, str, int], Price]
+    price: Callable[[str, str, int, float], Price]
     nodes: Callable[[str], int]
 
 
 @dataclass(slots=True)
-class _Segment:
-    """A segment under way, computing since ``since_s``."""
+class Running:
+    """A segment under way.
+
+    Attributes
+    ----------
+    number : int
+        Which.
+    price : Price
+        What it takes.
+    begun_s, since_s, ends_s : float
+        When it was started, computes from and will end; clock, seconds.
+    timeout : simpy.Timeout or None
+        The alarm that is set for its end.
+    vain_s : float
+        Seconds that it has computed for nothing, and will compute again.
+    """
 
     number: int
     price: Price
+    begun_s: float
     since_s: float
+    ends_s: float = math.inf
     timeout: simpy.Timeout | None = None
     vain_s: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Standing:
+    """What of a set is under way, whoever plays it.
+
+    Attributes
+    ----------
+    running : dict of str to Running
+        By stage.
+    checkpoint : BeginCheckpoint or None
+        The one that is being written.
+    full : bool
+        Whether that one shares no file with older ones.
+    begun_s, written_s : float
+        When it was begun and will be written; infinite: none is.
+    ready_s : float
+        When the newest cut is made; no segment computes before.
+    redo_base_s : float
+        Seconds of computing since that cut, on as many nodes as are asked for.
+    """
+
+    running: dict[str, Running]
+    checkpoint: c.BeginCheckpoint | None = None
+    full: bool = False
+    begun_s: float = 0.0
+    written_s: float = math.inf
+    ready_s: float = 0.0
+    redo_base_s: float = 0.0
 
 
 class SetWork:
@@ -96,6 +142,7 @@ class SetWork:
     """
 
     __slots__ = (
+        "_begun_s",
         "_checkpoint",
         "_lab",
         "_name",
@@ -122,7 +169,8 @@ class SetWork:
         self._transfer: Transfer | None = None
         self._checkpoint: c.BeginCheckpoint | None = None
         self._writing: Transfer | None = None
-        self._running: dict[str, _Segment] = {}
+        self._running: dict[str, Running] = {}
+        self._begun_s = 0.0
         self._ready_s = 0.0
         self._redo_base_s = 0.0
 
@@ -142,11 +190,13 @@ class SetWork:
     def segment(self, command: c.StartSegment) -> None:
         """Compute a segment, once the cut of a checkpoint is made."""
         lab = self._lab
-        price = lab.price(self._simulation, command.stage, command.segment)
         now_s = lab.env.now
+        price = lab.price(self._simulation, command.stage, command.segment, now_s)
         stall_s = max(self._ready_s - now_s, 0.0)
         lab.ledger.started(self._simulation, command.stage, price.base, stall_s, now_s)
-        running = _Segment(command.segment, price, now_s + stall_s)
+        running = Running(
+            command.segment, price, begun_s=now_s, since_s=now_s + stall_s
+        )
         self._running[command.stage] = running
         if not self.frozen:
             self._compute(command.stage, running, stall_s)
@@ -207,7 +257,7 @@ class SetWork:
             return
         now_s = lab.env.now
         for stage, running in self._running.items():
-            price = lab.price(self._simulation, stage, running.number)
+            price = lab.price(self._simulation, stage, running.number, now_s)
             redo_s = self._redo_base_s * price.seconds / price.base_s
             vain_s = max(now_s - running.since_s, 0.0)
             running.price, running.vain_s = price, vain_s + redo_s
@@ -215,6 +265,47 @@ class SetWork:
                 self._simulation, stage, vain_s=vain_s, redo_s=redo_s, now_s=now_s
             )
             self._compute(stage, running, redo_s)
+
+    @property
+    def strides(self) -> bool:
+        """Whether all that is under way goes on as it was begun."""
+        return (
+            self.alive
+            and not self.frozen
+            and self._start is None
+            and not any(running.vain_s for running in self._running.values())
+        )
+
+    def leave(self) -> Standing:
+        """Leave what is under way to a stride; nothing ends here until `resume`."""
+        command, writing = self._checkpoint, self._writing
+        standing = Standing(
+            running=self._running,
+            checkpoint=command,
+            full=command is not None and command.full,
+            begun_s=self._begun_s,
+            ready_s=self._ready_s,
+            redo_base_s=self._redo_base_s,
+        )
+        if writing is not None:
+            left_s = self._lab.storage.left_s(writing)
+            standing.written_s = self._lab.env.now + left_s
+        self._stop()
+        self._running, self._checkpoint = {}, None
+        return standing
+
+    def resume(self, standing: Standing) -> None:
+        """Go on with what is under way."""
+        lab, now_s = self._lab, self._lab.env.now
+        self._running = standing.running
+        self._checkpoint = standing.checkpoint
+        self._begun_s, self._ready_s = standing.begun_s, standing.ready_s
+        self._redo_base_s = standing.redo_base_s
+        for stage, running in self._running.items():
+            self._await(stage, running, max(running.ends_s - now_s, 0.0))
+        if standing.checkpoint is not None:
+            left_s = max(standing.written_s - now_s, 0.0) / lab.storage.factor
+            self._write_on(standing.checkpoint, left_s)
 
     def _bring(self, command: c.StartAttempt) -> None:
         lab = self._lab
@@ -239,14 +330,19 @@ class SetWork:
         self._timeout = lab.env.timeout(lab.overheads.restart_s)
         self._timeout.callbacks.append(read)
 
-    def _compute(self, stage: str, running: _Segment, wait_s: float) -> None:
+    def _compute(self, stage: str, running: Running, wait_s: float) -> None:
+        seconds = wait_s + running.price.seconds
+        running.ends_s = self._lab.env.now + seconds
+        self._await(stage, running, seconds)
+
+    def _await(self, stage: str, running: Running, seconds: float) -> None:
         def finished(_: object) -> None:
             self._finished(stage, running)
 
-        running.timeout = self._lab.env.timeout(wait_s + running.price.seconds)
+        running.timeout = self._lab.env.timeout(seconds)
         running.timeout.callbacks.append(finished)
 
-    def _finished(self, stage: str, running: _Segment) -> None:
+    def _finished(self, stage: str, running: Running) -> None:
         lab, price = self._lab, running.price
         del self._running[stage]
         self._redo_base_s += price.base_s
@@ -271,7 +367,11 @@ class SetWork:
         )
 
     def _write(self, command: c.BeginCheckpoint) -> None:
-        lab, begin_s = self._lab, self._lab.env.now
+        self._begun_s = self._lab.env.now
+        self._write_on(command, self._lab.overheads.checkpoint_s)
+
+    def _write_on(self, command: c.BeginCheckpoint, seconds: float) -> None:
+        lab, begun_s = self._lab, self._begun_s
 
         def written() -> None:
             self._drop_checkpoint()
@@ -281,13 +381,13 @@ class SetWork:
                     set=self._name,
                     boundary=command.boundary,
                     attempt=command.attempt,
-                    seconds=lab.env.now - begin_s,
+                    seconds=lab.env.now - begun_s,
                     cost_s=lab.overheads.stall_s,
                     independent=command.full,
                 )
             )
 
-        self._writing = lab.storage.begin(lab.overheads.checkpoint_s, written)
+        self._writing = lab.storage.begin(seconds, written)
 
     def _stop(self) -> None:
         """Take back every alarm that is set."""
