@@ -217,7 +217,13 @@ class Coarse:
         self._load += load
         strides = [
             Stride(
-                world.lab, self._orchestrator.policies, state, simulation, s, w.leave()
+                world.lab,
+                self._orchestrator.policies,
+                state,
+                simulation,
+                s,
+                w.leave(),
+                alone=len(found) == 1,
             )
             for s, w in zip(found, works, strict=True)
         ]

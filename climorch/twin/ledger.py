@@ -6,12 +6,13 @@ parts sum to the whole. Every entry takes the same time however long the run is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from climorch.twin.account import Account, Charge, Finished
+from climorch.twin.account import Account, Charge, Computed, Finished
 
-__all__ = ["DAY_S", "Day", "Ledger", "Part", "Span"]
+__all__ = ["DAY_S", "Computed", "Day", "Ledger", "Part", "Span"]
 
 DAY_S = 86_400.0
 
@@ -237,6 +238,59 @@ class Ledger:
             account.useful_node_s += done.useful
             account.segments += 1
             self.segments += 1
+
+    def computed(
+        self,
+        simulation: str,
+        name: str,
+        stage: str,
+        segments: Iterable[Computed],
+        *,
+        committed: int,
+        stall_s: float,
+        writing: bool,
+    ) -> None:
+        """Note segments of a stage that computes alone, one right after the other.
+
+        Parameters
+        ----------
+        simulation, name, stage : str
+            Whose; ``name`` is the set's.
+        segments : iterable of Computed
+            In order; the first one had begun before.
+        committed : int
+            Segments of the stage that are covered by a checkpoint by now.
+        stall_s : float
+            Seconds that the one which runs now waits or waited for a checkpoint.
+        writing : bool
+            Whether a checkpoint is being written now.
+        """
+        account = self.accounts[simulation]
+        finished = account.finished.setdefault(name, {})
+        charge = account.running[stage]
+        base, spent, since_s = charge.base, charge.spent, account.since_s
+        whole = max(account.nodes, account.bases)
+        for s in segments:
+            total = account.held * (s.ends_s - since_s)
+            since_s = s.ends_s
+            spent += total * base / whole
+            if whole > account.bases:
+                rest = total * (whole - account.bases) / whole
+                self._spend(Part.IDLE, rest, since_s)
+            share = spent / (s.compute_s + s.stall_s)
+            useful = min(s.base_s * base, share * s.compute_s)
+            finished[stage, s.number] = Finished(
+                useful=useful,
+                wide=share * s.compute_s - useful,
+                stall=share * s.stall_s,
+                day=int((since_s - self.begin_s) // DAY_S),
+            )
+            spent = 0.0
+            account.running[stage] = charge = Charge(base=base)
+        charge.spent, charge.stall_s = spent, stall_s
+        account.since_s, account.writing = since_s, int(writing)
+        for place in [p for p in finished if p[1] < committed]:
+            self.committed(simulation, name, *place)
 
     def rolled_back(
         self, simulation: str, name: str, lost_s: float, now_s: float

@@ -19,10 +19,11 @@ from climorch.model.plan import SimulationPlan
 from climorch.twin.cluster import VirtualCluster
 from climorch.twin.costs import Costs, Overheads, StageCost, Work
 from climorch.twin.draws import Draws, SegmentNoise
+from climorch.twin.lab import Lab, Price
 from climorch.twin.ledger import DAY_S, Ledger
 from climorch.twin.site import TwinSite
 from climorch.twin.storage import SharedStorage
-from climorch.twin.work import Lab, Price, SetWork
+from climorch.twin.work import SetWork
 
 if TYPE_CHECKING:
     import simpy
