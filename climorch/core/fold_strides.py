@@ -63,16 +63,16 @@ def advanced(state: CampaignState, fact: e.SetAdvanced) -> None:
         counts = s.plan.segments_at[s.committed]
         s.committed_segments |= counts
         s.seconds = {
-            place: took for place, took in s.seconds.items() if place[1] >= counts[place[0]]
+            place: took
+            for place, took in s.seconds.items()
+            if place[1] >= counts[place[0]]
         }
     for boundary in fact.deleted:
         if s.commits.pop(boundary, None) is not None:
             s.deleted += 1
 
 
-def _computed(
-    s: SetState, stage: str, seconds: tuple[float, ...], nodes: int
-) -> None:
+def _computed(s: SetState, stage: str, seconds: tuple[float, ...], nodes: int) -> None:
     """Add segments of a stage, and what they show."""
     shown = s.shown.setdefault(stage, {})
     learned, pace_s = shown.get(nodes), s.pace_s.get(stage)

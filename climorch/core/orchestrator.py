@@ -82,6 +82,11 @@ class Outcome:
     wake_at_s: float | None
 
 
+def nothing_new(now_s: float) -> Iterable[e.Fact]:
+    """Tell nothing; a twin in coarse mode tells how far all are, if it is asked."""
+    return ()
+
+
 class Orchestrator:
     """Decides what runs where and when.
 
@@ -97,8 +102,7 @@ class Orchestrator:
         self.policies = policies
         self.state = state or CampaignState()
         self.allocation = Allocation()
-        # A twin in coarse mode tells here how far all are, before nodes are given.
-        self.asked: Callable[[float], Iterable[e.Fact]] | None = None
+        self.asked: Callable[[float], Iterable[e.Fact]] = nothing_new
         # None of this is memory: it is made anew after a replay.
         self._touched: set[str] = set()
         # Those of which nothing but finished segments was heard.
@@ -170,10 +174,9 @@ class Orchestrator:
         if not records:
             # The state is what the journal says, its clock included.
             self.state.now_s = before_s
-        commands = tuple(filter(is_command, records))
         return Outcome(
             records=tuple(records),
-            commands=commands,
+            commands=tuple(filter(is_command, records)),
             wake_at_s=self._wake_at_s(),
         )
 
@@ -272,8 +275,7 @@ class Orchestrator:
         records: list[Record],
     ) -> None:
         """Ask the policy who gets which nodes, where anything changed."""
-        changed = self._nodes_changed
-        self._nodes_changed = False
+        changed, self._nodes_changed = self._nodes_changed, False
         if changed:
             for placed in place_windows(self.state):
                 self._take(placed, now_s, records)
@@ -288,9 +290,8 @@ class Orchestrator:
                 changed = True
         if not changed:
             return
-        if self.asked is not None:
-            for fact in self.asked(now_s):
-                self._take(fact, now_s, records)
+        for fact in self.asked(now_s):
+            self._take(fact, now_s, records)
         self._note_budgets()
         demands = self._demands.values()
         wanted = [demand.claim for demand in demands if demand.claim is not None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Account", "Charge", "Computed", "Finished", "Interruption"]
+__all__ = ["Account", "Charge", "Finished", "Interruption"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,16 +45,6 @@ class Finished(NamedTuple):
     def total(self) -> float:
         """All of it, in node-seconds."""
         return self.useful + self.wide + self.stall
-
-
-class Computed(NamedTuple):
-    """A segment that was computed undisturbed; seconds, and the clock at its end."""
-
-    number: int
-    compute_s: float
-    base_s: float
-    stall_s: float
-    ends_s: float
 
 
 class Interruption(NamedTuple):

@@ -21,8 +21,8 @@ from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.strides import SetAdvanced
-from climorch.twin.stride import Stride
 from climorch.twin.storage import ENDED_S, Storage
+from climorch.twin.stride import Stride
 from climorch.twin.world import World
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ class Coarse:
         self._load = 0.0
         world.disturbed = self.disturb
         orchestrator.asked = self.told
-        for edge_s in sorted({t for s in storage.spells for t in (s.start_s, s.stop_s)}):
+        for edge_s in sorted(
+            {t for s in storage.spells for t in (s.start_s, s.stop_s)}
+        ):
             # Just after the storage has noticed.
             env.timeout(edge_s + ENDED_S).callbacks.append(self._spell)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Lab", "Price", "Running", "Standing"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class Price(NamedTuple):
     """What a segment takes.
 
     Attributes
@@ -106,8 +105,6 @@ class Standing:
         By stage.
     checkpoint : BeginCheckpoint or None
         The one that is being written.
-    full : bool
-        Whether that one shares no file with older ones.
     begun_s, written_s : float
         When it was begun and will be written; infinite: none is.
     ready_s : float
@@ -116,9 +113,8 @@ class Standing:
         Seconds of computing since that cut, on as many nodes as are asked for.
     """
 
-    running: dict[str, Running]
+    running: dict[str, Running] = field(default_factory=dict)
     checkpoint: c.BeginCheckpoint | None = None
-    full: bool = False
     begun_s: float = 0.0
     written_s: float = math.inf
     ready_s: float = 0.0

@@ -6,13 +6,12 @@ parts sum to the whole. Every entry takes the same time however long the run is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from climorch.twin.account import Account, Charge, Computed, Finished
+from climorch.twin.account import Account, Charge, Finished
 
-__all__ = ["DAY_S", "Computed", "Day", "Ledger", "Part", "Span"]
+__all__ = ["DAY_S", "Day", "Ledger", "Part", "Span"]
 
 DAY_S = 86_400.0
 
@@ -197,7 +196,7 @@ class Ledger:
             stall=share * charge.stall_s,
             day=int((now_s - self.begin_s) // DAY_S),
         )
-        self._spend(Part.LOST, share * charge.redo_s, now_s)
+        self.spend(Part.LOST, share * charge.redo_s, now_s)
 
     def began_again(
         self, simulation: str, stage: str, *, vain_s: float, redo_s: float, now_s: float
@@ -217,80 +216,31 @@ class Ledger:
         """
         account = self._settled(simulation, now_s)
         charge = account.running[stage]
-        self._spend(Part.LOST, charge.spent, now_s)
+        self.spend(Part.LOST, charge.spent, now_s)
         charge.spent, charge.stall_s, charge.redo_s = 0.0, 0.0, redo_s
         account.lose(vain_s + redo_s)
 
     def broken_off(self, simulation: str, stage: str, now_s: float) -> None:
         """Note that a segment will not be finished."""
         account = self._settled(simulation, now_s)
-        self._spend(Part.LOST, account.end(stage).spent, now_s)
+        self.spend(Part.LOST, account.end(stage).spent, now_s)
 
     def committed(self, simulation: str, name: str, stage: str, segment: int) -> None:
         """Note that a segment is covered by a checkpoint."""
         account = self.accounts[simulation]
         done = account.finished.get(name, {}).pop((stage, segment), None)
         if done is not None:
-            for parts in (self.parts, self._day(done.day).parts):
-                parts[Part.USEFUL] += done.useful
-                parts[Part.WIDE] += done.wide
-                parts[Part.STALL] += done.stall
-            account.useful_node_s += done.useful
-            account.segments += 1
-            self.segments += 1
+            self.commit(account, done)
 
-    def computed(
-        self,
-        simulation: str,
-        name: str,
-        stage: str,
-        segments: Iterable[Computed],
-        *,
-        committed: int,
-        stall_s: float,
-        writing: bool,
-    ) -> None:
-        """Note segments of a stage that computes alone, one right after the other.
-
-        Parameters
-        ----------
-        simulation, name, stage : str
-            Whose; ``name`` is the set's.
-        segments : iterable of Computed
-            In order; the first one had begun before.
-        committed : int
-            Segments of the stage that are covered by a checkpoint by now.
-        stall_s : float
-            Seconds that the one which runs now waits or waited for a checkpoint.
-        writing : bool
-            Whether a checkpoint is being written now.
-        """
-        account = self.accounts[simulation]
-        finished = account.finished.setdefault(name, {})
-        charge = account.running[stage]
-        base, spent, since_s = charge.base, charge.spent, account.since_s
-        whole = max(account.nodes, account.bases)
-        for s in segments:
-            total = account.held * (s.ends_s - since_s)
-            since_s = s.ends_s
-            spent += total * base / whole
-            if whole > account.bases:
-                rest = total * (whole - account.bases) / whole
-                self._spend(Part.IDLE, rest, since_s)
-            share = spent / (s.compute_s + s.stall_s)
-            useful = min(s.base_s * base, share * s.compute_s)
-            finished[stage, s.number] = Finished(
-                useful=useful,
-                wide=share * s.compute_s - useful,
-                stall=share * s.stall_s,
-                day=int((since_s - self.begin_s) // DAY_S),
-            )
-            spent = 0.0
-            account.running[stage] = charge = Charge(base=base)
-        charge.spent, charge.stall_s = spent, stall_s
-        account.since_s, account.writing = since_s, int(writing)
-        for place in [p for p in finished if p[1] < committed]:
-            self.committed(simulation, name, *place)
+    def commit(self, account: Account, done: Finished) -> None:
+        """Note that what a simulation had finished is useful from now on."""
+        for parts in (self.parts, self.day(done.day).parts):
+            parts[Part.USEFUL] += done.useful
+            parts[Part.WIDE] += done.wide
+            parts[Part.STALL] += done.stall
+        account.useful_node_s += done.useful
+        account.segments += 1
+        self.segments += 1
 
     def rolled_back(
         self, simulation: str, name: str, lost_s: float, now_s: float
@@ -298,7 +248,7 @@ class Ledger:
         """Note that what a set had finished is to be computed again."""
         account = self.accounts[simulation]
         for done in account.finished.pop(name, {}).values():
-            self._spend(Part.LOST, done.total, now_s)
+            self.spend(Part.LOST, done.total, now_s)
         account.lose(lost_s)
 
     def close(self, now_s: float) -> None:
@@ -331,12 +281,13 @@ class Ledger:
                     part = Part.DRAIN
                 else:
                     part = Part.IDLE
-                self._spend(part, rest, now_s)
+                self.spend(part, rest, now_s)
         return account
 
-    def _spend(self, part: Part, node_s: float, now_s: float) -> None:
+    def spend(self, part: Part, node_s: float, now_s: float) -> None:
+        """Note node-seconds that were spent up to now."""
         self.parts[part] += node_s
-        self._day(int((now_s - self.begin_s) // DAY_S)).parts[part] += node_s
+        self.day(int((now_s - self.begin_s) // DAY_S)).parts[part] += node_s
 
     def _count(self, now_s: float) -> None:
         """Count nodes up to now, day by day."""
@@ -347,13 +298,14 @@ class Ledger:
             up, free = self.up * span_s, (self.up - self.leased) * span_s
             self.up_node_s += up
             self.parts[Part.FREE] += free
-            counted = self._day(day)
+            counted = self.day(day)
             counted.up_s += up
             counted.parts[Part.FREE] += free
             self.now_s = stop_s
             day += 1
 
-    def _day(self, day: int) -> Day:
+    def day(self, day: int) -> Day:
+        """Return a day of the run, the first one 0."""
         while len(self.days) <= day:
             self.days.append(Day())
         return self.days[day]

@@ -10,8 +10,8 @@ from climorch.core.calm import LAST
 from climorch.core.fold_strides import mean
 from climorch.policy.checkpointing import Pace
 from climorch.policy.recovery import mean_time_between_failures
+from climorch.twin.entries import Computed, enter
 from climorch.twin.lab import Running
-from climorch.twin.ledger import Computed
 from climorch.twin.way import Way
 
 __all__ = ["go_alone"]
@@ -27,50 +27,47 @@ def go_alone(way: Way, until_s: float) -> None:
     until_s : float
         Clock of the run, seconds; what happens then has happened.
     """
-    here, at, lab = way.here, way.at, way.lab
+    here, at, lab, due = way.here, way.at, way.lab, way.rules.checkpointing.due
     name, (stage,) = way.simulation.name, here.done
     (running,) = at.running.values()
-    stall_s = running.since_s - running.begun_s
+    number, price, begun_s, ends_s = (
+        running.number,
+        running.price,
+        running.begun_s,
+        running.ends_s,
+    )
+    stall_s = running.since_s - begun_s
     pace_s = here.pace_s.get(stage)
     seconds = way.seconds.setdefault(stage, [])
     computed: list[Computed] = []
     end = here.plan.last - LAST
     while True:
-        ends_s = running.ends_s
         if at.written_s <= until_s and at.written_s <= ends_s:
             way.commit()
-        if ends_s > until_s:
+        if ends_s > until_s or number >= end:
             break
-        price = running.price
-        computed.append(
-            Computed(running.number, price.seconds, price.base_s, stall_s, ends_s)
-        )
+        computed.append(Computed(number, price.seconds, price.base_s, stall_s, ends_s))
         seconds.append(price.seconds)
         pace_s = mean(pace_s, price.seconds)
         at.redo_base_s += price.base_s
-        boundary = running.number + 1
-        if here.checkpoint is None and boundary > way.committed:
-            why = way.rules.checkpointing.due(_pace(way, boundary, pace_s, ends_s))
+        number, begun_s = number + 1, ends_s
+        if here.checkpoint is None and number > way.committed:
+            why = due(_pace(way, number, pace_s, begun_s))
             if why is not None:
                 here.planned_why = why
-                way.begin(boundary, ends_s)
-        stall_s = max(at.ready_s - ends_s, 0.0)
-        price = lab.price(name, stage, boundary, ends_s)
-        running = Running(
-            boundary,
-            price,
-            begun_s=ends_s,
-            since_s=ends_s + stall_s,
-            ends_s=ends_s + (stall_s + price.seconds),
-        )
-        if boundary >= end:
-            break
+                way.begin(number, begun_s)
+        stall_s = max(at.ready_s - begun_s, 0.0)
+        price = lab.price(name, stage, number, begun_s)
+        ends_s = begun_s + (stall_s + price.seconds)
     if pace_s is not None:
         here.pace_s[stage] = pace_s
-    here.done[stage] = here.running[stage] = running.number
-    at.running[stage] = running
+    here.done[stage] = here.running[stage] = number
+    at.running[stage] = Running(
+        number, price, begun_s=begun_s, since_s=begun_s + stall_s, ends_s=ends_s
+    )
     way.news = True
-    lab.ledger.computed(
+    enter(
+        lab.ledger,
         name,
         here.name,
         stage,
@@ -82,7 +79,7 @@ def go_alone(way: Way, until_s: float) -> None:
 
 
 def _pace(way: Way, boundary: int, pace_s: float, now_s: float) -> Pace:
-    """Return what `progress.pace_of` does for a set of one stage."""
+    """Return what `pace_of` does for a set of one stage."""
     here, state = way.here, way.state
     return Pace(
         since_s=now_s - here.since_s,

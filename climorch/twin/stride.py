@@ -78,6 +78,7 @@ class Stride:
             factor=lab.storage.factor,
             committed=s.committed,
             counted=len(s.commits) + s.deleted,
+            full=standing.checkpoint is not None and standing.checkpoint.full,
         )
         # By far most sets are such, and months of them are what takes time.
         self._solo = alone and len(s.plan.stages) == 1 and s.planned is None

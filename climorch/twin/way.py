@@ -54,6 +54,10 @@ class Way:
         What segments took, by stage, that was not told yet.
     written : list of Written
         Checkpoints of which was not told yet.
+    unasked : int
+        Checkpoints since the retention policy was asked.
+    full : bool
+        Whether the one that is being written shares no file with older ones.
     news : bool
         Whether there is anything to tell.
     """
@@ -71,6 +75,7 @@ class Way:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     written: list[Written] = field(default_factory=list)
     unasked: int = 0
+    full: bool = False
     news: bool = False
 
     def begin(self, boundary: int, now_s: float) -> None:
@@ -78,7 +83,7 @@ class Way:
         here, at, over = self.here, self.at, self.lab.overheads
         here.checkpoint, here.planned = boundary, None
         here.since_s, here.from_boundary = now_s, boundary
-        at.full = self.counted % self.rules.full_every == 0
+        self.full = self.counted % self.rules.full_every == 0
         self.counted += 1
         at.ready_s, at.redo_base_s = now_s + over.stall_s, 0.0
         at.begun_s = now_s
@@ -95,7 +100,7 @@ class Way:
                 boundary=boundary,
                 committed_s=now_s,
                 seconds=now_s - at.begun_s,
-                independent=at.full,
+                independent=self.full,
             )
         )
         self.committed = boundary
@@ -146,7 +151,7 @@ class Way:
                 set=here.name,
                 boundary=here.checkpoint,
                 attempt=here.attempt,
-                full=at.full,
+                full=self.full,
                 why=here.planned_why,
             )
         return at

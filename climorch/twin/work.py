@@ -7,6 +7,7 @@ nobody hears of it unless the orchestrator lets the attempt go on.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from climorch.model import commands as c
@@ -32,13 +33,9 @@ class SetWork:
     """
 
     __slots__ = (
-        "_begun_s",
-        "_checkpoint",
+        "_at",
         "_lab",
         "_name",
-        "_ready_s",
-        "_redo_base_s",
-        "_running",
         "_simulation",
         "_start",
         "_timeout",
@@ -57,12 +54,8 @@ class SetWork:
         self._start: c.StartAttempt | None = None
         self._timeout: simpy.Timeout | None = None
         self._transfer: Transfer | None = None
-        self._checkpoint: c.BeginCheckpoint | None = None
         self._writing: Transfer | None = None
-        self._running: dict[str, Running] = {}
-        self._begun_s = 0.0
-        self._ready_s = 0.0
-        self._redo_base_s = 0.0
+        self._at = Standing()
 
     @property
     def alive(self) -> bool:
@@ -73,7 +66,7 @@ class SetWork:
         """Bring the states of a boundary to the lease."""
         self.attempt = command.attempt
         self._start = command
-        self._ready_s = self._redo_base_s = 0.0
+        self._at = Standing()
         self._lab.ledger.restoring(self._simulation, +1, self._lab.env.now)
         self._bring(command)
 
@@ -82,41 +75,41 @@ class SetWork:
         lab = self._lab
         now_s = lab.env.now
         price = lab.price(self._simulation, command.stage, command.segment, now_s)
-        stall_s = max(self._ready_s - now_s, 0.0)
+        stall_s = max(self._at.ready_s - now_s, 0.0)
         lab.ledger.started(self._simulation, command.stage, price.base, stall_s, now_s)
         running = Running(
             command.segment, price, begun_s=now_s, since_s=now_s + stall_s
         )
-        self._running[command.stage] = running
+        self._at.running[command.stage] = running
         if not self.frozen:
             self._compute(command.stage, running, stall_s)
 
     def checkpoint(self, command: c.BeginCheckpoint) -> None:
         """Cut here and write behind."""
         lab = self._lab
-        self._checkpoint = command
-        self._ready_s = lab.env.now + lab.overheads.stall_s
-        self._redo_base_s = 0.0
+        self._at.checkpoint = command
+        self._at.ready_s = lab.env.now + lab.overheads.stall_s
+        self._at.redo_base_s = 0.0
         lab.ledger.writing(self._simulation, +1, lab.env.now)
         if not self.frozen:
             self._write(command)
 
     def abandon(self) -> None:
         """Let all that is under way come to nothing."""
-        self._stop()
+        self._stop(self._at)
         self._drop_start()
         self._drop_checkpoint()
         now_s = self._lab.env.now
-        for stage in self._running:
+        for stage in self._at.running:
             self._lab.ledger.broken_off(self._simulation, stage, now_s)
-        self._running.clear()
+        self._at.running.clear()
         self.attempt = 0
         self.frozen = False
 
     def freeze(self) -> None:
         """Stand still: a node of the lease died, and nobody knows it yet."""
         if self.alive:
-            self._stop()
+            self._stop(self._at)
             self.frozen = True
 
     def mend(self) -> None:
@@ -131,24 +124,15 @@ class SetWork:
         if self._start is not None:
             self._bring(self._start)
             return
-        command = self._checkpoint
+        command = self._at.checkpoint
         if command is not None:
             self._drop_checkpoint()
-            lab.post(
-                e.CheckpointFailed(
-                    simulation=self._simulation,
-                    set=self._name,
-                    boundary=command.boundary,
-                    attempt=command.attempt,
-                    cause=e.Cause.NOT_DURABLE,
-                    message="a node died before its states were written",
-                )
-            )
+            lab.post(_not_durable(command))
             return
         now_s = lab.env.now
-        for stage, running in self._running.items():
+        for stage, running in self._at.running.items():
             price = lab.price(self._simulation, stage, running.number, now_s)
-            redo_s = self._redo_base_s * price.seconds / price.base_s
+            redo_s = self._at.redo_base_s * price.seconds / price.base_s
             vain_s = max(now_s - running.since_s, 0.0)
             running.price, running.vain_s = price, vain_s + redo_s
             lab.ledger.began_again(
@@ -163,39 +147,28 @@ class SetWork:
             self.alive
             and not self.frozen
             and self._start is None
-            and not any(running.vain_s for running in self._running.values())
+            and not any(running.vain_s for running in self._at.running.values())
         )
 
     def leave(self) -> Standing:
         """Leave what is under way to a stride; nothing ends here until `resume`."""
-        command, writing = self._checkpoint, self._writing
-        standing = Standing(
-            running=self._running,
-            checkpoint=command,
-            full=command is not None and command.full,
-            begun_s=self._begun_s,
-            ready_s=self._ready_s,
-            redo_base_s=self._redo_base_s,
-        )
-        if writing is not None:
-            left_s = self._lab.storage.left_s(writing)
-            standing.written_s = self._lab.env.now + left_s
-        self._stop()
-        self._running, self._checkpoint = {}, None
-        return standing
+        at, self._at = self._at, Standing()
+        at.written_s = math.inf
+        if self._writing is not None:
+            left_s = self._lab.storage.left_s(self._writing)
+            at.written_s = self._lab.env.now + left_s
+        self._stop(at)
+        return at
 
-    def resume(self, standing: Standing) -> None:
+    def resume(self, at: Standing) -> None:
         """Go on with what is under way."""
+        self._at = at
         lab, now_s = self._lab, self._lab.env.now
-        self._running = standing.running
-        self._checkpoint = standing.checkpoint
-        self._begun_s, self._ready_s = standing.begun_s, standing.ready_s
-        self._redo_base_s = standing.redo_base_s
-        for stage, running in self._running.items():
+        for stage, running in at.running.items():
             self._await(stage, running, max(running.ends_s - now_s, 0.0))
-        if standing.checkpoint is not None:
-            left_s = max(standing.written_s - now_s, 0.0) / lab.storage.factor
-            self._write_on(standing.checkpoint, left_s)
+        if at.checkpoint is not None:
+            left_s = max(at.written_s - now_s, 0.0) / lab.storage.factor
+            self._write_on(at.checkpoint, left_s)
 
     def _bring(self, command: c.StartAttempt) -> None:
         lab = self._lab
@@ -204,15 +177,7 @@ class SetWork:
 
         def restored() -> None:
             self._drop_start()
-            lab.post(
-                e.SetRestored(
-                    simulation=self._simulation,
-                    set=self._name,
-                    attempt=command.attempt,
-                    boundary=command.boundary,
-                    rung="checkpoint" if again else "init",
-                )
-            )
+            lab.post(_restored(command))
 
         def read(_: object) -> None:
             self._transfer = lab.storage.begin(seconds, restored)
@@ -234,8 +199,8 @@ class SetWork:
 
     def _finished(self, stage: str, running: Running) -> None:
         lab, price = self._lab, running.price
-        del self._running[stage]
-        self._redo_base_s += price.base_s
+        del self._at.running[stage]
+        self._at.redo_base_s += price.base_s
         lab.ledger.finished(
             self._simulation,
             self._name,
@@ -257,35 +222,26 @@ class SetWork:
         )
 
     def _write(self, command: c.BeginCheckpoint) -> None:
-        self._begun_s = self._lab.env.now
+        self._at.begun_s = self._lab.env.now
         self._write_on(command, self._lab.overheads.checkpoint_s)
 
     def _write_on(self, command: c.BeginCheckpoint, seconds: float) -> None:
-        lab, begun_s = self._lab, self._begun_s
+        lab, begun_s = self._lab, self._at.begun_s
 
         def written() -> None:
             self._drop_checkpoint()
-            lab.post(
-                e.CheckpointCommitted(
-                    simulation=self._simulation,
-                    set=self._name,
-                    boundary=command.boundary,
-                    attempt=command.attempt,
-                    seconds=lab.env.now - begun_s,
-                    cost_s=lab.overheads.stall_s,
-                    independent=command.full,
-                )
-            )
+            took_s, cost_s = lab.env.now - begun_s, lab.overheads.stall_s
+            lab.post(_committed(command, took_s, cost_s))
 
         self._writing = lab.storage.begin(seconds, written)
 
-    def _stop(self) -> None:
+    def _stop(self, at: Standing) -> None:
         """Take back every alarm that is set."""
         for transfer in (self._transfer, self._writing):
             if transfer is not None:
                 self._lab.storage.cancel(transfer)
         self._transfer = self._writing = None
-        timeouts = [running.timeout for running in self._running.values()]
+        timeouts = [running.timeout for running in at.running.values()]
         for timeout in (self._timeout, *timeouts):
             if timeout is not None and timeout.callbacks:
                 timeout.callbacks.clear()
@@ -297,6 +253,41 @@ class SetWork:
             self._lab.ledger.restoring(self._simulation, -1, self._lab.env.now)
 
     def _drop_checkpoint(self) -> None:
-        if self._checkpoint is not None:
-            self._checkpoint = self._writing = None
+        if self._at.checkpoint is not None:
+            self._at.checkpoint = self._writing = None
             self._lab.ledger.writing(self._simulation, -1, self._lab.env.now)
+
+
+def _restored(command: c.StartAttempt) -> e.SetRestored:
+    return e.SetRestored(
+        simulation=command.simulation,
+        set=command.set,
+        attempt=command.attempt,
+        boundary=command.boundary,
+        rung="checkpoint" if command.boundary > 0 else "init",
+    )
+
+
+def _committed(
+    command: c.BeginCheckpoint, took_s: float, cost_s: float
+) -> e.CheckpointCommitted:
+    return e.CheckpointCommitted(
+        simulation=command.simulation,
+        set=command.set,
+        boundary=command.boundary,
+        attempt=command.attempt,
+        seconds=took_s,
+        cost_s=cost_s,
+        independent=command.full,
+    )
+
+
+def _not_durable(command: c.BeginCheckpoint) -> e.CheckpointFailed:
+    return e.CheckpointFailed(
+        simulation=command.simulation,
+        set=command.set,
+        boundary=command.boundary,
+        attempt=command.attempt,
+        cause=e.Cause.NOT_DURABLE,
+        message="a node died before its states were written",
+    )

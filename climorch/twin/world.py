@@ -258,9 +258,7 @@ class World:
 
         self._env.timeout(0.0).callbacks.append(answer)
 
-    def _price(
-        self, simulation: str, stage: str, segment: int, now_s: float
-    ) -> Price:
+    def _price(self, simulation: str, stage: str, segment: int, now_s: float) -> Price:
         """Say what a segment that starts now takes on its lease as it is."""
         known = self._state.simulations[simulation]
         plan = known.plan
