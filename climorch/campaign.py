@@ -234,18 +234,19 @@ class Campaign(Steering):
         seeds: int | Iterable[int] = 5,
         policies: Policies | None = None,
         script: Iterable[tuple[timedelta, e.Fact]] = (),
+        coarse: bool = False,
+        processes: int = 1,
     ) -> Rehearsal:
         """Play what is left of the campaign on a virtual cluster.
 
         Starts from the campaign as it is and as this script submitted it, as if
-        the script were run again now; the campaign itself is not touched. What
-        is computed and not committed is computed again.
+        it were run again now, and does not touch the campaign. What is computed
+        and not committed is computed again.
 
         Parameters
         ----------
         site : TwinSite
-            Where. How long things take, as far as it does not say, is taken from
-            what the campaign knows.
+            Where. What it does not say is taken from what the campaign knows.
         until : datetime or timedelta
             End of the rehearsal, with a time zone; or how long from now.
         seeds : int or iterable of int
@@ -254,6 +255,11 @@ class Campaign(Steering):
             Rules to try instead of the campaign's.
         script : iterable of (timedelta, Fact)
             What else happens, and how long from now.
+        coarse : bool
+            Whether to be faster by what nobody has to decide about.
+        processes : int
+            Runs side by side; with more than one the script must call this
+            below ``if __name__ == "__main__":``.
 
         Returns
         -------
@@ -262,8 +268,8 @@ class Campaign(Steering):
 
         Raises
         ------
-        InvalidInputError
-            If nothing is known of how long the segments of some stages take.
+        InvalidInputError, BackendError
+            If nobody knows how long some segments take; if a process died.
         """
         state = self._state()
         begin_s = max(time.time(), state.now_s)
@@ -276,8 +282,10 @@ class Campaign(Steering):
             begin_s=begin_s,
             until_s=seconds_until(until, begin_s),
             script=tuple((after.total_seconds(), fact) for after, fact in script),
+            coarse=coarse,
         )
-        return rehearse(play, range(seeds) if isinstance(seeds, int) else seeds)
+        chosen = range(seeds) if isinstance(seeds, int) else seeds
+        return rehearse(play, chosen, processes=processes)
 
     def results(self, simulation: str, stage: str) -> xr.Dataset:
         """Open the results of a stage, lazily, up to the newest commit.

@@ -18,6 +18,7 @@ from climorch.core.fold_commands import (
     end_turn,
     hold,
 )
+from climorch.core.fold_strides import advanced, mean
 from climorch.core.fold_wishes import WISHES
 from climorch.core.state import (
     CampaignState,
@@ -33,9 +34,6 @@ from climorch.model.events import Cause
 from climorch.policy.learning import learn
 
 __all__ = ["apply"]
-
-# Weight of the newest sample in a running mean.
-RECENT = 0.3
 
 # Names of nodes that went and are remembered.
 MOST_ABSENT = 4096
@@ -233,17 +231,13 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     del s.running[fact.stage], s.started_s[fact.stage]
     s.done[fact.stage] = fact.segment + 1
     s.seconds[fact.stage, fact.segment] = fact.seconds
-    s.pace_s[fact.stage] = _mean(s.pace_s.get(fact.stage), fact.seconds)
+    s.pace_s[fact.stage] = mean(s.pace_s.get(fact.stage), fact.seconds)
     simulation = state.simulations[fact.simulation]
     shown = s.shown.setdefault(fact.stage, {})
     nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes
     shown[nodes] = learn(shown.get(nodes), fact.seconds)
     if fact.metrics:
         simulation.metrics[fact.stage] = dict(fact.metrics)
-
-
-def _mean(old: float | None, new: float) -> float:
-    return new if old is None else (1 - RECENT) * old + RECENT * new
 
 
 def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:
@@ -275,7 +269,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
     if repeated or fact.boundary > s.plan.last or (known is not None and known.good):
         return
     s.newest[fact.attempt] = fact.boundary
-    s.cost_s = _mean(s.cost_s, fact.cost_s)
+    s.cost_s = mean(s.cost_s, fact.cost_s)
     s.writing = learn(s.writing, fact.seconds)
     # Unchanged chunks are linked from the newest checkpoint that is good.
     source = s.commits.get(s.committed)
@@ -365,6 +359,7 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.RestoreFailed: _restore_failed,
     e.SegmentFinished: _finished,
     e.SegmentFailed: _segment_failed,
+    e.SetAdvanced: advanced,
     e.CheckpointCommitted: _committed,
     e.CheckpointFailed: _checkpoint_failed,
     e.CheckpointScrubbed: _scrubbed,

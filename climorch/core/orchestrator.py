@@ -7,7 +7,7 @@ same orchestrator; replay feeds the records of a journal and decides nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from climorch.core.demand import (
@@ -57,6 +57,8 @@ CONCLUSIVE = frozenset(
         c.BeginCheckpoint,
         c.PublishResults,
         c.DeleteCheckpoint,
+        # All that was to be decided on the way is part of it.
+        e.SetAdvanced,
     }
 )
 
@@ -80,6 +82,11 @@ class Outcome:
     wake_at_s: float | None
 
 
+def nothing_new(now_s: float) -> Iterable[e.Fact]:
+    """Tell nothing; a twin in coarse mode tells how far all are, if it is asked."""
+    return ()
+
+
 class Orchestrator:
     """Decides what runs where and when.
 
@@ -95,6 +102,7 @@ class Orchestrator:
         self.policies = policies
         self.state = state or CampaignState()
         self.allocation = Allocation()
+        self.asked: Callable[[float], Iterable[e.Fact]] = nothing_new
         # None of this is memory: it is made anew after a replay.
         self._touched: set[str] = set()
         # Those of which nothing but finished segments was heard.
@@ -166,10 +174,9 @@ class Orchestrator:
         if not records:
             # The state is what the journal says, its clock included.
             self.state.now_s = before_s
-        commands = tuple(filter(is_command, records))
         return Outcome(
             records=tuple(records),
-            commands=commands,
+            commands=tuple(filter(is_command, records)),
             wake_at_s=self._wake_at_s(),
         )
 
@@ -268,8 +275,7 @@ class Orchestrator:
         records: list[Record],
     ) -> None:
         """Ask the policy who gets which nodes, where anything changed."""
-        changed = self._nodes_changed
-        self._nodes_changed = False
+        changed, self._nodes_changed = self._nodes_changed, False
         if changed:
             for placed in place_windows(self.state):
                 self._take(placed, now_s, records)
@@ -284,6 +290,8 @@ class Orchestrator:
                 changed = True
         if not changed:
             return
+        for fact in self.asked(now_s):
+            self._take(fact, now_s, records)
         self._note_budgets()
         demands = self._demands.values()
         wanted = [demand.claim for demand in demands if demand.claim is not None]

@@ -12,6 +12,7 @@ import msgspec
 
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
+from climorch.model.strides import SetAdvanced, Written
 from climorch.model.wishes import (
     CancelRequested,
     DrainRequested,
@@ -48,6 +49,7 @@ __all__ = [
     "RuleFailed",
     "SegmentFailed",
     "SegmentFinished",
+    "SetAdvanced",
     "SetRestored",
     "SimulationChanged",
     "SimulationSubmitted",
@@ -57,6 +59,7 @@ __all__ = [
     "WindowWithdrawn",
     "Wish",
     "WishTaken",
+    "Written",
 ]
 
 
@@ -367,6 +370,7 @@ Fact = (
     | RestoreFailed
     | SegmentFinished
     | SegmentFailed
+    | SetAdvanced
     | CheckpointCommitted
     | CheckpointFailed
     | CheckpointScrubbed
