@@ -43,6 +43,7 @@ from climorch.storage.template import (
     TemplateCache,
     write_template,
 )
+from climorch.storage.verify import refuse_changed
 
 __all__ = ["TIME_UNITS", "ResultStore", "StagedOutput"]
 
@@ -215,7 +216,8 @@ class ResultStore:
         Raises
         ------
         CorruptDataError
-            If an output does not continue what is published.
+            If an output does not continue what is published, or lost a file: Zarr
+            would give fill values for that.
         ConflictError
             If a newer driver has taken over; nothing that it sees is changed.
         BackendError
@@ -226,6 +228,11 @@ class ResultStore:
             for stage, done in sorted(manifest.segments.items()):
                 segments = sorted(manifest.outputs.get(stage, ()))
                 target = self.path(manifest.simulation, stage)
+                folder = f"{OUTPUTS}/{stage}/"
+                known = manifest.entries.items()
+                refuse_changed(
+                    checkpoint.path, {k: e for k, e in known if k.startswith(folder)}
+                )
                 with durable.translated("publish results", target):
                     self._publish(
                         target, checkpoint.path / OUTPUTS / stage, segments, done

@@ -22,6 +22,7 @@ __all__ = [
     "files_below",
     "physically_independent",
     "read_fixed",
+    "refuse_changed",
     "verify",
 ]
 
@@ -135,6 +136,39 @@ def physically_independent(a: Checkpoint, b: Checkpoint) -> bool:
     """
     first, second = _inodes(a), _inodes(b)
     return first is not None and second is not None and first.isdisjoint(second)
+
+
+def refuse_changed(path: Path, entries: Mapping[str, Entry]) -> None:
+    """Refuse files that are not as they were committed, without reading them all.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+    entries : mapping of str to Entry
+        Of the files in question.
+
+    Raises
+    ------
+    CorruptDataError
+        If one is missing or has another length; where it is not the very file that
+        was committed, or was touched since, it is read and compared.
+    BackendError
+        If the file system fails.
+    """
+    for key, entry in entries.items():
+        with durable.translated("look at", path / key):
+            try:
+                status = os.stat(path / key)
+            except FileNotFoundError:
+                status = None
+        known = (entry.length, entry.inode, entry.mtime_ns)
+        if status and (status.st_size, status.st_ino, status.st_mtime_ns) == known:
+            continue
+        if entry.raw_xxh3 is None:
+            read_fixed(path / key, entry)
+        else:
+            read_checked(path / key, entry)
 
 
 def files_below(root: str | os.PathLike[str]) -> Iterator[str]:

@@ -32,7 +32,15 @@ from climorch.storage.codec import decode_chunk
 from climorch.storage.growth import grid, members_of
 from climorch.storage.results import ResultStore
 
-__all__ = ["CAMPAIGN", "SET", "SIMULATION", "Outcome", "SmallCampaign", "recover"]
+__all__ = [
+    "CAMPAIGN",
+    "SET",
+    "SIMULATION",
+    "Outcome",
+    "SmallCampaign",
+    "mixed",
+    "recover",
+]
 
 CAMPAIGN, SIMULATION, SET = "c", "s", "ocean"
 _TIMES = 2
@@ -194,7 +202,7 @@ class SmallCampaign:
             try:
                 checkpoint = self.checkpoints.load(SIMULATION, SET, boundary)
                 report = self.checkpoints.verify(checkpoint)
-                problem = str(report.bad) if report.bad else _mixed(checkpoint)
+                problem = str(report.bad) if report.bad else mixed(checkpoint)
             except (ClimorchError, OSError) as error:
                 yield boundary, None, str(error)
             else:
@@ -249,8 +257,8 @@ def _day(number: int) -> float:
     return (2000 + number - 1850) * 365.0 + 181
 
 
-def _mixed(checkpoint: Checkpoint) -> str:
-    """Say which values are not those of the boundary; empty: none."""
+def mixed(checkpoint: Checkpoint) -> str:
+    """Read every chunk; say which is not that of the boundary; empty: all are."""
     blocks = _blocks_of(state, checkpoint.boundary)
     for key, (spec, index) in checkpoint.manifest.chunks().items():
         entry = checkpoint.manifest.entries[key]

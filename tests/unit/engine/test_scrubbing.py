@@ -72,7 +72,8 @@ def scrubber(
 
 async def test_each_is_read_when_it_is_due() -> None:
     """Damaged ones and those that go are not; what is good is not told."""
-    state, disk, posted, now = State(k1=0.0, k2=5.0, k3=0.0), Disk(), [], [12.0]
+    state, disk, now = State(k1=0.0, k2=5.0, k3=0.0), Disk(), [12.0]
+    posted: list[Fact] = []
     state.commits[3].good = False
     made = scrubber(state, disk, posted, now)
 

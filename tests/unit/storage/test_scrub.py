@@ -11,7 +11,7 @@ from climorch.storage.checkpoints import (
     Scrubbed,
     physically_independent,
 )
-from climorch.storage.manifest import MANIFEST
+from climorch.storage.manifest import MANIFEST, read_manifest
 from tests.unit.storage.checkpoint_cases import (
     flip,
     names,
@@ -181,8 +181,6 @@ def test_one_that_is_deleted_meanwhile_is_not_bad(
         store.delete("m01", "earth", 1, now_s=0.0)
 
     assert store.scrub("m01", "earth", 1, pace=delete).good
-
-    read_manifest = verify.read_manifest
 
     def late(path: Path) -> object:
         found = read_manifest(path)
