@@ -37,7 +37,8 @@ WORTH = 2.0
 CROWD = 0.5
 # By how much sooner than its pace says a set may get to its end.
 HASTE = 0.5
-# Common boundaries before that, from where on each one is awaited.
+# Common boundaries before that, from where on each one is awaited; as all are while
+# nothing is known of its pace.
 FEW = 3
 
 # A simulation may go on by itself although this was decided on it.
@@ -75,7 +76,9 @@ class _Team:
     def look_s(self, now_s: float) -> float:
         """Say when it must be looked after, at the latest."""
         ends_s = (
-            s.next_s if s.left <= FEW else now_s + HASTE * s.left * s.period_s
+            s.next_s
+            if s.left <= FEW or not s.period_s
+            else now_s + HASTE * s.left * s.period_s
             for s in self.strides
         )
         return min(self.until_s, *ends_s)
@@ -179,10 +182,10 @@ class Coarse:
 
     def begin(self, outcome: Outcome) -> None:
         """Let go on by itself whoever can, of those on whom something was decided."""
-        names = {getattr(r, "simulation", None): None for r in outcome.records}
+        names = dict.fromkeys(getattr(r, "simulation", "") for r in outcome.records)
         simulations = self._orchestrator.state.simulations
         for name in names:
-            if name is not None and name not in self._teams:
+            if name in simulations and name not in self._teams:
                 self._begin(simulations[name])
 
     def disturb(self, name: str) -> None:
