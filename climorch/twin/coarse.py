@@ -214,7 +214,7 @@ class Coarse:
         name, world = simulation.name, self._world
         found = [s for s in simulation.sets.values() if s.phase is Phase.ACTIVE]
         works = [world.work(name, s.name) for s in found]
-        if not all(work.strides for work in works):
+        if not all(w.strides(s) for s, w in zip(found, works, strict=True)):
             return
         load = self._loads(simulation)
         if self._load + load > CROWD * world.lab.storage.streams:
