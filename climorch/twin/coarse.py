@@ -35,11 +35,12 @@ WORTH = 2.0
 # Share of the storage's streams that may be busy on average with checkpoints of
 # strides: these do not see each other's, so there must be room for all.
 CROWD = 0.5
-# By how much sooner than its pace says a set may get to its end.
+# By how much sooner than its pace says a set may get to its end on as wide a lease
+# as it can use.
 HASTE = 0.5
 # Common boundaries before that, from where on each one is awaited; as all are while
 # nothing is known of its pace.
-FEW = 3
+FEW = 6
 
 # A simulation may go on by itself although this was decided on it.
 HARMLESS = (SetAdvanced, c.SetLease, c.PublishResults, c.DeleteCheckpoint)
@@ -75,10 +76,12 @@ class _Team:
 
     def look_s(self, now_s: float) -> float:
         """Say when it must be looked after, at the latest."""
+        held = len(self.simulation.lease)
+        haste = HASTE * held / max(self.simulation.plan.most_nodes, held)
         ends_s = (
             s.next_s
             if s.left <= FEW or not s.period_s
-            else now_s + HASTE * s.left * s.period_s
+            else now_s + haste * s.left * s.period_s
             for s in self.strides
         )
         return min(self.until_s, *ends_s)

@@ -156,7 +156,12 @@ def test_nearly_all_of_an_undisturbed_simulation_is_told_in_one() -> None:
 
 @pytest.mark.parametrize(
     "strategy",
-    [EverySegments(), EverySegments(count=7), EveryWall(seconds=35.0), Daly(longest_s=95.0)],
+    [
+        EverySegments(),
+        EverySegments(count=7),
+        EveryWall(seconds=35.0),
+        Daly(longest_s=95.0),
+    ],
     ids=lambda strategy: type(strategy).__name__,
 )
 def test_checkpoints_are_taken_where_the_strategy_says(strategy: Any) -> None:
