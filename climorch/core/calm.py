@@ -18,6 +18,9 @@ __all__ = ["LAST", "calm_until_s", "near_end"]
 LAST = 3
 """Common boundaries before its end at which a set no longer goes on by itself."""
 
+# By how much its pace may slow down until then.
+SLOWER = 1.5
+
 
 def calm_until_s(state: CampaignState, simulation: SimulationState) -> float:
     """Say until when nothing but a fact can concern a simulation that computes.
@@ -52,7 +55,7 @@ def calm_until_s(state: CampaignState, simulation: SimulationState) -> float:
     if ends_s == math.inf:
         return ends_s
     # From there on each boundary is asked whether the way to the next one fits.
-    until_s = ends_s - FAR * roughly_s(simulation.sets.values())
+    until_s = ends_s - SLOWER * FAR * roughly_s(simulation.sets.values())
     return until_s if until_s > state.now_s else -math.inf
 
 

@@ -35,10 +35,12 @@ WORTH = 2.0
 # Share of the storage's streams that may be busy on average with checkpoints of
 # strides: these do not see each other's, so there must be room for all.
 CROWD = 0.5
-# By how much sooner than its pace says a set may get to its end.
+# By how much sooner than its pace says a set may get to its end on as wide a lease
+# as it can use.
 HASTE = 0.5
-# Common boundaries before that, from where on each one is awaited.
-FEW = 3
+# Common boundaries before that, from where on each one is awaited; as all are while
+# nothing is known of its pace.
+FEW = 6
 
 # A simulation may go on by itself although this was decided on it.
 HARMLESS = (SetAdvanced, c.SetLease, c.PublishResults, c.DeleteCheckpoint)
@@ -74,8 +76,12 @@ class _Team:
 
     def look_s(self, now_s: float) -> float:
         """Say when it must be looked after, at the latest."""
+        held = len(self.simulation.lease)
+        haste = HASTE * held / max(self.simulation.plan.most_nodes, held)
         ends_s = (
-            s.next_s if s.left <= FEW else now_s + HASTE * s.left * s.period_s
+            s.next_s
+            if s.left <= FEW or not s.period_s
+            else now_s + haste * s.left * s.period_s
             for s in self.strides
         )
         return min(self.until_s, *ends_s)
@@ -179,10 +185,10 @@ class Coarse:
 
     def begin(self, outcome: Outcome) -> None:
         """Let go on by itself whoever can, of those on whom something was decided."""
-        names = {getattr(r, "simulation", None): None for r in outcome.records}
+        names = dict.fromkeys(getattr(r, "simulation", "") for r in outcome.records)
         simulations = self._orchestrator.state.simulations
         for name in names:
-            if name is not None and name not in self._teams:
+            if name in simulations and name not in self._teams:
                 self._begin(simulations[name])
 
     def disturb(self, name: str) -> None:
@@ -211,7 +217,7 @@ class Coarse:
         name, world = simulation.name, self._world
         found = [s for s in simulation.sets.values() if s.phase is Phase.ACTIVE]
         works = [world.work(name, s.name) for s in found]
-        if not all(work.strides for work in works):
+        if not all(w.strides(s) for s, w in zip(found, works, strict=True)):
             return
         load = self._loads(simulation)
         if self._load + load > CROWD * world.lab.storage.streams:

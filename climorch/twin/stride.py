@@ -77,7 +77,7 @@ class Stride:
             at=standing,
             factor=lab.storage.factor,
             committed=s.committed,
-            counted=len(s.commits) + s.deleted,
+            counted=len(s.commits) + s.deleted + (s.checkpoint is not None),
             full=standing.checkpoint is not None and standing.checkpoint.full,
         )
         # By far most sets are such, and months of them are what takes time.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from climorch.core.state import SetState
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.twin.lab import Lab, Running, Standing
@@ -140,14 +141,16 @@ class SetWork:
             )
             self._compute(stage, running, redo_s)
 
-    @property
-    def strides(self) -> bool:
-        """Whether all that is under way goes on as it was begun."""
+    def strides(self, s: SetState) -> bool:
+        """Tell whether all that is under way is known, and goes on as it was begun."""
+        at = self._at
         return (
             self.alive
             and not self.frozen
             and self._start is None
-            and not any(running.vain_s for running in self._at.running.values())
+            and at.running.keys() == s.running.keys()
+            and (at.checkpoint is None) == (s.checkpoint is None)
+            and not any(running.vain_s for running in at.running.values())
         )
 
     def leave(self) -> Standing:
