@@ -109,6 +109,7 @@ def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
         plan=fact.plan,
         branch=fact.branch,
         priority=fact.scenario.priority,
+        waits_since_s=state.now_s,
         sets={
             plan.name: SetState(plan=plan, done=dict(plan.segments_at[0]))
             for plan in fact.plan.sets

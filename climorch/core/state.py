@@ -243,6 +243,9 @@ class SimulationState:
         When it was preempted in the last 30 days, seconds.
     left_s : float or None
         When it last gave all nodes up, seconds; None: never.
+    waits_since_s : float
+        When it was last without nodes and wanted some, seconds: submitted, resumed,
+        or its lease given up.
     served_s : float
         Seconds that it held nodes in turns that are over.
     interruptions : int
@@ -278,6 +281,7 @@ class SimulationState:
     preempted: str | None = None
     interruptions_s: tuple[float, ...] = ()
     left_s: float | None = None
+    waits_since_s: float = 0.0
     served_s: float = 0.0
     interruptions: int = 0
     rules_done: set[str] = field(default_factory=set)

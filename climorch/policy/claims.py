@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 
 __all__ = ["Allocation", "Claim", "Closing", "Contest", "NodeOffer"]
 
@@ -90,6 +91,9 @@ class Claim:
         Whether its protection says that it is never interrupted: it borrows nothing.
     interrupted_s : float
         When it was last interrupted, driver's clock, seconds.
+    waits_since_s : float
+        Since when it has been without nodes, driver's clock, seconds; infinite
+        where it holds any, or where nobody knows.
     """
 
     simulation: str
@@ -112,6 +116,7 @@ class Claim:
     borrowed: bool = False
     unbroken: bool = False
     interrupted_s: float = -math.inf
+    waits_since_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +141,9 @@ class Contest:
         Nobody loses its turn to another project before it took so long.
     slice_s : float
         Length of a turn among equals of one project.
+    patience_s : float
+        Who has waited longer than that for nodes that no turn can give it is
+        served before all others.
     """
 
     now_s: float = 0.0
@@ -145,6 +153,11 @@ class Contest:
     exposed_s: Mapping[str, float] = field(default_factory=dict)
     min_run_s: float = 4 * 3600.0
     slice_s: float = 86_400.0
+    patience_s: float = 3 * 86_400.0
+
+    def typical_s(self) -> float:
+        """Return the median of what simulations would lose; 0 where nobody computes."""
+        return median(self.exposed_s.values()) if self.exposed_s else 0.0
 
     def place(self, claim: Claim) -> tuple[int, int, int, int]:
         """Return what sorts claims by whose turn it is, shares met or not."""
@@ -175,7 +188,8 @@ class Allocation:
     waits : mapping of str to str
         Why a simulation holds no lease, in words.
     awaits : mapping of str to tuple of str
-        Nodes that others hold and will give back to a simulation.
+        Nodes that others hold and will give back to a simulation; told only where
+        all is told.
     review_at_s : float
         When time alone may change this, driver's clock, seconds.
     """

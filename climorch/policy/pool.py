@@ -2,20 +2,86 @@
 
 Sets of nodes are bits of one integer: for thousands of nodes and claims the
 questions asked here (which of these fit, how many are left) cost a few hundred
-nanoseconds each. Lower bits are given out first.
+nanoseconds each. Lower bits are given out first. Where the nodes lie in it changes
+only when nodes come and go; what is free of them, with every pass.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from functools import reduce
 from itertools import groupby
-from operator import attrgetter, or_
+from operator import attrgetter
 
 from climorch.policy.claims import Claim, NodeOffer
 
-__all__ = ["Pool"]
+__all__ = ["Layout", "Pool"]
+
+
+class Layout:
+    """Which bit stands for which node, and which nodes are alike.
+
+    Parameters
+    ----------
+    offers : sequence of NodeOffer
+        Every node that is up; whether one is leaving is not looked at.
+
+    Attributes
+    ----------
+    every : int
+        All of them.
+    timed : bool
+        Whether any of them goes at a known time: then what fits whom changes as
+        time goes by.
+    """
+
+    def __init__(self, offers: Sequence[NodeOffer]) -> None:
+        self.timed = any(o.closings for o in offers)
+        # What stays longest is given out first, and of that what fits least.
+        self._offers = sorted(offers, key=_worth if self.timed else _memory)
+        self._bits = {o.name: 1 << i for i, o in enumerate(self._offers)}
+        self.every = (1 << len(self._offers)) - 1
+        # Nodes that are alike fit the same claims: a site has few kinds of them.
+        self._kinds: dict[tuple[object, ...], tuple[NodeOffer, int]] = {}
+        first = 0
+        for kind, group in groupby(self._offers, key=_kind):
+            run = list(group)
+            mask = (1 << len(run)) - 1 << first
+            o, alike = self._kinds.get(kind, (run[0], 0))
+            self._kinds[kind] = o, alike | mask
+            first += len(run)
+        self._fits: dict[tuple[object, ...], int] = {}
+
+    def mask(self, nodes: Iterable[str]) -> int:
+        """Return nodes as bits; one that is not offered has none."""
+        found = 0
+        for node in nodes:
+            found |= self._bits.get(node, 0)
+        return found
+
+    def names(self, mask: int) -> Iterator[str]:
+        """Yield the names of nodes, in the order in which they are given out."""
+        while mask:
+            bit = mask & -mask
+            yield self._offers[bit.bit_length() - 1].name
+            mask ^= bit
+
+    def able(self, claim: Claim, now_s: float) -> int:
+        """Return the nodes that fit a claim at a time, whoever holds them."""
+        if self.timed:
+            return self._fitting(claim, now_s)
+        key = claim.memory_bytes, claim.cores, claim.scratch_bytes
+        found = self._fits.get(key)
+        if found is None:
+            found = self._fits[key] = self._fitting(claim, now_s)
+        return found
+
+    def _fitting(self, claim: Claim, now_s: float) -> int:
+        found = 0
+        for offer, alike in self._kinds.values():
+            if _fit(offer, claim, now_s):
+                found |= alike
+        return found
 
 
 class Pool:
@@ -23,10 +89,12 @@ class Pool:
 
     Parameters
     ----------
-    offers : sequence of NodeOffer
-        Every node that is up.
-    claims : iterable of Claim
-        Every simulation with work: what they hold is not free.
+    layout : Layout
+        The nodes.
+    held : mapping of str to int
+        What each simulation holds, as bits: none of it is free.
+    leaving : int
+        Nodes that somebody will give back.
     now_s : float
         Driver's clock, seconds.
 
@@ -39,34 +107,31 @@ class Pool:
     """
 
     def __init__(
-        self, offers: Sequence[NodeOffer], claims: Iterable[Claim], now_s: float
+        self, layout: Layout, held: dict[str, int], leaving: int, now_s: float
     ) -> None:
+        self._layout = layout
+        self._held = held
         self._now_s = now_s
-        # What stays longest is given out first, and of that what fits least.
-        self._timed = any(o.closings for o in offers)
-        self._offers = sorted(offers, key=_worth if self._timed else _memory)
-        self._bits = {o.name: 1 << i for i, o in enumerate(self._offers)}
-        # Nodes that are alike fit the same claims: a site has few kinds of them.
-        self._kinds: dict[tuple[object, ...], tuple[NodeOffer, int]] = {}
-        first = 0
-        for kind, group in groupby(self._offers, key=_kind):
-            run = list(group)
-            mask = (1 << len(run)) - 1 << first
-            o, alike = self._kinds.get(kind, (run[0], 0))
-            self._kinds[kind] = o, alike | mask
-            first += len(run)
-        self._fits: dict[tuple[object, ...], int] = {}
-        self._held = {c.simulation: self.mask(c.held) for c in claims if c.held}
-        held = reduce(or_, self._held.values(), 0)
-        self.coming = self.mask(o.name for o in offers if o.leaving) & ~held
-        self.free = (1 << len(self._offers)) - 1 & ~(held | self.coming)
+        self._able: dict[str, int] = {}
+        taken = 0
+        for mask in held.values():
+            taken |= mask
+        self.coming = leaving & ~taken
+        self.free = layout.every & ~(taken | self.coming)
+
+    @property
+    def spare(self) -> int:
+        """How many nodes are free or will be."""
+        return (self.free | self.coming).bit_count()
+
+    @property
+    def timed(self) -> bool:
+        """As of the `Layout`."""
+        return self._layout.timed
 
     def mask(self, nodes: Iterable[str]) -> int:
         """Return nodes as bits; one that is not offered has none."""
-        found = 0
-        for node in nodes:
-            found |= self._bits.get(node, 0)
-        return found
+        return self._layout.mask(nodes)
 
     def held(self, claim: Claim) -> int:
         """Return the nodes that a claim has."""
@@ -74,42 +139,17 @@ class Pool:
 
     def names(self, mask: int) -> Iterator[str]:
         """Yield the names of nodes, in the order in which they are given out."""
-        while mask:
-            bit = mask & -mask
-            yield self._offers[bit.bit_length() - 1].name
-            mask ^= bit
+        return self._layout.names(mask)
 
     def able(self, claim: Claim) -> int:
         """Return the nodes that fit a claim, whoever holds them."""
-        key: tuple[object, ...] = (
-            claim.memory_bytes,
-            claim.cores,
-            claim.scratch_bytes,
-        )
-        if self._timed:
-            key = (*key, claim.least_s, claim.simulation, claim.project)
-        found = self._fits.get(key)
+        if not self._layout.timed:
+            return self._layout.able(claim, self._now_s)
+        found = self._able.get(claim.simulation)
         if found is None:
-            found = 0
-            for offer, alike in self._kinds.values():
-                if self._fit(offer, claim):
-                    found |= alike
-            self._fits[key] = found
+            found = self._layout.able(claim, self._now_s)
+            self._able[claim.simulation] = found
         return found
-
-    def _fit(self, offer: NodeOffer, claim: Claim) -> bool:
-        if (
-            0 < offer.memory_bytes < claim.memory_bytes
-            or 0 < offer.cores < claim.cores
-            or 0 < offer.scratch_bytes < claim.scratch_bytes
-        ):
-            return False
-        least_s = self._now_s + claim.least_s
-        return all(
-            closing.holder in (claim.simulation, claim.project)
-            or (closing.start_s > self._now_s and closing.start_s >= least_s)
-            for closing in offer.closings
-        )
 
     def take(self, mask: int, count: int) -> int:
         """Take some of these nodes out, those that come first; return them."""
@@ -122,6 +162,21 @@ class Pool:
         self.free &= ~taken
         self.coming &= ~taken
         return taken
+
+
+def _fit(offer: NodeOffer, claim: Claim, now_s: float) -> bool:
+    if (
+        0 < offer.memory_bytes < claim.memory_bytes
+        or 0 < offer.cores < claim.cores
+        or 0 < offer.scratch_bytes < claim.scratch_bytes
+    ):
+        return False
+    least_s = now_s + claim.least_s
+    return all(
+        closing.holder in (claim.simulation, claim.project)
+        or (closing.start_s > now_s and closing.start_s >= least_s)
+        for closing in offer.closings
+    )
 
 
 _kind = attrgetter("memory_bytes", "cores", "scratch_bytes", "closings")
