@@ -16,7 +16,15 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
+from climorch.policy.claims import (
+    Allocation,
+    Claim,
+    Closing,
+    Contest,
+    Move,
+    NodeOffer,
+)
+from climorch.policy.moves import plan_moves
 from climorch.policy.pool import Pool
 from climorch.policy.reclaim import Source, lag, reclaim, standings
 
@@ -101,6 +109,7 @@ def allocate(
     for claim in desk.in_order():
         if not desk.serve(claim) and not tell_all:
             break
+    desk.move()
     desk.lend()
     return Allocation(
         leases=desk.leases,
@@ -110,6 +119,7 @@ def allocate(
         waits=desk.waits,
         awaits=desk.awaits,
         review_at_s=desk.review_at_s,
+        moves=desk.moves,
     )
 
 
@@ -129,6 +139,7 @@ class _Desk:
         self.waits: dict[str, str] = {}
         self.awaits: dict[str, tuple[str, ...]] = {}
         self.review_at_s = math.inf
+        self.moves: dict[str, Move] = {}
         # Who is the first to wait, for whom the others wait too.
         self._first = ""
         self._blocked: list[Claim] = []
@@ -147,11 +158,13 @@ class _Desk:
         lacking = [c for c in self.claims if c.moving or len(c.held) < c.nodes]
         # Who computes already comes before who does not, protected ones first;
         # but not who does so out of turn.
-        first = [c for c in lacking if (c.held or c.moving) and not c.borrowed]
+        first = [
+            c for c in lacking if (c.held or c.moving or c.avoids) and not c.borrowed
+        ]
         yield from sorted(first, key=lambda c: (-c.level, -c.priority, c.serial))
         queues: dict[str, deque[Claim]] = defaultdict(deque)
         for claim in sorted(
-            (c for c in lacking if c.borrowed or not (c.held or c.moving)),
+            (c for c in lacking if c.borrowed or not (c.held or c.moving or c.avoids)),
             key=self.contest.place,
         ):
             queues[claim.project].append(claim)
@@ -203,10 +216,16 @@ class _Desk:
         return True
 
     def _give(self, claim: Claim, missing: int, able: int) -> None:
-        taken = self.pool.take(self.pool.free & able, missing)
+        pool = self.pool
+        taken = 0
+        if claim.avoids:
+            taken = pool.take(pool.free & able & pool.mask(claim.seeks), missing)
+            other = pool.free & able & ~pool.mask(claim.avoids)
+            taken |= pool.take(other, missing - taken.bit_count())
+        taken |= pool.take(pool.free & able, missing - taken.bit_count())
         if claim.moving or not missing:
             return
-        self.leases[claim.simulation] = (*claim.held, *self.pool.names(taken))
+        self.leases[claim.simulation] = (*claim.held, *pool.names(taken))
         self._count(claim, missing)
         if claim.held:
             self._leave_alone(claim)
@@ -278,17 +297,38 @@ class _Desk:
             fitting += bool(self.pool.mask((node,)) & source.mask)
         return back
 
+    def move(self) -> None:
+        """Let some move to nodes that nobody else can use now, for a gain."""
+        moving = self.contest.moving
+        if moving is None:
+            return
+        found = plan_moves(
+            self.claims,
+            self.pool,
+            self.contest,
+            moving,
+            blocked=self._blocked,
+            engaged={*self.leases, *self.shrink, *self.preempt},
+            waiting=self.waits,
+        )
+        self.moves, self.shrink = found.moves, {**self.shrink, **found.shrink}
+        self.review_at_s = min(self.review_at_s, found.review_at_s)
+
     def lend(self) -> None:
         """Lend free nodes one by one in turn, so that nobody takes them all."""
         if self._blocked or self._promised:
             return
         order = sorted(self.claims, key=self.contest.place)
         lent = True
+        # One slow node holds up all others of a lease.
+        self.pool.free &= ~self.pool.slow
         while self.pool.free and lent:
             lent = False
             for claim in order:
                 lease = self.leases.get(claim.simulation, claim.held)
-                if claim.moving or not claim.nodes <= len(lease) < claim.most_nodes:
+                if claim.moving or claim.simulation in self.moves:
+                    continue
+                if not claim.nodes <= len(lease) < claim.most_nodes:
                     continue
                 fits = self.pool.free & self.pool.able(claim)
                 if fits:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Allocation", "Claim", "Closing", "Contest", "NodeOffer"]
+from climorch.policy.moving import Moving
+
+__all__ = ["Allocation", "Claim", "Closing", "Contest", "Move", "NodeOffer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,9 @@ class NodeOffer:
         asked again: it counts as there, and cannot be leased yet.
     closings : tuple of Closing
         When it goes for whom.
+    slow : float
+        How many times longer than expected it takes for its work, if it is to be
+        shunned for that; 1: it is not.
     """
 
     name: str
@@ -50,6 +55,7 @@ class NodeOffer:
     scratch_bytes: int = 0
     leaving: bool = False
     closings: tuple[Closing, ...] = ()
+    slow: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +96,13 @@ class Claim:
         Whether its protection says that it is never interrupted: it borrows nothing.
     interrupted_s : float
         When it was last interrupted, driver's clock, seconds.
+    avoids : tuple of str
+        Nodes that it leaves, or has left since it was last given any: it gets
+        them back only if there are no others.
+    seeks : tuple of str
+        Nodes that it is to have instead, if they are free.
+    moved_s : float
+        When it last began to move by itself, driver's clock, seconds.
     """
 
     simulation: str
@@ -112,6 +125,9 @@ class Claim:
     borrowed: bool = False
     unbroken: bool = False
     interrupted_s: float = -math.inf
+    avoids: tuple[str, ...] = ()
+    seeks: tuple[str, ...] = ()
+    moved_s: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +152,8 @@ class Contest:
         Nobody loses its turn to another project before it took so long.
     slice_s : float
         Length of a turn among equals of one project.
+    moving : Moving or None
+        When leases move by themselves; None: never.
     """
 
     now_s: float = 0.0
@@ -145,6 +163,7 @@ class Contest:
     exposed_s: Mapping[str, float] = field(default_factory=dict)
     min_run_s: float = 4 * 3600.0
     slice_s: float = 86_400.0
+    moving: Moving | None = None
 
     def place(self, claim: Claim) -> tuple[int, int, int, int]:
         """Return what sorts claims by whose turn it is, shares met or not."""
@@ -155,6 +174,25 @@ class Contest:
         """Count the whole turns that a simulation has had."""
         running_s = self.now_s - claim.turn_s if claim.held else 0.0
         return int((claim.served_s + running_s) // self.slice_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Nodes that a simulation leaves though nobody has a right to them.
+
+    Attributes
+    ----------
+    leave : tuple of str
+        Which; empty: none any more.
+    seek : tuple of str
+        Those that it is to have instead; fewer: what it leaves was lent to it.
+    why : str
+        Reason in words.
+    """
+
+    leave: tuple[str, ...]
+    seek: tuple[str, ...] = ()
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +216,9 @@ class Allocation:
         Nodes that others hold and will give back to a simulation.
     review_at_s : float
         When time alone may change this, driver's clock, seconds.
+    moves : mapping of str to Move
+        Simulations that shall leave nodes at their next checkpoint, for others
+        that are free; a move of none ends one that was planned.
     """
 
     leases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -187,3 +228,4 @@ class Allocation:
     waits: Mapping[str, str] = field(default_factory=dict)
     awaits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     review_at_s: float = math.inf
+    moves: Mapping[str, Move] = field(default_factory=dict)

@@ -36,15 +36,21 @@ class Pool:
         Nodes that nobody holds or has been promised.
     coming : int
         Nodes that will be given back and are promised to nobody.
+    slow : int
+        Nodes that are given out last, and lent to nobody.
     """
 
     def __init__(
         self, offers: Sequence[NodeOffer], claims: Iterable[Claim], now_s: float
     ) -> None:
         self._now_s = now_s
-        # What stays longest is given out first, and of that what fits least.
+        # What stays longest is given out first, and of that what fits least; what
+        # is slow last.
         self._timed = any(o.closings for o in offers)
         self._offers = sorted(offers, key=_worth if self._timed else _memory)
+        slow = [o for o in self._offers if o.slow > 1]
+        if slow:
+            self._offers = [o for o in self._offers if o.slow <= 1] + slow
         self._bits = {o.name: 1 << i for i, o in enumerate(self._offers)}
         # Nodes that are alike fit the same claims: a site has few kinds of them.
         self._kinds: dict[tuple[object, ...], tuple[NodeOffer, int]] = {}
@@ -55,6 +61,7 @@ class Pool:
             o, alike = self._kinds.get(kind, (run[0], 0))
             self._kinds[kind] = o, alike | mask
             first += len(run)
+        self.slow = ((1 << len(slow)) - 1) << (len(self._offers) - len(slow))
         self._fits: dict[tuple[object, ...], int] = {}
         self._held = {c.simulation: self.mask(c.held) for c in claims if c.held}
         held = reduce(or_, self._held.values(), 0)
@@ -111,6 +118,57 @@ class Pool:
             for closing in offer.closings
         )
 
+    @property
+    def timed(self) -> bool:
+        """Whether any node goes at a known time."""
+        return self._timed
+
+    def slowness(self, node: str) -> float:
+        """Return how many times longer than expected a node takes."""
+        return self._offers[self._bits[node].bit_length() - 1].slow
+
+    def ends_s(self, claim: Claim, nodes: Iterable[str]) -> float:
+        """Say when the first of some nodes goes for a claim.
+
+        Parameters
+        ----------
+        claim : Claim
+            For whom.
+        nodes : iterable of str
+            Which; all are offered.
+
+        Returns
+        -------
+        float
+            Driver's clock, seconds; infinite: none goes.
+        """
+        return min(
+            (
+                _end_s(self._offers[self._bits[node].bit_length() - 1], claim)
+                for node in nodes
+            ),
+            default=math.inf,
+        )
+
+    def staying(self, claim: Claim, until_s: float) -> int:
+        """Return the nodes that are there for a claim until a time, if they fit.
+
+        Parameters
+        ----------
+        claim : Claim
+            For whom.
+        until_s : float
+            Driver's clock, seconds.
+        """
+        able = self.able(claim)
+        if not self._timed:
+            return able
+        found = 0
+        for offer, alike in self._kinds.values():
+            if _end_s(offer, claim) >= until_s:
+                found |= alike
+        return found & able
+
     def take(self, mask: int, count: int) -> int:
         """Take some of these nodes out, those that come first; return them."""
         taken = 0
@@ -125,6 +183,12 @@ class Pool:
 
 
 _kind = attrgetter("memory_bytes", "cores", "scratch_bytes", "closings")
+
+
+def _end_s(offer: NodeOffer, claim: Claim) -> float:
+    own = (claim.simulation, claim.project)
+    ends_s = (c.start_s for c in offer.closings if c.holder not in own)
+    return min(ends_s, default=math.inf)
 
 
 def _worth(offer: NodeOffer) -> tuple[float, float]:
