@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from climorch.core.fold_commands import MONTH_S
-from climorch.core.holds import spent, staying
-from climorch.core.horizon import least_s, windows_of
+from climorch.core.holds import leaving, spent, staying
+from climorch.core.horizon import closes_s, least_s, windows_of
 from climorch.core.outlook import exposure_s
 from climorch.core.state import CampaignState, Node, SimulationState
 from climorch.policy.claims import Claim, Closing, Contest, NodeOffer
 from climorch.policy.fairtree import fair_tree
+from climorch.policy.moving import Moving
 from climorch.policy.sharing import Sharing, share_tree, targets
 
 __all__ = [
@@ -78,6 +79,7 @@ def grounds_of(state: CampaignState, simulation: SimulationState) -> Grounds:
         simulation.borrowed,
         simulation.fruitful,
         simulation.interruptions_s,
+        simulation.moved,
         staying(state, simulation),
         state.timed,
     )
@@ -110,6 +112,8 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         most = keep
     moving = stays != simulation.lease
     wanting = moving or len(stays) < max(plan.nodes, most)
+    wanting |= _protected_from(state, simulation)
+    moved, avoids = simulation.moved, leaving(simulation)
     claim = Claim(
         simulation=simulation.name,
         project=simulation.scenario.project,
@@ -128,13 +132,25 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         served_s=simulation.served_s,
         exempt_until_s=exempt_until_s(simulation),
         fruitful=simulation.fruitful or not simulation.lease,
-        borrowed=simulation.borrowed and bool(simulation.lease),
+        borrowed=simulation.borrowed and bool(simulation.lease or avoids),
         unbroken=simulation.scenario.protection.max_preemptions == 0,
         interrupted_s=max(simulation.interruptions_s, default=-math.inf),
+        avoids=avoids,
+        seeks=moved.seek if moved is not None and avoids else (),
+        moved_s=-math.inf if moved is None else moved.at_s,
     )
     away = frozenset(claim.held)
     return Demand(
         claim=claim, leaving=tuple(n for n in simulation.lease if n not in away)
+    )
+
+
+def _protected_from(state: CampaignState, simulation: SimulationState) -> bool:
+    """Whether it is protected and has nodes that go: it may leave them early."""
+    return (
+        state.timed
+        and simulation.scenario.protection.level > 0
+        and any(closes_s(state, simulation, n) < math.inf for n in simulation.lease)
     )
 
 
@@ -178,7 +194,7 @@ def offers_of(state: CampaignState, demands: Iterable[Demand]) -> list[NodeOffer
         Of all simulations.
     """
     leaving = {node for demand in demands for node in demand.leaving}
-    timed = state.timed
+    timed, shunned = state.timed, state.paces.shunned
     return [
         _offer(
             node.name,
@@ -187,6 +203,7 @@ def offers_of(state: CampaignState, demands: Iterable[Demand]) -> list[NodeOffer
             node.scratch_bytes,
             node.name in leaving,
             tuple(_closings(state, node)) if timed else (),
+            shunned[node.name].slow if node.name in shunned else 1.0,
         )
         for node in state.nodes.values()
         if node.name not in state.draining
@@ -203,6 +220,7 @@ def _offer(
     scratch_bytes: int,
     leaving: bool,
     closings: tuple[Closing, ...],
+    slow: float,
 ) -> NodeOffer:
     return NodeOffer(
         name=name,
@@ -211,6 +229,7 @@ def _offer(
         scratch_bytes=scratch_bytes,
         leaving=leaving,
         closings=closings,
+        slow=slow,
     )
 
 
@@ -222,7 +241,10 @@ def _closings(state: CampaignState, node: Node) -> Iterator[Closing]:
 
 
 def contest_of(
-    state: CampaignState, found: Iterable[Claim], sharing: Sharing
+    state: CampaignState,
+    found: Iterable[Claim],
+    sharing: Sharing,
+    moving: Moving | None = None,
 ) -> Contest:
     """Return what decides between claims besides themselves, now.
 
@@ -234,6 +256,8 @@ def contest_of(
         Of all simulations.
     sharing : Sharing
         The rules.
+    moving : Moving or None
+        When leases move by themselves; None: no move is planned.
     """
     wanted: dict[str, float] = defaultdict(float)
     for claim in found:
@@ -246,6 +270,7 @@ def contest_of(
         floors=shared.floors,
         min_run_s=sharing.min_run_s,
         slice_s=sharing.slice_s,
+        moving=moving,
         exposed_s={
             s.name: exposure_s(s, state.now_s)
             for s in state.simulations.values()

@@ -22,19 +22,20 @@ from climorch.core.fold import apply
 from climorch.core.granting import audit
 from climorch.core.holds import broke, is_over
 from climorch.core.horizon import next_edge_s
+from climorch.core.leasing import leased
 from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
+from climorch.core.shunning import next_trial_s, verdicts
 from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.commands import (
     Command,
-    PreemptPlanned,
+    NodeShunned,
+    NodeTrusted,
     Record,
-    SetLease,
     SharingSet,
-    ShrinkPlanned,
     WindowEnded,
     WindowPlaced,
     is_command,
@@ -102,6 +103,7 @@ class Orchestrator:
         self._demands: dict[str, Demand] = {}
         self._grounds: dict[str, Grounds] = {}
         self._retries: dict[str, float] = {}
+        self._paced: set[str] = set()
         self._nodes_changed = True
         self._edge_s = -math.inf
         self._timed = False
@@ -176,12 +178,19 @@ class Orchestrator:
     def _wake_at_s(self) -> float | None:
         """When time alone may change a decision; None: never."""
         first_s = min(
-            *self._retries.values(), self._edge_s, self.allocation.review_at_s, math.inf
+            *self._retries.values(),
+            self._edge_s,
+            self.allocation.review_at_s,
+            next_trial_s(self.state),
+            math.inf,
         )
         return None if first_s == math.inf else first_s
 
     def _pass_edges(self, now_s: float, records: list[Record]) -> None:
-        """Look again at whoever is on nodes that came or went with the time."""
+        """Look again at whoever is on nodes that came, went, or are slow now."""
+        for verdict in verdicts(self.state, self._paced, self.policies.moving):
+            self._take(verdict, now_s, records)
+        self._paced.clear()
         if self.allocation.review_at_s <= now_s:
             self._nodes_changed = True
         if self._edge_s <= now_s:
@@ -217,6 +226,7 @@ class Orchestrator:
             case e.SegmentFinished():
                 if record.simulation in simulations:
                     self._moved_on.add(record.simulation)
+                self._paced.update(record.paces)
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
                 self._touch_all()
             case e.WishTaken():
@@ -249,6 +259,8 @@ class Orchestrator:
                 }
                 self._touched |= own
                 self._nodes_changed |= bool(own)
+            case NodeShunned() | NodeTrusted():
+                self._nodes_changed = True
             case e.CampaignOpened() | SharingSet():
                 pass
             case _:
@@ -291,21 +303,12 @@ class Orchestrator:
         decided = self.allocation = self.policies.allocation(
             wanted,
             offered,
-            contest_of(self.state, wanted, self.policies.sharing),
+            contest_of(self.state, wanted, self.policies.sharing, self.policies.moving),
             tell_all=False,
         )
         audit(decided, wanted, offered)
-        for name, nodes in decided.leases.items():
-            s = self.state.simulations[name]
-            borrowed = name in decided.borrowed or (s.borrowed and bool(s.lease))
-            why = "lies idle until its turn comes" if borrowed else "its turn"
-            lease = SetLease(simulation=name, nodes=nodes, why=why, borrowed=borrowed)
-            self._take(lease, now_s, records)
-        for name, keep in decided.shrink.items():
-            if self.state.simulations[name].shrink_to is None:
-                self._take(ShrinkPlanned(simulation=name, nodes=keep), now_s, records)
-        for name, why in decided.preempt.items():
-            self._take(PreemptPlanned(simulation=name, why=why), now_s, records)
+        for record in leased(self.state, decided):
+            self._take(record, now_s, records)
 
     def _note_budgets(self) -> None:
         """See whose budget ended with the time: no record tells those that wait."""
@@ -320,11 +323,8 @@ class Orchestrator:
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""
-        times = [
-            s.retry_at_s
-            for s in simulation.sets.values()
-            if s.retry_at_s > self.state.now_s
-        ]
+        sets, now_s = simulation.sets.values(), self.state.now_s
+        times = [s.retry_at_s for s in sets if s.retry_at_s > now_s]
         if times and (simulation.wants_nodes or simulation.lease):
             self._retries[simulation.name] = min(times)
         else:

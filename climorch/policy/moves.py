@@ -79,11 +79,7 @@ def plan_moves(
         Nobody leaves nodes that it needs unless others are free for it.
     """
     board = _Board(pool, contest, moving)
-    for claim in claims:
-        if claim.avoids and claim.moving and claim.simulation in waiting:
-            # The nodes that it was to have are gone.
-            why = "there are no other nodes for it any more"
-            board.found.moves[claim.simulation] = Move(leave=(), why=why)
+    board.end_some(claims, waiting)
     if not (pool.slow or blocked or (pool.timed and moving.early)):
         return board.found
     able = [
@@ -116,6 +112,13 @@ class _Board:
         self.contest = contest
         self.moving = moving
         self.found = Moves()
+
+    def end_some(self, claims: Iterable[Claim], waiting: Collection[str]) -> None:
+        """End the moves to nodes that are gone."""
+        for claim in claims:
+            if claim.avoids and claim.moving and claim.simulation in waiting:
+                why = "there are no other nodes for it any more"
+                self.found.moves[claim.simulation] = Move(leave=(), why=why)
 
     def _rests(self, claim: Claim) -> bool:
         rested_s = claim.moved_s + self.moving.rest_s

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from climorch.errors import Fault, InvalidInputError
 
-__all__ = ["Moving"]
+__all__ = ["Moved", "Moving"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,3 +76,26 @@ class Moving:
         ]
         if faults:
             raise InvalidInputError("these moves cannot be planned", faults=faults)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """The last move of a simulation.
+
+    Attributes
+    ----------
+    leave, seek : tuple of str
+        Nodes that it leaves, and that it is to have instead.
+    why : str
+        Reason in words.
+    at_s : float
+        When it was planned, or ended without a move; driver's clock, seconds.
+    over : bool
+        Whether it was given nodes since, or stays where it is.
+    """
+
+    leave: tuple[str, ...]
+    seek: tuple[str, ...]
+    why: str
+    at_s: float
+    over: bool = False
