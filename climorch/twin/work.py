@@ -8,7 +8,7 @@ nobody hears of it unless the orchestrator lets the attempt go on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from climorch.model import commands as c
@@ -35,11 +35,14 @@ class Price:
         On as many of these nodes as its stage asks for.
     base : int
         Nodes that its stage asks for.
+    paces : dict of str to float
+        What each node takes for its share, if that is measured.
     """
 
     seconds: float
     base_s: float
     base: int
+    paces: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -267,6 +270,7 @@ class SetWork:
                 attempt=self.attempt,
                 seconds=running.vain_s + price.seconds,
                 nodes=lab.nodes(self._simulation),
+                paces=price.paces,
             )
         )
 
