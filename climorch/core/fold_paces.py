@@ -14,8 +14,8 @@ from climorch.policy.straggling import (
     MOST_SAMPLES,
     Shun,
     measured,
-    no_faster,
     replaced,
+    to_clear,
 )
 
 __all__ = ["forget_node", "note_paces", "shunned", "trusted"]
@@ -34,19 +34,13 @@ def note_paces(
     found, raw = measured(simulation.name, took, known, paces.lately)
     for node, seconds in took.items():
         place = known[node]
-        if no_faster(place, node, seconds) and place is not None:
-            before = place.node
-            shun = paces.shunned.get(before)
-            if (
-                shun is not None
-                and shun.simulation == simulation.name
-                and before not in simulation.lease
-            ):
-                why = f"{node} takes as long for {simulation.name}"
-                paces.cleared[before] = why
-                # Nothing that was known before holds for this work any more.
-                del places[keys[node]]
-                continue
+        before = to_clear(place, node, seconds)
+        shun = paces.shunned.get(before)
+        if shun is not None and shun.simulation == simulation.name:
+            paces.cleared[before] = f"{node} takes as long for {simulation.name}"
+            # Nothing that was known before holds for this work any more.
+            del places[keys[node]]
+            continue
         places[keys[node]] = replaced(place, node, seconds)
         kept = paces.samples.get(node, ())[1 - MOST_SAMPLES :]
         paces.samples[node] = (*kept, found[node])

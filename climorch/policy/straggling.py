@@ -31,10 +31,10 @@ __all__ = [
     "forgiven_at_s",
     "may_shun",
     "measured",
-    "no_faster",
     "recovered",
     "replaced",
     "slow_by",
+    "to_clear",
 ]
 
 # Samples of a node that are kept, and ratios of any nodes.
@@ -88,12 +88,18 @@ class Place:
         Whether nobody else ever had it.
     last_s : float
         What the last segment took there.
+    before : str
+        Who had it before, if the node has had it for one segment; else empty.
+    before_s : float
+        What the last segment took there.
     """
 
     learned: Learned
     node: str
     alone: bool
     last_s: float
+    before: str = ""
+    before_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,11 +239,16 @@ def replaced(place: Place | None, node: str, seconds: float) -> Place:
         node=node,
         alone=place.alone and place.node == node,
         last_s=seconds,
+        before="" if place.node == node else place.node,
+        before_s=place.last_s,
     )
 
 
-def no_faster(place: Place | None, node: str, seconds: float) -> bool:
-    """Tell whether another node takes as long as the one that had a place before.
+def to_clear(place: Place | None, node: str, seconds: float) -> str:
+    """Name the node before that is not to blame: another takes as long.
+
+    Looked at in the second segment of the other one: the first may be longer for
+    reasons of its own, such as a model that is compiled.
 
     Parameters
     ----------
@@ -247,10 +258,15 @@ def no_faster(place: Place | None, node: str, seconds: float) -> bool:
         Who has it now.
     seconds : float
         What it took.
+
+    Returns
+    -------
+    str
+        Empty: nobody.
     """
-    return (
-        place is not None and place.node != node and seconds >= NO_FASTER * place.last_s
-    )
+    if place is None or place.node != node or not place.before:
+        return ""
+    return place.before if seconds >= NO_FASTER * place.before_s else ""
 
 
 def slow_by(samples: Sequence[Sample], moving: Moving) -> Slow | None:
