@@ -9,9 +9,9 @@ from __future__ import annotations
 from climorch.core.state import CampaignState, SimulationState
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.policy.moving import MOST_STRIKES
 from climorch.policy.straggling import (
     LATELY,
-    MOST_SAMPLES,
     Shun,
     measured,
     replaced,
@@ -42,7 +42,7 @@ def note_paces(
             del places[keys[node]]
             continue
         places[keys[node]] = replaced(place, node, seconds)
-        kept = paces.samples.get(node, ())[1 - MOST_SAMPLES :]
+        kept = paces.samples.get(node, ())[1 - MOST_STRIKES :]
         paces.samples[node] = (*kept, found[node])
     paces.lately = (*paces.lately, *raw.items())[-LATELY:]
 

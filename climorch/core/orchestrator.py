@@ -105,7 +105,7 @@ class Orchestrator:
         self._retries: dict[str, float] = {}
         self._paced: set[str] = set()
         self._nodes_changed = True
-        self._edge_s = -math.inf
+        self._edge_s, self._trial_s = -math.inf, math.inf
         self._timed = False
         self._touch_all()
 
@@ -181,7 +181,7 @@ class Orchestrator:
             *self._retries.values(),
             self._edge_s,
             self.allocation.review_at_s,
-            next_trial_s(self.state),
+            self._trial_s,
             math.inf,
         )
         return None if first_s == math.inf else first_s
@@ -191,6 +191,7 @@ class Orchestrator:
         for verdict in verdicts(self.state, self._paced, self.policies.moving):
             self._take(verdict, now_s, records)
         self._paced.clear()
+        self._trial_s = next_trial_s(self.state)
         if self.allocation.review_at_s <= now_s:
             self._nodes_changed = True
         if self._edge_s <= now_s:

@@ -141,16 +141,15 @@ class _Board:
     def leave_early(self, claim: Claim) -> None:
         """Let a protected simulation leave nodes that will go."""
         pool, now_s = self.pool, self.contest.now_s
-        until_s = now_s + self.moving.early * claim.least_s
+        ahead_s = self.moving.early * claim.least_s
         ends_s = {node: pool.ends_s(claim, (node,)) for node in claim.held}
-        leave = [node for node, end_s in ends_s.items() if end_s < until_s]
+        leave = [node for node, end_s in ends_s.items() if end_s - ahead_s <= now_s]
         if not leave:
-            first_s = min(ends_s.values())
-            if first_s < math.inf:
-                self._review(first_s - self.moving.early * claim.least_s)
+            self._review(min(ends_s.values()) - ahead_s)
             return
-        # All or none: the rest would have to move again.
+        # All or none, and to where they stay for long: else they move again.
         need = min(len(leave), claim.nodes)
+        until_s = max(ends_s[node] for node in leave) + ahead_s
         seek = pool.free & pool.staying(claim, until_s) & ~pool.slow
         if seek.bit_count() < need or self._rests(claim):
             return

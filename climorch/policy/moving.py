@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from climorch.errors import Fault, InvalidInputError
 
-__all__ = ["Moved", "Moving"]
+__all__ = ["MOST_STRIKES", "Moved", "Moving"]
+
+# Samples of a node that are kept.
+MOST_STRIKES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,7 @@ class Moving:
         A node is slow if it takes so many times as long as is expected of it,
         > 1; ``inf``: no node ever is.
     strikes : int
-        In so many segments in a row, >= 1.
+        In so many segments in a row, in [1, 12].
     slow_min_s : float
         And loses so many seconds in them, >= 0: what is over in a moment is
         noise.
@@ -57,7 +60,7 @@ class Moving:
         """Check the ranges."""
         wanted = [
             ("slow_factor", self.slow_factor > 1, "> 1"),
-            ("strikes", self.strikes >= 1, ">= 1"),
+            ("strikes", 1 <= self.strikes <= MOST_STRIKES, f"in [1, {MOST_STRIKES}]"),
             ("slow_min_s", 0 <= self.slow_min_s < math.inf, "finite and >= 0"),
             ("slow_share", 0 <= self.slow_share <= 1, "in [0, 1]"),
             ("forgive_s", self.forgive_s > 0, "> 0"),

@@ -22,7 +22,6 @@ from climorch.policy.moving import Moving
 
 __all__ = [
     "LATELY",
-    "MOST_SAMPLES",
     "Paces",
     "Place",
     "Sample",
@@ -37,8 +36,7 @@ __all__ = [
     "to_clear",
 ]
 
-# Samples of a node that are kept, and ratios of any nodes.
-MOST_SAMPLES = 12
+# Ratios of any nodes that are kept.
 LATELY = 15
 # Segments after which a place is known; ours.
 KNOWN = 3
