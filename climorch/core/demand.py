@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping, ValuesView
 from dataclasses import dataclass, field, replace
 
 from climorch.core.fold_commands import MONTH_S
-from climorch.core.holds import spent, staying
-from climorch.core.horizon import least_s, windows_of
+from climorch.core.holds import leaving, spent, staying
+from climorch.core.horizon import closes_s, least_s, windows_of
 from climorch.core.outlook import exposure_s
 from climorch.core.state import CampaignState, Node, SimulationState
 from climorch.policy.allocation import Allocate, allocate, decide
 from climorch.policy.board import Board
 from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
 from climorch.policy.fairtree import fair_tree
+from climorch.policy.moving import Moving
 from climorch.policy.sharing import Sharing, share_tree, targets
 
 __all__ = [
@@ -84,6 +85,7 @@ def grounds_of(state: CampaignState, simulation: SimulationState) -> Grounds:
         simulation.fruitful,
         simulation.interruptions_s,
         simulation.waits_since_s,
+        simulation.moved,
         staying(state, simulation),
         state.timed,
     )
@@ -116,6 +118,8 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         most = keep
     moving = stays != simulation.lease
     wanting = moving or len(stays) < max(plan.nodes, most)
+    wanting |= _protected_from(state, simulation)
+    moved, avoids = simulation.moved, leaving(simulation)
     claim = Claim(
         simulation=simulation.name,
         project=simulation.scenario.project,
@@ -134,14 +138,26 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         served_s=simulation.served_s,
         exempt_until_s=exempt_until_s(simulation),
         fruitful=simulation.fruitful or not simulation.lease,
-        borrowed=simulation.borrowed and bool(simulation.lease),
+        borrowed=simulation.borrowed and bool(simulation.lease or avoids),
         unbroken=simulation.scenario.protection.max_preemptions == 0,
         interrupted_s=max(simulation.interruptions_s, default=-math.inf),
         waits_since_s=math.inf if simulation.lease else simulation.waits_since_s,
+        avoids=avoids,
+        seeks=moved.seek if moved is not None and avoids else (),
+        moved_s=-math.inf if moved is None else moved.at_s,
     )
     away = frozenset(claim.held)
     return Demand(
         claim=claim, leaving=tuple(n for n in simulation.lease if n not in away)
+    )
+
+
+def _protected_from(state: CampaignState, simulation: SimulationState) -> bool:
+    """Whether it is protected and has nodes that go: it may leave them early."""
+    return (
+        state.timed
+        and simulation.scenario.protection.level > 0
+        and any(closes_s(state, simulation, n) < math.inf for n in simulation.lease)
     )
 
 
@@ -182,7 +198,7 @@ def offers_of(state: CampaignState) -> list[NodeOffer]:
     state : CampaignState
         What is known.
     """
-    timed = state.timed
+    timed, slow = state.timed, state.paces.shunned
     return [
         NodeOffer(
             name=node.name,
@@ -190,6 +206,7 @@ def offers_of(state: CampaignState) -> list[NodeOffer]:
             cores=node.cores,
             scratch_bytes=node.scratch_bytes,
             closings=tuple(_closings(state, node)) if timed else (),
+            slow=slow[node.name].slow if node.name in slow else 1.0,
         )
         for node in state.nodes.values()
         if node.name not in state.draining
@@ -243,6 +260,7 @@ def contest_of(
     wanted: Mapping[str, float],
     sharing: Sharing,
     capacity: int | None = None,
+    moving: Moving | None = None,
 ) -> Contest:
     """Return what decides between claims besides themselves, now.
 
@@ -256,6 +274,8 @@ def contest_of(
         The rules.
     capacity : int or None
         As of `capacity_of`, where it is known.
+    moving : Moving or None
+        When leases move by themselves; None: no move is planned.
     """
     several = len(wanted) > 1
     shared = shares(state, wanted, sharing, capacity) if several else Shares()
@@ -267,6 +287,7 @@ def contest_of(
         min_run_s=sharing.min_run_s,
         slice_s=sharing.slice_s,
         patience_s=sharing.patience_s,
+        moving=moving,
         exposed_s=Exposures(state),
     )
 

@@ -17,6 +17,7 @@ from climorch.core.factors import (
     wait_factors,
     window_factors,
 )
+from climorch.core.shunning import move_factors
 from climorch.core.state import CampaignState
 from climorch.core.statuses import SimulationStatus, known, status_of
 from climorch.policy.allocation import Allocate, allocate
@@ -69,15 +70,13 @@ def explain(
         Simulation.
     now_s : float
         Driver's clock, seconds.
-    sharing : Sharing or None
-        How projects share the nodes; None: as by default.
-    allocation : Allocate
-        Which simulation holds which nodes.
+    sharing, allocation
+        As for `summarise`.
 
     Raises
     ------
     NotFoundError
-        If there is no such simulation.
+        There is none of that name.
     """
     simulation = known(state, name)
     market = market_of(state, sharing := sharing or Sharing(), allocation)
@@ -105,8 +104,9 @@ def explain(
         factors["waits for"] = wait_factors(state, simulation, market, now_s)
     if simulation.missed:
         factors["nodes lost"] = dict(simulation.missed)
-    if state.draining:
-        factors["nodes drained"] = tuple(sorted(state.draining))
+    factors |= move_factors(state, simulation)
+    if drained := tuple(sorted(state.draining)):
+        factors["nodes drained"] = drained
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     for s in simulation.sets.values():

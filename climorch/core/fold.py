@@ -17,7 +17,9 @@ from climorch.core.fold_commands import (
     current,
     end_turn,
     hold,
+    stay,
 )
+from climorch.core.fold_paces import forget_node, note_paces
 from climorch.core.fold_strides import advanced, mean
 from climorch.core.fold_wishes import WISHES
 from climorch.core.state import (
@@ -83,6 +85,7 @@ def _all_released(state: CampaignState) -> None:
         end_turn(state, simulation)
         hold(state, simulation, ())
         simulation.granted, simulation.lease_why = 0, ""
+        stay(simulation)
         simulation.rules_asked.clear()
         for s in simulation.sets.values():
             s.retry_at_s = 0.0
@@ -192,6 +195,7 @@ def _node_gone(state: CampaignState, name: str) -> None:
     node = state.nodes[name]
     state.deadlines -= node.deadline_s is not None
     _count_up(state)
+    forget_node(state, name)
     del state.nodes[name]
     state.absent.pop(name, None)
     state.absent[name] = state.now_s
@@ -239,6 +243,8 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     shown[nodes] = learn(shown.get(nodes), fact.seconds)
     if fact.metrics:
         simulation.metrics[fact.stage] = dict(fact.metrics)
+    if fact.paces:
+        note_paces(state, simulation, fact)
 
 
 def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:

@@ -6,15 +6,18 @@ The other half of `fold`: what the orchestrator itself decided.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from climorch.core.fold_paces import shunned, trusted
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model import commands as c
+from climorch.policy.moving import Moved
 from climorch.policy.usage import Usage
 
-__all__ = ["COMMANDS", "break_off", "charge", "current", "end_turn", "hold"]
+__all__ = ["COMMANDS", "break_off", "charge", "current", "end_turn", "hold", "stay"]
 
 # Terms of protection count interruptions over so long, in seconds.
 MONTH_S = 30 * 86_400.0
@@ -85,6 +88,9 @@ def _lease_set(state: CampaignState, command: c.SetLease) -> None:
     if not set(command.nodes) <= set(simulation.lease):
         # It was given others.
         simulation.missed.clear()
+        stay(simulation)
+    elif not command.nodes:
+        _gave_all_up(state, simulation, command.why)
     hold(state, simulation, command.nodes)
     simulation.granted = len(command.nodes)
     simulation.lease_why = command.why
@@ -107,6 +113,31 @@ def _interrupted(state: CampaignState, simulation: SimulationState) -> None:
     # Its turn is over, even if it should get nodes again at once.
     simulation.left_s = None
     simulation.interruptions += 1
+
+
+def stay(simulation: SimulationState) -> None:
+    """Let a move that is under way be over."""
+    moved = simulation.moved
+    if moved is not None and not moved.over:
+        simulation.moved = replace(moved, over=True)
+
+
+def _gave_all_up(state: CampaignState, simulation: SimulationState, why: str) -> None:
+    """Let a move go on only where it is why nothing is held now."""
+    if simulation.moved is not None and simulation.moved.why != why:
+        stay(simulation)
+    if simulation.complete:
+        state.paces.places.pop(simulation.name, None)
+
+
+def _move_planned(state: CampaignState, decision: c.MovePlanned) -> None:
+    state.simulations[decision.simulation].moved = Moved(
+        leave=decision.leave,
+        seek=decision.seek,
+        why=decision.why,
+        at_s=state.now_s,
+        over=not decision.leave,
+    )
 
 
 def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
@@ -228,6 +259,9 @@ COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.CheckpointPlanned: _planned,
     c.ShrinkPlanned: _shrink,
     c.PreemptPlanned: _preempted,
+    c.MovePlanned: _move_planned,
+    c.NodeShunned: shunned,
+    c.NodeTrusted: trusted,
     c.WindowPlaced: _window_placed,
     c.WindowEnded: _window_ended,
     c.SharingSet: _sharing_set,

@@ -6,9 +6,11 @@ what two simulations do to each other; so it is refused before it is a record.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from climorch.errors import Fault, InvalidInputError
 from climorch.policy.board import Board
-from climorch.policy.claims import Allocation
+from climorch.policy.claims import Allocation, Claim
 
 __all__ = ["audit"]
 
@@ -28,20 +30,25 @@ def audit(decided: Allocation, board: Board) -> None:
     InvalidInputError
         With every fault.
     """
-    if not (decided.leases or decided.shrink or decided.preempt):
+    if not (decided.leases or decided.shrink or decided.preempt or decided.moves):
         return
     asking, pool = board.claims, board.pool(0.0)
     faults = [
         _fault(name, "has no claim", "answer those that ask")
-        for name in {**decided.leases, **decided.shrink, **decided.preempt}
+        for name in {
+            **decided.leases,
+            **decided.shrink,
+            **decided.preempt,
+            **decided.moves,
+        }
         if name not in asking
     ]
     for name, nodes in decided.leases.items():
         if name not in asking:
             continue
         claim = asking[name]
-        held, added = nodes[: len(claim.held)], nodes[len(claim.held) :]
-        if held != claim.held:
+        added = nodes[len(claim.held) :]
+        if nodes[: len(claim.held)] != claim.held:
             faults.append(
                 _fault(name, "loses nodes", "begin its lease with what it holds")
             )
@@ -54,15 +61,23 @@ def audit(decided: Allocation, board: Board) -> None:
                 problem = f"gets {node!r}, which is not free"
                 faults.append(_fault(name, problem, "lease each free node once"))
             pool.free &= ~bit
+    faults += _lessened(decided, asking)
+    if faults:
+        raise InvalidInputError("this allocation cannot be carried out", faults=faults)
+
+
+def _lessened(decided: Allocation, asking: Mapping[str, Claim]) -> Iterator[Fault]:
     for name, keep in decided.shrink.items():
         if name not in asking:
             continue
         claim = asking[name]
         if not claim.nodes <= keep < len(claim.held):
             problem = f"shall keep {keep} of {len(claim.held)} nodes"
-            faults.append(_fault(name, problem, "keep its gang, and fewer than it has"))
-    if faults:
-        raise InvalidInputError("this allocation cannot be carried out", faults=faults)
+            yield _fault(name, problem, "keep its gang, and fewer than it has")
+    for name, move in decided.moves.items():
+        if name in asking and not set(move.leave) <= set(asking[name].held):
+            problem = f"shall leave {', '.join(move.leave)}"
+            yield _fault(name, problem, "leave nodes that it holds")
 
 
 def _fault(simulation: str, problem: str, remedy: str) -> Fault:

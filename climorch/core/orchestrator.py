@@ -25,19 +25,20 @@ from climorch.core.fold import apply
 from climorch.core.granting import audit
 from climorch.core.holds import broke, is_over
 from climorch.core.horizon import next_edge_s
+from climorch.core.leasing import leased
 from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
+from climorch.core.shunning import next_trial_s, verdicts
 from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.commands import (
     Command,
-    PreemptPlanned,
+    NodeShunned,
+    NodeTrusted,
     Record,
-    SetLease,
     SharingSet,
-    ShrinkPlanned,
     WindowEnded,
     WindowPlaced,
     is_command,
@@ -116,10 +117,11 @@ class Orchestrator:
         self._board = Board(policies.sharing.slice_s)
         self._capacity = 0
         self._retries: dict[str, float] = {}
+        self._paced: set[str] = set()
         self._nodes_changed = True
         self._ask_again = False
         self._losses = False
-        self._edge_s = -math.inf
+        self._edge_s, self._trial_s = -math.inf, math.inf
         self._timed = False
         self._touch_all()
 
@@ -192,12 +194,20 @@ class Orchestrator:
     def _wake_at_s(self) -> float | None:
         """When time alone may change a decision; None: never."""
         first_s = min(
-            *self._retries.values(), self._edge_s, self.allocation.review_at_s, math.inf
+            *self._retries.values(),
+            self._edge_s,
+            self.allocation.review_at_s,
+            self._trial_s,
+            math.inf,
         )
         return None if first_s == math.inf else first_s
 
     def _pass_edges(self, now_s: float, records: list[Record]) -> None:
-        """Look again at whoever is on nodes that came or went with the time."""
+        """Look again at whoever is on nodes that came, went, or are slow now."""
+        for verdict in verdicts(self.state, self._paced, self.policies.moving):
+            self._take(verdict, now_s, records)
+        self._paced.clear()
+        self._trial_s = next_trial_s(self.state)
         if self.allocation.review_at_s <= now_s:
             self._ask_again = True
         if self._edge_s <= now_s:
@@ -233,6 +243,7 @@ class Orchestrator:
             case e.SegmentFinished():
                 if record.simulation in simulations:
                     self._moved_on.add(record.simulation)
+                self._paced.update(record.paces)
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
                 self._touch_all()
             case e.WishTaken():
@@ -262,6 +273,8 @@ class Orchestrator:
                 }
                 self._touched |= own
                 self._ask_again |= bool(own)
+            case NodeShunned() | NodeTrusted():
+                self._nodes_changed = True
             case e.CampaignOpened() | SharingSet():
                 pass
             case _:
@@ -307,23 +320,16 @@ class Orchestrator:
         for fact in self.asked(now_s):
             self._take(fact, now_s, records)
         self._note_budgets()
-        board, sharing = self._board, self.policies.sharing
-        contest = contest_of(self.state, board.wanted(), sharing, self._capacity)
+        board, rules = self._board, self.policies
+        contest = contest_of(
+            self.state, board.wanted(), rules.sharing, self._capacity, rules.moving
+        )
         decided = self.allocation = decided_on(
-            board, contest, self.policies.allocation, tell_all=False
+            board, contest, rules.allocation, tell_all=False
         )
         audit(decided, board)
-        for name, nodes in decided.leases.items():
-            s = self.state.simulations[name]
-            borrowed = name in decided.borrowed or (s.borrowed and bool(s.lease))
-            why = "lies idle until its turn comes" if borrowed else "its turn"
-            lease = SetLease(simulation=name, nodes=nodes, why=why, borrowed=borrowed)
-            self._take(lease, now_s, records)
-        for name, keep in decided.shrink.items():
-            if self.state.simulations[name].shrink_to is None:
-                self._take(ShrinkPlanned(simulation=name, nodes=keep), now_s, records)
-        for name, why in decided.preempt.items():
-            self._take(PreemptPlanned(simulation=name, why=why), now_s, records)
+        for record in leased(self.state, decided):
+            self._take(record, now_s, records)
 
     def _demand(self, simulation: SimulationState) -> bool:
         """See what a simulation asks for now; tell whether it is something else."""
@@ -347,11 +353,8 @@ class Orchestrator:
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""
-        times = [
-            s.retry_at_s
-            for s in simulation.sets.values()
-            if s.retry_at_s > self.state.now_s
-        ]
+        sets, now_s = simulation.sets.values(), self.state.now_s
+        times = [s.retry_at_s for s in sets if s.retry_at_s > now_s]
         if times and (simulation.wants_nodes or simulation.lease):
             self._retries[simulation.name] = min(times)
         else:

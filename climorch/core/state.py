@@ -16,6 +16,8 @@ from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
 from climorch.policy.learning import Learned
+from climorch.policy.moving import Moved
+from climorch.policy.straggling import Paces
 from climorch.policy.usage import Usage
 
 __all__ = [
@@ -130,7 +132,7 @@ class SetState:
     from_boundary : int
         Where it got them, or the last one that it began to checkpoint.
     seconds : dict of (str, int) to float
-        Duration of each segment that is computed and not committed.
+        Of each segment that is computed and not committed.
     started_s : dict of str to float
         When each running segment was started.
     broken_off_s : float
@@ -239,8 +241,8 @@ class SimulationState:
         Whether it has nodes though it was not its turn.
     preempted : str or None
         Why it gives all nodes up after its next checkpoint.
-    interruptions_s : tuple of float
-        When it was preempted in the last 30 days, seconds.
+    interruptions, interruptions_s : int, tuple of float
+        How often it was preempted so far; when in the last 30 days, seconds.
     left_s : float or None
         When it last gave all nodes up, seconds; None: never.
     waits_since_s : float
@@ -248,15 +250,15 @@ class SimulationState:
         or its lease given up.
     served_s : float
         Seconds that it held nodes in turns that are over.
-    interruptions : int
-        How often it was preempted so far.
     node_s, held_s : float
         Node-seconds that it held until ``lease_since_s``; seconds in which it
         held any.
+    moved : Moved or None
+        Its last move, over or not.
     lost_s : float
         Seconds of computing that were lost.
     failures : dict of Cause to int
-        Failures by cause since the last committed checkpoint.
+        By cause, since the last committed checkpoint.
     """
 
     name: str
@@ -280,6 +282,7 @@ class SimulationState:
     shrink_to: int | None = None
     preempted: str | None = None
     interruptions_s: tuple[float, ...] = ()
+    moved: Moved | None = None
     left_s: float | None = None
     waits_since_s: float = 0.0
     served_s: float = 0.0
@@ -357,6 +360,8 @@ class CampaignState:
         Time in which the usage of projects halves, seconds.
     usage : dict of str to Usage
         What each project with simulations has used until its newest change.
+    paces : Paces
+        What nodes took for their work.
     """
 
     campaign: str = ""
@@ -376,6 +381,7 @@ class CampaignState:
     deadlines: int = 0
     half_life_s: float = FIRST_HALF_LIFE_S
     usage: dict[str, Usage] = field(default_factory=dict)
+    paces: Paces = field(default_factory=Paces)
 
     def usage_at(self, now_s: float) -> dict[str, Usage]:
         """Return what each project has used until a time, with what it holds since."""

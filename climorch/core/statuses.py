@@ -127,6 +127,8 @@ class NodeStatus:
         Memory; 0: unlimited or not known.
     windows : tuple of str
         Those that have begun and that it is in.
+    slow : float or None
+        How many times longer than expected it takes; None: it is not slow.
     """
 
     node: str
@@ -136,6 +138,7 @@ class NodeStatus:
     cores: int = 0
     memory_bytes: int = 0
     windows: tuple[str, ...] = ()
+    slow: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name."""
@@ -272,6 +275,7 @@ def nodes_of(state: CampaignState, now_s: float) -> tuple[NodeStatus, ...]:
     holders = {n: s.name for s in state.simulations.values() for n in s.lease}
     begun = [w for w in state.windows.values() if w.start_s <= now_s < w.stop_s]
     named = {node for window in begun for node in window.nodes}
+    shunned = state.paces.shunned
     return tuple(
         NodeStatus(
             node=name,
@@ -281,6 +285,7 @@ def nodes_of(state: CampaignState, now_s: float) -> tuple[NodeStatus, ...]:
             cores=state.nodes[name].cores if name in state.nodes else 0,
             memory_bytes=state.nodes[name].memory_bytes if name in state.nodes else 0,
             windows=tuple(window.name for window in begun if window.covers(name)),
+            slow=shunned[name].slow if name in shunned else None,
         )
         for name in sorted(state.nodes.keys() | state.draining | named)
     )
@@ -328,9 +333,9 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
     lost = ", ".join(f"{n} ({r})" if r else n for n, r in simulation.missed.items())
     if simulation.lease:
         why = simulation.lease_why
-        if not lost:
-            return why
-        return f"{why}: {lost}" if why == "nodes lost" else f"{why}; nodes lost: {lost}"
+        if lost:
+            why += f": {lost}" if why == "nodes lost" else f"; nodes lost: {lost}"
+        return why + _slowed(state, simulation)
     if wait and lost:
         wait = f"{wait}; nodes lost: {lost}"
     drained = sorted(state.draining & state.nodes.keys())
@@ -339,6 +344,17 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
     if wait and (closed := _closed(state, simulation)):
         wait = f"{wait}; not for it: {closed}"
     return wait or "no driver runs"
+
+
+def _slowed(state: CampaignState, simulation: SimulationState) -> str:
+    """Name the slow nodes on which a simulation stays."""
+    shunned = state.paces.shunned
+    found = [
+        f"{node} is {shunned[node].slow:.1f} times slower than expected"
+        for node in simulation.lease
+        if node in shunned
+    ]
+    return "; ".join(["", *found, "it stays until others are free"]) if found else ""
 
 
 def _closed(state: CampaignState, simulation: SimulationState) -> str:

@@ -31,6 +31,7 @@ from climorch.model.commands import (
 from climorch.model.events import Cause
 from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.checkpointing import CheckpointStrategy, Daly
+from climorch.policy.moving import Moving
 from climorch.policy.recovery import RecoveryPolicy
 from climorch.policy.retention import KeepLast, Kept, RetentionPolicy, guarded
 from climorch.policy.scrubbing import Scrub
@@ -72,6 +73,8 @@ class Policies:
         How institutions and projects share the nodes.
     allocation : Allocate
         Which simulation holds which nodes.
+    moving : Moving
+        When nodes count as slow, and when leases move by themselves.
     """
 
     checkpointing: CheckpointStrategy = field(default_factory=Daly)
@@ -82,6 +85,7 @@ class Policies:
     watch: Watch = field(default_factory=Watch)
     sharing: Sharing = field(default_factory=Sharing)
     allocation: Allocate = allocate
+    moving: Moving = field(default_factory=Moving)
 
 
 def commit(simulation: SimulationState, s: SetState) -> Iterator[Record]:

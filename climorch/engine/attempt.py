@@ -72,6 +72,7 @@ class Attempt:
         self.exports: dict[str, dict[int, xr.Dataset]] = {}
         self.finals: dict[str, xr.Dataset] = {}
         self.not_finite: dict[str, int] = {}
+        self.took: dict[str, dict[str, float]] = {}
         self.outputs = Outputs(services, simulation, self.set.name, self.number)
         workflow = services.workflows[self.plan.workflow]
         self.stages: dict[str, Stage] = {stage.name: stage for stage in workflow.stages}
@@ -137,15 +138,17 @@ class Attempt:
         told = make_segment(self.simulation, self.plan, stage, segment)
         chunk = self.outputs.chunk(declared)
         if is_opaque(declared):
-            return await advance_opaque(
+            tag, built, took = await advance_opaque(
                 self.services, self.tag, declared, told, state, inputs, chunk
             )
+            self.took[stage.name] = took
+            return tag, built
         seed = (self.tag, stage.name, segment)
         built = await asyncio.to_thread(
             build_segment, declared, state, inputs, told, seed, chunk
         )
         watched = self._watched(stage, segment)
-        return make_tag(self.simulation, watched=watched), built
+        return make_tag(self.simulation, watched=watched, paced=stage.name), built
 
     def reroot(self, rooted: Mapping[tuple[str, str], xr.Dataset]) -> None:
         """Go on with rooted states; exports that nobody will read are dropped."""

@@ -20,6 +20,9 @@ __all__ = [
     "Decision",
     "DeleteCheckpoint",
     "EvaluateRule",
+    "MovePlanned",
+    "NodeShunned",
+    "NodeTrusted",
     "PreemptPlanned",
     "PublishResults",
     "Record",
@@ -182,6 +185,61 @@ class PreemptPlanned(_Decision, frozen=True, kw_only=True):
     why: str
 
 
+class MovePlanned(_Decision, frozen=True, kw_only=True):
+    """A simulation leaves nodes after its next checkpoint, for others.
+
+    Attributes
+    ----------
+    leave : tuple of str
+        Which it leaves; empty: none any more, it stays.
+    seek : tuple of str
+        Which it is to have instead, if they are free then.
+    why : str
+        Reason in words.
+    """
+
+    simulation: str
+    leave: tuple[str, ...]
+    seek: tuple[str, ...] = ()
+    why: str
+
+
+class NodeShunned(_Decision, frozen=True, kw_only=True):
+    """A node is slow: it is given out last, and whoever holds it moves if it can.
+
+    Attributes
+    ----------
+    slow : float
+        How many times longer than expected it takes.
+    segments : int
+        In so many segments in a row.
+    simulation : str
+        Whose segments these were.
+    until_s : float
+        When it is tried again if nobody computes on it meanwhile, driver's
+        clock, seconds.
+    """
+
+    node: str
+    slow: float
+    segments: int
+    simulation: str
+    until_s: float
+
+
+class NodeTrusted(_Decision, frozen=True, kw_only=True):
+    """A node is not shunned any more.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words.
+    """
+
+    node: str
+    why: str
+
+
 class WindowPlaced(_Decision, frozen=True, kw_only=True):
     """The nodes of a window that was declared by their number."""
 
@@ -259,6 +317,9 @@ Decision = (
     CheckpointPlanned
     | ShrinkPlanned
     | PreemptPlanned
+    | MovePlanned
+    | NodeShunned
+    | NodeTrusted
     | WindowPlaced
     | WindowEnded
     | SharingSet

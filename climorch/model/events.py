@@ -231,6 +231,9 @@ class SegmentFinished(_Fact, frozen=True, kw_only=True):
         Nodes of the lease meanwhile.
     metrics : dict of str to float
         Scalars that the step returned.
+    paces : dict of str to float
+        Node to the seconds that an equal share of the work takes there; empty:
+        not measured.
     """
 
     simulation: str
@@ -240,6 +243,7 @@ class SegmentFinished(_Fact, frozen=True, kw_only=True):
     seconds: float
     nodes: int = 0
     metrics: dict[str, float] = {}
+    paces: dict[str, float] = {}
 
 
 class SegmentFailed(_Fact, frozen=True, kw_only=True):

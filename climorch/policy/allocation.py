@@ -17,7 +17,15 @@ from operator import itemgetter
 from typing import Protocol
 
 from climorch.policy.board import Board
-from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
+from climorch.policy.claims import (
+    Allocation,
+    Claim,
+    Closing,
+    Contest,
+    Move,
+    NodeOffer,
+)
+from climorch.policy.moves import plan_moves
 from climorch.policy.overdue import guest_of
 from climorch.policy.reclaim import Round, Source
 from climorch.policy.rights import lag
@@ -121,6 +129,7 @@ def decide(board: Board, contest: Contest, *, tell_all: bool = False) -> Allocat
     desk = _Desk(board, contest, tell_all=tell_all)
     for claim in desk.in_order():
         desk.serve(claim)
+    desk.move()
     desk.lend()
     if tell_all:
         desk.tell_all()
@@ -132,6 +141,7 @@ def decide(board: Board, contest: Contest, *, tell_all: bool = False) -> Allocat
         waits=desk.waits,
         awaits=desk.awaits,
         review_at_s=desk.review_at_s,
+        moves=desk.moves,
     )
 
 
@@ -149,6 +159,7 @@ class _Desk:
         self.preempt: dict[str, str] = {}
         self.waits: dict[str, str] = {}
         self.awaits: dict[str, tuple[str, ...]] = {}
+        self.moves: dict[str, Move] = {}
         # Who is the first to wait, for whom the others wait too.
         self._first = ""
         self._promised = False
@@ -272,10 +283,16 @@ class _Desk:
         return True
 
     def _give(self, claim: Claim, missing: int, able: int) -> None:
-        taken = self.pool.take(self.pool.free & able, missing)
+        pool = self.pool
+        taken = 0
+        if claim.avoids:
+            taken = pool.take(pool.free & able & pool.mask(claim.seeks), missing)
+            other = pool.free & able & ~pool.mask(claim.avoids)
+            taken |= pool.take(other, missing - taken.bit_count())
+        taken |= pool.take(pool.free & able, missing - taken.bit_count())
         if claim.moving or not missing:
             return
-        self.leases[claim.simulation] = (*claim.held, *self.pool.names(taken))
+        self.leases[claim.simulation] = (*claim.held, *pool.names(taken))
         self._count(claim, missing)
         if claim.held:
             self._round.settled.add(claim.simulation)
@@ -349,13 +366,33 @@ class _Desk:
             fitting += bool(self.pool.mask((node,)) & source.mask)
         return back
 
+    def move(self) -> None:
+        """Let some move to nodes that nobody else can use now, for a gain."""
+        moving = self.contest.moving
+        if moving is None:
+            return
+        found = plan_moves(
+            self.board,
+            self.pool,
+            self.contest,
+            moving,
+            blocked=self._blocked.refused,
+            engaged={*self.leases, *self.shrink, *self.preempt},
+            waiting=self.waits,
+        )
+        self.moves, self.shrink = found.moves, {**self.shrink, **found.shrink}
+        self.review_at_s = min(self.review_at_s, found.review_at_s)
+
     def lend(self) -> None:
         """Lend free nodes one by one in turn, so that nobody takes them all."""
+        # One slow node holds up all others of a lease.
+        self.pool.free &= ~self.pool.slow
         if self._blocked or self._promised or not self.pool.free:
             return
         given = (self.board.claims[name] for name in self.leases)
         able = {**self.board.growing, **{c.simulation: c for c in given}}
-        order = sorted(able.values(), key=self.contest.place)
+        stay = (claim for name, claim in able.items() if name not in self.moves)
+        order = sorted(stay, key=self.contest.place)
         while self.pool.free and order:
             order = [claim for claim in order if self._lend_one(claim)]
 
@@ -390,25 +427,27 @@ class _Blocked:
 
     Attributes
     ----------
+    refused : list of Claim
+        All of them, the first to come first.
     least : dict of str to list of Claim
         By project: those after which others like them need not ask anybody.
     """
 
+    refused: list[Claim] = field(default_factory=list)
     least: dict[str, list[Claim]] = field(default_factory=dict)
-    _any: bool = False
 
     def __bool__(self) -> bool:
-        return self._any
+        return bool(self.refused)
 
     def add(self, claim: Claim) -> None:
         """Note one that nobody could give enough to."""
-        self._any = True
-        if not (claim.held or claim.moving):
+        self.refused.append(claim)
+        if not claim.under_way:
             self.least.setdefault(claim.project, []).append(claim)
 
     def before(self, claim: Claim, *, timed: bool) -> bool:
         """Whether one with the same rights or more was refused as many nodes."""
-        if claim.held or claim.moving:
+        if claim.under_way:
             return False
         return any(
             other.nodes <= claim.nodes

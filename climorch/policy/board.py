@@ -36,7 +36,7 @@ class Board:
     holders : Holders
         Those of them that hold nodes.
     mending : dict of str to Claim
-        Those that hold or await some nodes and lack others.
+        Those that hold or await some nodes, or leave some, and lack others.
     growing : dict of str to Claim
         Those that have their gang and could use more.
     """
@@ -66,7 +66,7 @@ class Board:
             self.holders.put(claim)
             self._held[name] = self._layout.mask(claim.held)
         if claim.moving or len(claim.held) < claim.nodes:
-            if claim.held or claim.moving:
+            if claim.under_way:
                 self.mending[name] = claim
             else:
                 self.waiting.put(claim)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
-__all__ = ["Allocation", "Claim", "Closing", "Contest", "NodeOffer"]
+from climorch.policy.moving import Moving
+
+__all__ = ["Allocation", "Claim", "Closing", "Contest", "Move", "NodeOffer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,9 @@ class NodeOffer:
         asked again: it counts as there, and cannot be leased yet.
     closings : tuple of Closing
         When it goes for whom.
+    slow : float
+        How many times longer than expected it takes for its work, if it is to be
+        shunned for that; 1: it is not.
     """
 
     name: str
@@ -51,6 +56,7 @@ class NodeOffer:
     scratch_bytes: int = 0
     leaving: bool = False
     closings: tuple[Closing, ...] = ()
+    slow: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +100,13 @@ class Claim:
     waits_since_s : float
         Since when it has been without nodes, driver's clock, seconds; infinite
         where it holds any, or where nobody knows.
+    avoids : tuple of str
+        Nodes that it leaves, or has left since it was last given any: it gets
+        them back only if there are no others.
+    seeks : tuple of str
+        Nodes that it is to have instead, if they are free.
+    moved_s : float
+        When it last began to move by itself, driver's clock, seconds.
     """
 
     simulation: str
@@ -117,6 +130,14 @@ class Claim:
     unbroken: bool = False
     interrupted_s: float = -math.inf
     waits_since_s: float = math.inf
+    avoids: tuple[str, ...] = ()
+    seeks: tuple[str, ...] = ()
+    moved_s: float = -math.inf
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has nodes, awaits some of its own, or leaves some for others."""
+        return bool(self.held or self.moving or self.avoids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +165,8 @@ class Contest:
     patience_s : float
         Who has waited longer than that for nodes that no turn can give it is
         served before all others.
+    moving : Moving or None
+        When leases move by themselves; None: never.
     """
 
     now_s: float = 0.0
@@ -154,6 +177,7 @@ class Contest:
     min_run_s: float = 4 * 3600.0
     slice_s: float = 86_400.0
     patience_s: float = 3 * 86_400.0
+    moving: Moving | None = None
 
     def typical_s(self) -> float:
         """Return the median of what simulations would lose; 0 where nobody computes."""
@@ -168,6 +192,25 @@ class Contest:
         """Count the whole turns that a simulation has had."""
         running_s = self.now_s - claim.turn_s if claim.held else 0.0
         return int((claim.served_s + running_s) // self.slice_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Nodes that a simulation leaves though nobody has a right to them.
+
+    Attributes
+    ----------
+    leave : tuple of str
+        Which; empty: none any more.
+    seek : tuple of str
+        Those that it is to have instead; fewer: what it leaves was lent to it.
+    why : str
+        Reason in words.
+    """
+
+    leave: tuple[str, ...]
+    seek: tuple[str, ...] = ()
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +235,9 @@ class Allocation:
         all is told.
     review_at_s : float
         When time alone may change this, driver's clock, seconds.
+    moves : mapping of str to Move
+        Simulations that shall leave nodes at their next checkpoint, for others
+        that are free; a move of none ends one that was planned.
     """
 
     leases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -201,3 +247,4 @@ class Allocation:
     waits: Mapping[str, str] = field(default_factory=dict)
     awaits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     review_at_s: float = math.inf
+    moves: Mapping[str, Move] = field(default_factory=dict)

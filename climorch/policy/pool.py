@@ -37,10 +37,15 @@ class Layout:
 
     def __init__(self, offers: Sequence[NodeOffer]) -> None:
         self.timed = any(o.closings for o in offers)
-        # What stays longest is given out first, and of that what fits least.
+        # What stays longest is given out first, and of that what fits least; what
+        # is slow last.
         self._offers = sorted(offers, key=_worth if self.timed else _memory)
+        slow = [o for o in self._offers if o.slow > 1]
+        if slow:
+            self._offers = [o for o in self._offers if o.slow <= 1] + slow
         self._bits = {o.name: 1 << i for i, o in enumerate(self._offers)}
         self.every = (1 << len(self._offers)) - 1
+        self.slow = self.every ^ ((1 << len(self._offers) - len(slow)) - 1)
         # Nodes that are alike fit the same claims: a site has few kinds of them.
         self._kinds: dict[tuple[object, ...], tuple[NodeOffer, int]] = {}
         first = 0
@@ -65,6 +70,18 @@ class Layout:
             bit = mask & -mask
             yield self._offers[bit.bit_length() - 1].name
             mask ^= bit
+
+    def offer(self, node: str) -> NodeOffer:
+        """Return the offer of a node that is there."""
+        return self._offers[self._bits[node].bit_length() - 1]
+
+    def until(self, claim: Claim, until_s: float) -> int:
+        """Return the nodes that stay for a claim until a time, fit or not."""
+        found = 0
+        for offer, alike in self._kinds.values():
+            if _end_s(offer, claim) >= until_s:
+                found |= alike
+        return found
 
     def able(self, claim: Claim, now_s: float) -> int:
         """Return the nodes that fit a claim at a time, whoever holds them."""
@@ -104,6 +121,8 @@ class Pool:
         Nodes that nobody holds or has been promised.
     coming : int
         Nodes that will be given back and are promised to nobody.
+    slow : int
+        Nodes that are given out last, and lent to nobody.
     """
 
     def __init__(
@@ -151,6 +170,46 @@ class Pool:
             self._able[claim.simulation] = found
         return found
 
+    @property
+    def slow(self) -> int:
+        """As of the `Layout`."""
+        return self._layout.slow
+
+    def slowness(self, node: str) -> float:
+        """Return how many times longer than expected a node takes."""
+        return self._layout.offer(node).slow
+
+    def ends_s(self, claim: Claim, nodes: Iterable[str]) -> float:
+        """Say when the first of some nodes goes for a claim.
+
+        Parameters
+        ----------
+        claim : Claim
+            For whom.
+        nodes : iterable of str
+            Which; all are offered.
+
+        Returns
+        -------
+        float
+            Driver's clock, seconds; infinite: none goes.
+        """
+        offers = map(self._layout.offer, nodes)
+        return min((_end_s(offer, claim) for offer in offers), default=math.inf)
+
+    def staying(self, claim: Claim, until_s: float) -> int:
+        """Return the nodes that are there for a claim until a time, if they fit.
+
+        Parameters
+        ----------
+        claim : Claim
+            For whom.
+        until_s : float
+            Driver's clock, seconds.
+        """
+        able = self.able(claim)
+        return self._layout.until(claim, until_s) & able if self.timed else able
+
     def take(self, mask: int, count: int) -> int:
         """Take some of these nodes out, those that come first; return them."""
         taken = 0
@@ -180,6 +239,12 @@ def _fit(offer: NodeOffer, claim: Claim, now_s: float) -> bool:
 
 
 _kind = attrgetter("memory_bytes", "cores", "scratch_bytes", "closings")
+
+
+def _end_s(offer: NodeOffer, claim: Claim) -> float:
+    own = (claim.simulation, claim.project)
+    ends_s = (c.start_s for c in offer.closings if c.holder not in own)
+    return min(ends_s, default=math.inf)
 
 
 def _worth(offer: NodeOffer) -> tuple[float, float]:

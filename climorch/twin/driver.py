@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import simpy
 
 from climorch.core.orchestrator import Orchestrator, Outcome
+from climorch.errors import Fault, InvalidInputError
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.twin.clerk import Clerk
@@ -24,6 +25,13 @@ __all__ = ["Twin", "Watcher"]
 
 Watcher = Callable[[Outcome, float], None]
 """``watcher(outcome, now_s)`` is given every decision, before it is carried out."""
+
+
+LOADED = Fault(
+    place="coarse",
+    problem="nodes are loaded, which only single segments show",
+    remedy="leave coarse out, or TwinSite(loads=...)",
+)
 
 
 class Twin:
@@ -50,6 +58,11 @@ class Twin:
     coarse : bool
         Whether sets of which nothing is to be decided go on in strides: several
         times faster, and the records leave out what is not decided on.
+
+    Raises
+    ------
+    InvalidInputError
+        If nodes are loaded in coarse mode: each segment is looked at then.
     """
 
     def __init__(
@@ -64,6 +77,8 @@ class Twin:
         pending: Iterable[c.Command] = (),
         coarse: bool = False,
     ) -> None:
+        if coarse and site.loads is not None:
+            raise InvalidInputError("this rehearsal cannot be coarse", faults=[LOADED])
         self.orchestrator = orchestrator
         self.begin_s = begin_s
         self._watcher = watcher

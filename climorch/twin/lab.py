@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from climorch.model import commands as c
@@ -30,11 +31,14 @@ class Price(NamedTuple):
         On as many of these nodes as its stage asks for.
     base : int
         Nodes that its stage asks for.
+    paces : mapping of str to float
+        What each node takes for its share, if that is measured.
     """
 
     seconds: float
     base_s: float
     base: int
+    paces: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(slots=True, kw_only=True)

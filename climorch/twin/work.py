@@ -221,6 +221,7 @@ class SetWork:
                 attempt=self.attempt,
                 seconds=running.vain_s + price.seconds,
                 nodes=lab.nodes(self._simulation),
+                paces=dict(price.paces),
             )
         )
 

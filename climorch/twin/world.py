@@ -21,6 +21,7 @@ from climorch.twin.costs import Costs, Overheads, StageCost, Work
 from climorch.twin.draws import Draws, SegmentNoise
 from climorch.twin.lab import Lab, Price
 from climorch.twin.ledger import DAY_S, Ledger
+from climorch.twin.loads import LoadedNodes
 from climorch.twin.site import TwinSite
 from climorch.twin.storage import SharedStorage
 from climorch.twin.work import SetWork
@@ -106,8 +107,10 @@ class World:
         self._begin_s = float(env.now)
         self._costs = site.costs or Costs()
         self._overheads = site.overheads or Overheads()
+        self._paced = site.loads is not None
         draws = Draws(seed)
         self._noise = SegmentNoise(draws, self._costs.noise_cv)
+        self._loads = LoadedNodes(site.loads, site.node_names, draws, self._begin_s)
         self.ledger = Ledger(self._begin_s)
         self.cluster = VirtualCluster(env, site, draws, post=post, residents=self)
         self.lab = Lab(
@@ -269,7 +272,11 @@ class World:
         lease = self._leases[simulation]
         base = found.base
         work = Work(simulation, plan.workflow, stage, segment, base, plan.params)
-        factor = self._noise.factor(simulation, stage, segment) / lease.slowest
+        slowest, paced = lease.slowest, self._paced and bool(lease.nodes)
+        if paced:
+            speeds = self.cluster.speeds
+            slowest = self._loads.slowest(lease.nodes, speeds, now_s)
+        factor = self._noise.factor(simulation, stage, segment) / slowest
         if self._costs.drift_per_day:
             days = (now_s - self._begin_s) / DAY_S
             factor *= (1 + self._costs.drift_per_day) ** days
@@ -284,7 +291,11 @@ class World:
                 f"the cost of stage {stage!r} of {simulation!r}, segment {segment}, "
                 f"is {seconds!r} s on {nodes} nodes; expected finite and > 0"
             )
-        return Price(seconds=seconds, base_s=base_s, base=base)
+        paces = {}
+        if paced:
+            place = (simulation, stage, segment)
+            paces = self._loads.paces(place, lease.nodes, speeds, seconds, now_s)
+        return Price(seconds=seconds, base_s=base_s, base=base, paces=paces)
 
     def _look_up(self, plan: SimulationPlan, stage: str) -> _Stage:
         cost = self._costs.of(plan.workflow, stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from climorch.policy.allocation import allocate, decide
 from climorch.policy.board import Board
 from climorch.policy.claims import Claim
+from climorch.policy.moving import Moving
 from tests.property.test_allocation import NOW_S, World, worlds
 
 
@@ -18,11 +20,16 @@ def waiting(draw: st.DrawFn) -> World:
     """Draw a world in which some have waited for long, and some are never asked."""
     world = draw(worlds())
     claims = tuple(_aged(draw, claim) for claim in world.claims)
+    pace = st.sampled_from((1.0, 1.0, 1.6, 3.0))
+    rules = st.sampled_from((None, Moving(rest_s=100.0), Moving(early=0.0, most=0)))
     return replace(
         world,
         claims=claims,
+        offers=tuple(replace(offer, slow=draw(pace)) for offer in world.offers),
         contest=replace(
-            world.contest, patience_s=draw(st.sampled_from((50.0, 500.0, 1e9)))
+            world.contest,
+            patience_s=draw(st.sampled_from((50.0, 500.0, 1e9))),
+            moving=draw(rules),
         ),
     )
 
@@ -35,6 +42,9 @@ def _aged(draw: st.DrawFn, claim: Claim) -> Claim:
         interrupted_s=draw(st.sampled_from((-1e9, NOW_S - 100.0))),
         moving=bool(claim.held) and draw(st.integers(0, 5)) == 0,
         waits_since_s=1e9 if claim.held else draw(since_s),
+        avoids=("n0", "n1") if draw(st.integers(0, 4)) == 0 else (),
+        seeks=draw(st.sampled_from(((), ("n2", "n3")))),
+        moved_s=draw(st.sampled_from((-math.inf, NOW_S - 50.0, NOW_S - 500.0))),
     )
 
 
@@ -81,16 +91,21 @@ def test_to_tell_all_decides_nothing_else(world: World) -> None:
     assert few.borrowed == told.borrowed
     assert few.shrink == told.shrink
     assert few.preempt == told.preempt
+    assert few.moves == told.moves
     assert few.review_at_s == told.review_at_s
     assert few.waits.items() <= told.waits.items()
     served = told.leases.keys() | told.waits.keys() | told.preempt.keys()
-    lacking = {c.simulation for c in world.claims if not c.held and not c.moving}
+    lacking = {c.simulation for c in world.claims if not c.under_way}
     assert lacking <= served
 
 
 @given(world=waiting())
 def test_who_has_waited_too_long_moves_nobody_in_circles(world: World) -> None:
     """Asked again at the same instant nothing changes."""
+    # Without moves: who is on its way comes before all others until it is there.
+    still = replace(world.contest, moving=None)
+    claims = tuple(replace(claim, avoids=(), seeks=()) for claim in world.claims)
+    world = replace(world, claims=claims, contest=still)
     decided = world.allocate()
 
     again = world.planned(decided).allocate()

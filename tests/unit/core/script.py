@@ -77,6 +77,13 @@ def words(record: c.Record) -> str:
             return f"shrink {record.simulation} to {record.nodes}"
         case c.PreemptPlanned():
             return f"preempt {record.simulation}: {record.why}"
+        case c.MovePlanned():
+            left = ",".join(record.leave) or "none"
+            return f"move {record.simulation} from {left}: {record.why}"
+        case c.NodeShunned():
+            return f"shun {record.node}: {record.slow:.1f} x{record.segments}"
+        case c.NodeTrusted():
+            return f"trust {record.node}: {record.why}"
         case c.WindowPlaced():
             return f"window {record.name}: {','.join(record.nodes)}"
         case c.WindowEnded():

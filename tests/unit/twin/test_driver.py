@@ -14,6 +14,7 @@ from climorch.model.scenario import Scenario
 from climorch.twin.costs import Work
 from climorch.twin.driver import Twin
 from climorch.twin.hazards import Absence
+from climorch.twin.loads import Loads
 from climorch.twin.site import TwinSite
 from climorch.twin.storage import BadSpell, Storage
 from tests.unit.core.script import submitted
@@ -342,3 +343,11 @@ def test_a_stage_without_a_cost_stops_the_run() -> None:
 
     with pytest.raises(InvalidInputError, match="workflow 'w', stage 'a'"):
         twin.run(10_000.0)
+
+
+def test_a_loaded_site_is_not_played_in_strides() -> None:
+    """Only single segments show which node is slow."""
+    site = TwinSite(nodes=2, loads=Loads())
+
+    with pytest.raises(InvalidInputError, match="nodes are loaded"):
+        Twin(Orchestrator(Policies()), site, coarse=True)
