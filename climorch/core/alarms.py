@@ -68,9 +68,18 @@ def troubles(state: CampaignState, now_s: float) -> tuple[Trouble, ...]:
     -------
     tuple of Trouble
         Of the kinds ``failed``, ``storage`` and ``exposure``, at most one of
-        each for each simulation, and ``window``, at most one for each of these.
+        each for each simulation; ``window``, at most one for each of these; and
+        ``node``, one for each that is in quarantine.
     """
     found = list(_bare_windows(state, now_s))
+    found += [
+        Trouble(
+            kind="node",
+            subject=node,
+            text=f"node {node} is in quarantine until it is undrained: {why}",
+        )
+        for node, why in state.quarantined.items()
+    ]
     for simulation in state.simulations.values():
         name = simulation.name
         told: list[tuple[AlarmKind, str]] = []

@@ -9,6 +9,7 @@ import msgspec
 
 from climorch.core.awaiting import market_of
 from climorch.core.factors import (
+    checkpoint_factors,
     going,
     project_factors,
     protection_factors,
@@ -19,6 +20,7 @@ from climorch.core.factors import (
 )
 from climorch.core.state import CampaignState
 from climorch.core.statuses import SimulationStatus, known, status_of
+from climorch.core.upkeep import Policies
 from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.sharing import Sharing
 
@@ -58,6 +60,7 @@ def explain(
     now_s: float,
     sharing: Sharing | None = None,
     allocation: Allocate = allocate,
+    policies: Policies | None = None,
 ) -> Explanation:
     """Say why a simulation is where it is.
 
@@ -73,6 +76,8 @@ def explain(
         How projects share the nodes; None: as by default.
     allocation : Allocate
         Which simulation holds which nodes.
+    policies : Policies or None
+        All rules, in place of the two before; None: the others as by default.
 
     Raises
     ------
@@ -80,8 +85,10 @@ def explain(
         If there is no such simulation.
     """
     simulation = known(state, name)
-    market = market_of(state, sharing := sharing or Sharing(), allocation)
-    status = status_of(state, simulation, now_s, market.decided.waits.get(name))
+    rules = policies or Policies(sharing=sharing or Sharing(), allocation=allocation)
+    market = market_of(state, sharing := rules.sharing, rules.allocation)
+    wait = market.decided.waits.get(name)
+    status = status_of(state, simulation, now_s, wait, rules.limits)
     factors: dict[str, Any] = {
         "priority": simulation.priority,
         "order of submission": simulation.serial,
@@ -107,8 +114,13 @@ def explain(
         factors["nodes lost"] = dict(simulation.missed)
     if state.draining:
         factors["nodes drained"] = tuple(sorted(state.draining))
+    if state.quarantined:
+        factors["nodes in quarantine"] = dict(state.quarantined)
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     for s in simulation.sets.values():
         factors[f"set {s.name}"] = set_factors(simulation, s)
+        factors[f"checkpoints of {s.name}"] = checkpoint_factors(
+            state, simulation, s, rules
+        )
     return Explanation(status=status, factors=factors)

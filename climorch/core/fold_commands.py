@@ -12,6 +12,7 @@ import msgspec
 
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model import commands as c
+from climorch.model.events import Cause
 from climorch.policy.usage import Usage
 
 __all__ = ["COMMANDS", "break_off", "charge", "current", "end_turn", "hold"]
@@ -117,6 +118,7 @@ def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
     s.done = dict(s.plan.segments_at[command.boundary])
     s.seconds.clear()
     s.planned = s.checkpoint = None
+    s.put_off = False
 
 
 def _segment_started(state: CampaignState, command: c.StartSegment) -> None:
@@ -133,6 +135,7 @@ def _checkpoint_begun(state: CampaignState, command: c.BeginCheckpoint) -> None:
         s.planned = None
         s.since_s = state.now_s
         s.from_boundary = command.boundary
+        s.put_off = False
 
 
 def _abandoned(state: CampaignState, command: c.AbandonAttempt) -> None:
@@ -161,6 +164,13 @@ def _rule_asked(state: CampaignState, command: c.EvaluateRule) -> None:
 def _planned(state: CampaignState, decision: c.CheckpointPlanned) -> None:
     s = state.simulations[decision.simulation].sets[decision.set]
     s.planned, s.planned_why = decision.boundary, decision.why
+    if decision.asked:
+        s.binds, s.binds_why = decision.binds, decision.why if decision.binds else ""
+
+
+def _postponed(state: CampaignState, decision: c.CheckpointPostponed) -> None:
+    s = state.simulations[decision.simulation].sets[decision.set]
+    s.binds, s.binds_why, s.put_off = decision.binds, decision.why, True
 
 
 def _shrink(state: CampaignState, decision: c.ShrinkPlanned) -> None:
@@ -213,6 +223,11 @@ def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
 def _simulation_failed(state: CampaignState, decision: c.SimulationFailed) -> None:
     simulation = state.simulations[decision.simulation]
     simulation.failed = (decision.cause, decision.message)
+    if decision.cause is Cause.POISON:
+        # The nodes that it killed are not to blame.
+        state.mishaps = tuple(
+            m for m in state.mishaps if m.simulation != decision.simulation
+        )
 
 
 COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
@@ -225,6 +240,7 @@ COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.DeleteCheckpoint: _deleting,
     c.EvaluateRule: _rule_asked,
     c.CheckpointPlanned: _planned,
+    c.CheckpointPostponed: _postponed,
     c.ShrinkPlanned: _shrink,
     c.PreemptPlanned: _preempted,
     c.WindowPlaced: _window_placed,

@@ -25,6 +25,7 @@ from climorch.core.horizon import next_edge_s
 from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
 from climorch.core.state import CampaignState, SimulationState
+from climorch.core.upkeep import quarantine_nodes
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -40,6 +41,7 @@ from climorch.model.commands import (
     is_command,
 )
 from climorch.policy.claims import Allocation
+from climorch.policy.quarantine import Mishap
 
 __all__ = ["Orchestrator", "Outcome"]
 
@@ -54,6 +56,7 @@ CONCLUSIVE = frozenset(
         c.StartSegment,
         c.SegmentCommitted,
         c.CheckpointPlanned,
+        c.CheckpointPostponed,
         c.BeginCheckpoint,
         c.PublishResults,
         c.DeleteCheckpoint,
@@ -105,6 +108,7 @@ class Orchestrator:
         self._nodes_changed = True
         self._edge_s = -math.inf
         self._timed = False
+        self._judged: tuple[Mishap, ...] = ()
         self._touch_all()
 
     def replay(self, records: Iterable[tuple[Record, float]]) -> None:
@@ -156,6 +160,10 @@ class Orchestrator:
             # A finished segment changes no demand; a decision on it may, and
             # touches the simulation.
             touched |= self._touched
+            if self.state.mishaps is not self._judged:
+                self._judged = self.state.mishaps
+                for found_bad in quarantine_nodes(self.state, self.policies):
+                    self._take(found_bad, now_s, records)
             self._allocate([s for s in found if s.name in touched], now_s, records)
             if len(records) > MOST_RECORDS:
                 raise InternalError(
@@ -221,7 +229,7 @@ class Orchestrator:
                 self._touch_all()
             case e.WishTaken():
                 self._touch(record.wish)
-            case e.DrainRequested() | e.UndrainRequested():
+            case e.DrainRequested() | e.UndrainRequested() | c.NodeQuarantined():
                 self._nodes_changed = True
                 self._touched |= {
                     s.name for s in simulations.values() if record.node in s.lease

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from climorch.model.advance import Advance, Segment
 from climorch.model.edits import Committed, Edit
+from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import Coupling
 from climorch.model.resources import Resources
 from climorch.model.span import Span
@@ -59,6 +60,9 @@ class Stage:
         checked for its number of NaN not to grow.
     output_chunk : int or None
         Length of the results' chunks along ``time``; None: one segment's.
+    checkpointing : CheckpointStrategy or None
+        When it is to be checkpointed, in place of the campaign's strategy. A
+        coupled set is checkpointed as one: the strictest of its stages wins.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Stage:
     resources: Resources = field(default_factory=Resources)
     check_finite: bool = True
     output_chunk: int | None = None
+    checkpointing: CheckpointStrategy | None = None
 
 
 class Workflow:
@@ -116,6 +121,7 @@ class Workflow:
         resources: Resources | None = None,
         check_finite: bool = True,
         output_chunk: int | None = None,
+        checkpointing: CheckpointStrategy | None = None,
     ) -> Stage:
         """Add a stage; `Stage` says more about each parameter.
 
@@ -141,6 +147,8 @@ class Workflow:
             Whether NaN or infinity that a state gains fails it.
         output_chunk : int or None
             Length of the results' chunks along ``time``; None: one segment's.
+        checkpointing : CheckpointStrategy or None
+            When it is to be checkpointed; None: as the campaign.
 
         Returns
         -------
@@ -158,6 +166,7 @@ class Workflow:
             resources=resources or Resources(),
             check_finite=check_finite,
             output_chunk=output_chunk,
+            checkpointing=checkpointing,
         )
         self.stages.append(stage)
         return stage

@@ -1,0 +1,193 @@
+"""What a checkpoint strategy is told of a set, and what becomes of its word.
+
+Views of the state: where the set stands, what its lease has shown, which strategy
+counts for it, and which caps. Also whether the promise on exposure can be kept at
+all, for a set whose way from one boundary to the next is too long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from climorch.core.fold import apply
+from climorch.core.horizon import closes_s
+from climorch.core.state import CampaignState, SetState, SimulationState
+from climorch.core.stretch import siblings, stretch_s
+from climorch.core.upkeep import Policies
+from climorch.errors import Fault
+from climorch.model.events import SimulationSubmitted
+from climorch.model.pace import CheckpointStrategy, Pace
+from climorch.policy.limits import Limits, Ruling, faded, judge
+
+__all__ = [
+    "caps_of",
+    "pace_at",
+    "ruling_at",
+    "strategy_of",
+    "too_long",
+    "too_long_before",
+]
+
+
+def strategy_of(
+    policies: Policies, simulation: SimulationState, s: SetState
+) -> CheckpointStrategy:
+    """Return the strategy of a set, where the wishes of its stages meet.
+
+    Parameters
+    ----------
+    policies : Policies
+        The rules.
+    simulation : SimulationState
+        Whose.
+    s : SetState
+        The set.
+    """
+    return policies.overrides.strategy_for(
+        policies.checkpointing,
+        simulation=simulation.name,
+        workflow=simulation.plan.workflow,
+        stages=s.plan.counts,
+    )
+
+
+def pace_at(
+    state: CampaignState, simulation: SimulationState, s: SetState, boundary: int
+) -> Pace:
+    """Say what is known about a set that has reached a common boundary.
+
+    Parameters
+    ----------
+    state, simulation, s
+        What is known, whose set, and which.
+    boundary : int
+        Index of the common boundary, below the last.
+    """
+    here, there = (s.plan.segments_at[b] for b in (boundary, boundary + 1))
+    next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
+    ends_s = float("inf")
+    if state.timed:
+        ends_s = min(
+            (closes_s(state, simulation, node) for node in simulation.lease),
+            default=ends_s,
+        )
+    return Pace(
+        since_s=state.now_s - s.since_s,
+        boundaries=boundary - s.from_boundary,
+        next_s=next_s,
+        cost_s=s.cost_s,
+        mtbf_s=state.mtbf_s(len(simulation.lease)),
+        spent_s=faded(s.spent_s, state.now_s - s.spent_at_s),
+        ends_in_s=ends_s - state.now_s,
+        model_s=s.plan.commons[boundary],
+        since_model_s=s.plan.commons[s.from_boundary],
+        calendar=s.plan.stages[0].calendar,
+    )
+
+
+def ruling_at(
+    state: CampaignState,
+    simulation: SimulationState,
+    s: SetState,
+    boundary: int,
+    policies: Policies,
+) -> Ruling:
+    """Decide whether a set is checkpointed at a boundary.
+
+    Parameters
+    ----------
+    state, simulation, s, boundary
+        As for `pace_at`.
+    policies : Policies
+        The rules.
+    """
+    pace = pace_at(state, simulation, s, boundary)
+    wanted = strategy_of(policies, simulation, s).due(pace)
+    return judge(wanted, pace, policies.limits)
+
+
+def too_long(
+    state: CampaignState, simulation: SimulationState, limits: Limits
+) -> Iterator[Fault]:
+    """Say where the cap on exposure cannot be kept, and what helps.
+
+    Checkpoints are taken at common boundaries: a step that is under way has no
+    state to be kept.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known of others that tell how long segments take.
+    simulation : SimulationState
+        Which.
+    limits : Limits
+        The caps.
+
+    Yields
+    ------
+    Fault
+        One for each set whose way to the next boundary exceeds the longest
+        interval in more than one of 20 cases.
+    """
+    others = siblings(state, simulation.plan, simulation.name)
+    nodes = len(simulation.lease) or None
+    for s in simulation.sets.values():
+        if s.complete:
+            continue
+        way_s = stretch_s(simulation, s, s.reached, nodes=nodes, others=others)
+        if way_s is not None and way_s > limits.longest_s:
+            yield Fault(
+                place=f"simulation {simulation.name!r}, set {s.name!r}",
+                problem=f"from one common boundary to the next takes up to "
+                f"{way_s:.0f} s, more than the {limits.longest_s:.0f} s that "
+                f"keep a loss below {limits.most_exposure_s:.0f} s",
+                remedy="give it shorter segments (Span(every=...)) or more nodes; "
+                "or accept the loss: Limits(most_exposure_s=...)",
+            )
+
+
+def caps_of(state: CampaignState, simulation: SimulationState, limits: Limits) -> str:
+    """Say which cap binds for a simulation, or cannot be kept.
+
+    Parameters
+    ----------
+    state, simulation, limits
+        As for `too_long`.
+
+    Returns
+    -------
+    str
+        In words, of every set; empty: none does.
+    """
+    if simulation.complete:
+        return ""
+    told = [
+        f"{fault.problem}; {fault.remedy}"
+        for fault in too_long(state, simulation, limits)
+    ]
+    told += [
+        f"set {s.name}, {s.binds}: {s.binds_why}"
+        for s in simulation.sets.values()
+        if s.binds and not s.complete
+    ]
+    return "; ".join(told)
+
+
+def too_long_before(
+    state: CampaignState, submitted: SimulationSubmitted, limits: Limits
+) -> tuple[Fault, ...]:
+    """Say the same of a simulation that is being submitted.
+
+    Parameters
+    ----------
+    state, limits
+        As for `too_long`.
+    submitted : SimulationSubmitted
+        What is submitted.
+    """
+    known = state.simulations.get(submitted.simulation)
+    if known is None:
+        fresh = CampaignState()
+        apply(fresh, submitted, state.now_s)
+        known = fresh.simulations[submitted.simulation]
+    return tuple(too_long(state, known, limits))
