@@ -7,13 +7,14 @@ import math
 import pytest
 
 from climorch.core.estimating import Interval, Outlay, outlay
+from climorch.core.progress import Policies
 from climorch.core.state import Phase, SimulationState
 from climorch.errors import InvalidInputError
 from climorch.model.plan import Coupling, SimulationPlan, StagePlan
 from climorch.model.resources import Resources
 from climorch.policy.checkpointing import CheckpointStrategy, EverySegments
 from climorch.policy.learning import Learned
-from tests.unit.core.script import Script, plan, submitted
+from tests.unit.core.script import UNLIMITED, Script, plan, submitted
 
 SAME, PREVIOUS = Coupling.SAME, Coupling.PREVIOUS
 # So many that the centre is known but for the assumed noise.
@@ -52,7 +53,9 @@ def estimated(
         p,
         own=own,
         others=others,
-        strategy=strategy or EverySegments(count=10_000),
+        policies=Policies(
+            checkpointing=strategy or EverySegments(count=10_000), limits=UNLIMITED
+        ),
         mtbf_s=1e9,
     )
 

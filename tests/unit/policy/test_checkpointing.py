@@ -56,7 +56,7 @@ def between(since: str, here: str, calendar: str = "noleap") -> Pace:
     [
         (Daly(), pace(cost_s=300.0), 7001.3889),
         # Until one was measured, 5 s are assumed.
-        (Daly(), pace(mtbf_s=600.0), 74.1332),
+        (Daly(), pace(mtbf_s=600.0), 74.1622),
         (Daly(first_cost_s=300.0), pace(), 7001.3889),
         # What costs nothing measurable is taken to cost a millisecond.
         (Daly(), pace(cost_s=0.0, mtbf_s=50.0), 0.315561),

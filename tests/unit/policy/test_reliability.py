@@ -100,7 +100,10 @@ def test_the_lease_lives_by_its_width(
 
 
 def test_it_finds_the_truth_in_half_a_year() -> None:
-    """300 nodes of five years, an outage every 160 h: within a quarter for 16 nodes."""
+    """300 nodes of five years, an outage every 160 h, and a lease of 16 nodes.
+
+    Of some 27 outages the number is known to a fifth: within two such errors.
+    """
     rng = np.random.default_rng(5)
     span_s, mtbf_s, nodes = YEAR_S / 2, 5 * YEAR_S, 300
     times = [(t, 1) for t in np.cumsum(rng.exponential(mtbf_s / nodes, 200))]
@@ -114,4 +117,4 @@ def test_it_finds_the_truth_in_half_a_year() -> None:
     found_s = lease_mtbf_s(losses, node_s=nodes * span_s, up_s=span_s, nodes=16)
 
     truth_s = 1 / (16 / mtbf_s + 1 / (160 * HOUR_S))
-    assert found_s == pytest.approx(truth_s, rel=0.25)
+    assert found_s == pytest.approx(truth_s, rel=0.4)
