@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from climorch.core.fold import apply
 from climorch.core.horizon import closes_s
 from climorch.core.state import CampaignState, SetState, SimulationState
-from climorch.core.stretch import siblings, stretch_s
+from climorch.core.stretch import durations, release_s, siblings, way_of, write
 from climorch.core.upkeep import Policies
 from climorch.errors import Fault
 from climorch.model.events import SimulationSubmitted
@@ -126,21 +126,29 @@ def too_long(
     Yields
     ------
     Fault
-        One for each set whose way to the next boundary exceeds the longest
-        interval in more than one of 20 cases.
+        One for each set whose way to the next boundary, with the checkpoint
+        there, exceeds the longest interval in more than one of 20 cases; by a
+        mere guess, if it is longer itself.
     """
     others = siblings(state, simulation.plan, simulation.name)
     nodes = len(simulation.lease) or None
     for s in simulation.sets.values():
         if s.complete:
             continue
-        way_s = stretch_s(simulation, s, s.reached, nodes=nodes, others=others)
+        way_s = release_s(simulation, s, s.reached, nodes=nodes, others=others)
+        known = durations(
+            simulation.plan, s.plan, nodes=nodes, own=simulation, others=others
+        )
+        guesses = {g: d.median_s for g, d in known.items() if d and not d.samples}
+        if len(guesses) == len(known):
+            # Doubtful as it is, a guess of 20 min is no reason for a warning.
+            way_s = way_of(s.plan, s.reached, guesses) + write(s, others).median_s
         if way_s is not None and way_s > limits.longest_s:
             yield Fault(
                 place=f"simulation {simulation.name!r}, set {s.name!r}",
-                problem=f"from one common boundary to the next takes up to "
-                f"{way_s:.0f} s, more than the {limits.longest_s:.0f} s that "
-                f"keep a loss below {limits.most_exposure_s:.0f} s",
+                problem=f"the way to the next common boundary and its checkpoint "
+                f"take up to {way_s:.0f} s, more than the {limits.longest_s:.0f} s "
+                f"that keep a loss below {limits.most_exposure_s:.0f} s",
                 remedy="give it shorter segments (Span(every=...)) or more nodes; "
                 "or accept the loss: Limits(most_exposure_s=...)",
             )

@@ -30,6 +30,7 @@ __all__ = [
     "restore_s",
     "siblings",
     "stretch_s",
+    "way_of",
     "write",
 ]
 
@@ -169,6 +170,28 @@ def stretch_s(
         return next(iter(found.values())).p95_s
     drawn = Drawn(found, level=P95)
     return float(np.quantile(way_s(s.plan, boundary, drawn.segment), P95))
+
+
+def way_of(plan: SetPlan, boundary: int, takes_s: Mapping[str, float]) -> float:
+    """Say how long a set needs from a common boundary to the next, if that is known.
+
+    Parameters
+    ----------
+    plan : SetPlan
+        The set.
+    boundary : int
+        Index of the common boundary.
+    takes_s : mapping of str to float
+        Seconds of a segment of each stage.
+
+    Returns
+    -------
+    float
+        Seconds; 0 at the last boundary.
+    """
+    if boundary >= plan.last:
+        return 0.0
+    return float(way_s(plan, boundary, lambda stage: np.array([takes_s[stage]]))[0])
 
 
 def release_s(

@@ -18,7 +18,7 @@ from climorch.intake.calendar import boundaries, span_faults
 from climorch.model.names import name_fault
 from climorch.model.plan import Coupling
 from climorch.model.span import CALENDARS
-from climorch.model.steps import function_of
+from climorch.model.steps import LiveModel, function_of
 from climorch.model.workflow import Stage, Workflow
 
 __all__ = ["strategy_faults", "workflow_faults"]
@@ -54,7 +54,16 @@ def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault
         *_chunk_faults(workflow, place),
     ]
     for stage in workflow.stages:
-        faults += strategy_faults(f"{place}, stage {stage.name!r}", stage.checkpointing)
+        here = f"{place}, stage {stage.name!r}"
+        faults += strategy_faults(here, stage.checkpointing)
+        if stage.scope is not None and isinstance(stage.step, LiveModel):
+            faults.append(
+                Fault(
+                    place=f"{here}, scope",
+                    problem="a LiveModel keeps all of its state between segments",
+                    remedy="let load and dump do it, or use Isolated",
+                )
+            )
     if not branched:
         faults += _init_faults(workflow, place)
     spans = [

@@ -7,7 +7,7 @@ workflow are told together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from climorch.model.advance import Advance, Segment
@@ -15,6 +15,7 @@ from climorch.model.edits import Committed, Edit
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import Coupling
 from climorch.model.resources import Resources
+from climorch.model.scope import Scope, ScopedInit, ScopedStep
 from climorch.model.span import Span
 from climorch.model.steps import Isolated, LiveModel, StepFunction
 
@@ -63,6 +64,9 @@ class Stage:
     checkpointing : CheckpointStrategy or None
         When it is to be checkpointed, in place of the campaign's strategy. A
         coupled set is checkpointed as one: the strictest of its stages wins.
+    scope : Scope or None
+        What of its state lives on from segment to segment; None: all. Part of
+        ``step`` and ``init`` already.
     """
 
     name: str
@@ -76,6 +80,20 @@ class Stage:
     check_finite: bool = True
     output_chunk: int | None = None
     checkpointing: CheckpointStrategy | None = None
+    scope: Scope | None = None
+
+
+def _scoped(
+    step: Step, init: Initial | xr.Dataset | None, scope: Scope
+) -> tuple[Step, Initial | xr.Dataset | None]:
+    """Let a scope be part of a step and of what makes its first state."""
+    if isinstance(step, Isolated):
+        step = replace(step, step=ScopedStep(step.step, scope))
+    elif callable(step):
+        step = ScopedStep(step, scope)
+    if callable(init):
+        return step, ScopedInit(init, scope)
+    return step, None if init is None else scope.kept(init)
 
 
 class Workflow:
@@ -122,6 +140,7 @@ class Workflow:
         check_finite: bool = True,
         output_chunk: int | None = None,
         checkpointing: CheckpointStrategy | None = None,
+        scope: Scope | None = None,
     ) -> Stage:
         """Add a stage; `Stage` says more about each parameter.
 
@@ -149,12 +168,16 @@ class Workflow:
             Length of the results' chunks along ``time``; None: one segment's.
         checkpointing : CheckpointStrategy or None
             When it is to be checkpointed; None: as the campaign.
+        scope : Scope or None
+            What of its state lives on from segment to segment; None: all.
 
         Returns
         -------
         Stage
             The declaration, as it is kept in ``stages``.
         """
+        if scope is not None:
+            step, init = _scoped(step, init, scope)
         stage = Stage(
             name=name,
             step=step,
@@ -167,6 +190,7 @@ class Workflow:
             check_finite=check_finite,
             output_chunk=output_chunk,
             checkpointing=checkpointing,
+            scope=scope,
         )
         self.stages.append(stage)
         return stage

@@ -21,12 +21,12 @@ TOGETHER_S = 60.0
 YEAR_S = 365 * 86_400.0
 
 # Known beforehand: one failure in five years of a node, the order that large machines
-# report; and an eighth of an event that takes everything in an eighth of a year, so
-# that the first ones seen count. Blue Waters had one in 160 h (Di Martino et al. 2014,
-# DSN, 610-621), others months without.
-PRIOR_NODE_S = 5 * YEAR_S
+# report, and one event a year that takes everything: Blue Waters had one in 160 h (Di
+# Martino et al. 2014, DSN, 610-621), others months without. Either counts as an eighth
+# of an event, so that the first ones seen soon weigh more.
 PRIOR_EVENTS = 1 / 8
-PRIOR_UP_S = YEAR_S / 8
+PRIOR_NODE_S = PRIOR_EVENTS * 5 * YEAR_S
+PRIOR_UP_S = PRIOR_EVENTS * YEAR_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ def lease_mtbf_s(losses: Losses, *, node_s: float, up_s: float, nodes: int) -> f
         nodes lie anywhere. With few events it is mostly the prior.
     """
     width = max(nodes, 1)
-    single = (losses.alone + 1) / (node_s + PRIOR_NODE_S) * width
+    single = (losses.alone + PRIOR_EVENTS) / (node_s + PRIOR_NODE_S) * width
     hits = sum(
         count * (1 - (1 - share) ** width) for share, count in losses.together.items()
     )

@@ -13,6 +13,7 @@ from climorch.core.stretch import (
     DRAWS,
     axis,
     durations,
+    p99_s,
     release_s,
     restore_s,
     siblings,
@@ -240,3 +241,18 @@ def test_an_axis_is_the_same_whichever_was_asked_for_before() -> None:
         axis(number)
 
     assert (axis(200) == far).all()
+
+
+def test_what_one_in_a_hundred_segments_exceeds() -> None:
+    """A guess alone is no measure; the first segment leaves much open, many little."""
+    simulation, s = made(guessed(seconds=100.0))
+    assert p99_s(simulation, s, "a") is None
+
+    s.shown["a"] = {1: learn(None, 100.0)}
+    first_s = p99_s(simulation, s, "a") or 0.0
+    s.shown["a"] = {1: steadily(100.0, spread=0.1)}
+    last_s = p99_s(simulation, s, "a") or 0.0
+
+    assert first_s > 300.0
+    # 2.326 standard deviations of the logarithm, of which 19 samples tell.
+    assert 100.0 * math.exp(0.2326) < last_s < 140.0

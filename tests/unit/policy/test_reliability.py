@@ -70,8 +70,14 @@ def test_two_of_very_many_are_a_share_all_the_same() -> None:
         (Losses(), 0.0, 0.0, 100, 1 / (20 / YEAR_S + 1 / YEAR_S)),
         # A lease of no nodes counts as one.
         (Losses(), 0.0, 0.0, 0, 1 / (1 / (5 * YEAR_S) + 1 / YEAR_S)),
-        # Nine nodes in five node-years more: once a node-year.
-        (Losses(alone=9), 5 * YEAR_S, 0.0, 10, 1 / (10 / YEAR_S + 1 / YEAR_S)),
+        # Five nodes in as many node-years, with an eighth of one in five eighths.
+        (
+            Losses(alone=5),
+            5 * YEAR_S,
+            0.0,
+            10,
+            1 / (10 * 5.125 / (5.625 * YEAR_S) + 1 / YEAR_S),
+        ),
         # An outage of everything hits any lease, however narrow.
         (
             Losses(together={1.0: 2}),
