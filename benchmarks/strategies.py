@@ -1,6 +1,6 @@
 """Which checkpoint strategy for which simulation and which failures, on the twin.
 
-Three kinds of simulation, five patterns of failure, five strategies under the default
+Three kinds of simulation, six patterns of failure, six strategies under the default
 caps and two without. What is counted is the share of the leased time that is not
 useful: waiting for checkpoints, computing again, restarting. The same failures come to
 all strategies, since the draws of a seed are those of its nodes.
@@ -33,7 +33,9 @@ from climorch.model import events as e
 from climorch.model.plan import SimulationPlan, StagePlan
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
+from climorch.model.windows import Window
 from climorch.policy.checkpointing import (
+    BeforeEvent,
     CheckpointStrategy,
     Daly,
     EverySegments,
@@ -44,7 +46,7 @@ from climorch.policy.limits import Limits
 from climorch.policy.recovery import RecoveryPolicy
 from climorch.twin.costs import Amdahl, Costs, Overheads
 from climorch.twin.driver import Twin
-from climorch.twin.hazards import Failures, Outages
+from climorch.twin.hazards import Absence, Failures, Outages
 from climorch.twin.ledger import Part
 from climorch.twin.site import TwinSite
 from climorch.twin.storage import BadSpell, Storage
@@ -58,6 +60,7 @@ SIMULATIONS = 2
 SEGMENTS = 2000
 SEEDS = (1, 2)
 SLOWER = 20.0
+EARLY_S = 20 * MINUTE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,9 @@ class Pattern:
         Whether one node goes every three hours.
     slow : bool
         Whether storage is twenty times slower for six hours of each day.
+    early : bool
+        Whether all nodes are serviced for an hour twice a day, as announced, but
+        from 20 min earlier on.
     """
 
     node_days: float
@@ -114,6 +120,7 @@ class Pattern:
     system_h: float = 0.0
     flaps: bool = False
     slow: bool = False
+    early: bool = False
 
     def site(self, kind: Kind, span_s: float) -> TwinSite:
         """Return a site with a quarter more nodes than are needed."""
@@ -133,6 +140,10 @@ class Pattern:
             outages.append(
                 Outages(every_s=3 * HOUR_S, lasts_s=10 * MINUTE_S, nodes=names[:1])
             )
+        absences = tuple(
+            Absence(start_s=begin_s - EARLY_S, stop_s=begin_s)
+            for begin_s in self.services(span_s)
+        )
         days = math.ceil(3 * span_s / DAY_S) if self.slow else 0
         spells = tuple(
             BadSpell(start_s=day * DAY_S, stop_s=(day + 0.25) * DAY_S, factor=SLOWER)
@@ -143,11 +154,17 @@ class Pattern:
             names=names,
             failures=Failures(mtbf_s=self.node_days * DAY_S),
             outages=tuple(outages),
+            absences=absences,
             storage=Storage(spells=spells),
             costs=Costs(default=Amdahl(seconds=kind.segment_s), noise_cv=0.1),
             overheads=kind.overheads,
             detect_s=5.0,
         )
+
+    def services(self, span_s: float) -> list[float]:
+        """Return when the site is said to be serviced, seconds from the beginning."""
+        count = math.ceil(3 * span_s / (DAY_S / 2)) if self.early else 0
+        return [(k + 1) * DAY_S / 2 for k in range(count)]
 
 
 KINDS: Mapping[str, Kind] = {
@@ -181,6 +198,7 @@ PATTERNS: Mapping[str, Pattern] = {
     "racks and whole system": Pattern(node_days=365.0, rack_h=200.0, system_h=60.0),
     "one flapping node": Pattern(node_days=365.0, flaps=True),
     "slow storage": Pattern(node_days=30.0, slow=True),
+    "nodes go early": Pattern(node_days=365.0, early=True),
 }
 CAPS, NO_CAPS = Limits(), Limits(most_overhead=math.inf, most_exposure_s=math.inf)
 STRATEGIES: Mapping[str, tuple[CheckpointStrategy, Limits]] = {
@@ -188,6 +206,7 @@ STRATEGIES: Mapping[str, tuple[CheckpointStrategy, Limits]] = {
     "`EverySegments()`": (EverySegments(), CAPS),
     "`EverySegments(count=10)`": (EverySegments(count=10), CAPS),
     "`EveryWall(seconds=900)`": (EveryWall(seconds=900.0), CAPS),
+    "`Daly() | BeforeEvent()`": (Daly() | BeforeEvent(), CAPS),
     "`ModelCalendar('1YS')`": (ModelCalendar(every="1YS"), CAPS),
     "`Daly()`, no caps": (Daly(), NO_CAPS),
     "`ModelCalendar('1YS')`, no caps": (ModelCalendar(every="1YS"), NO_CAPS),
@@ -244,6 +263,11 @@ def play(
                     simulation=name, scenario=Scenario(name), plan=plan
                 )
             )
+        for number, begin_s in enumerate(pattern.services(span_s)):
+            window = Window(
+                name=f"service-{number}", start_s=begin_s, stop_s=begin_s + HOUR_S
+            )
+            twin.post(e.WindowDeclared(window=window), after_s=begin_s - DAY_S / 4)
         ledger = twin.run(10 * span_s)
         for what, node_s in ledger.spent().items():
             spent[what] += node_s

@@ -126,12 +126,10 @@ def outlay(
         How far it is; None: not begun.
     others : sequence of SimulationState
         Those that it can be judged by, see `climorch.core.stretch.siblings`.
-    policies : Policies
-        When it is checkpointed.
+    policies, name
+        When it is checkpointed; its name, since it may have a strategy of its own.
     mtbf_s : float
         Mean time between failures of its lease, in seconds.
-    name : str
-        Of the simulation, which may have a strategy of its own.
 
     Returns
     -------
@@ -155,14 +153,9 @@ def outlay(
         if state.plan.last > state.reached:
             period_s = _period_s(state, known, drawn)
             begin = begin + _computing_s(state, known, drawn, period_s)
-            strategy = policies.overrides.strategy_for(
-                policies.checkpointing,
-                simulation=name,
-                workflow=plan.workflow,
-                stages=s.counts,
-            )
-            pace = _pace(state, others, mtbf_s, float(np.median(period_s)))
-            begin = begin + _around_s(state, others, strategy, policies.limits, pace)
+            pace = _pace(state, others, mtbf_s, period_s)
+            strategy = _strategy(policies, plan, s, name)
+            begin += _around_s(state, others, strategy, policies.limits, pace)
         ends[s.name] = begin
     p10, p50, p90 = np.quantile(np.max(list(ends.values()), axis=0), LEVELS)
     return Outlay(
@@ -255,8 +248,19 @@ def _computing_s(
     return total
 
 
+def _strategy(
+    policies: Policies, plan: SimulationPlan, s: SetPlan, name: str
+) -> CheckpointStrategy:
+    return policies.overrides.strategy_for(
+        policies.checkpointing,
+        simulation=name,
+        workflow=plan.workflow,
+        stages=s.counts,
+    )
+
+
 def _pace(
-    s: SetState, others: Sequence[SimulationState], mtbf_s: float, period_s: float
+    s: SetState, others: Sequence[SimulationState], mtbf_s: float, period_s: Draws
 ) -> Pace:
     """Say what a strategy will be told where the set stands now."""
     costs = [s.cost_s] if s.cost_s is not None else list(_costs(s.plan, others))
@@ -264,7 +268,7 @@ def _pace(
     return Pace(
         since_s=0.0,
         boundaries=0,
-        next_s=period_s,
+        next_s=float(np.median(period_s)),
         cost_s=fmean(costs) if costs else None,
         mtbf_s=mtbf_s,
         model_s=model_s,

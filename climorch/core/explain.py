@@ -18,7 +18,7 @@ from climorch.core.factors import (
     wait_factors,
     window_factors,
 )
-from climorch.core.state import CampaignState
+from climorch.core.state import CampaignState, SimulationState
 from climorch.core.statuses import SimulationStatus, known, status_of
 from climorch.core.upkeep import Policies
 from climorch.policy.allocation import Allocate, allocate
@@ -66,18 +66,12 @@ def explain(
 
     Parameters
     ----------
-    state : CampaignState
-        What is known.
-    name : str
-        Simulation.
-    now_s : float
-        Driver's clock, seconds.
-    sharing : Sharing or None
-        How projects share the nodes; None: as by default.
-    allocation : Allocate
-        Which simulation holds which nodes.
+    state, name, now_s
+        What is known, which simulation, and the driver's clock in seconds.
+    sharing, allocation
+        How projects share the nodes, who holds which; None: as by default.
     policies : Policies or None
-        All rules, in place of the two before; None: the others as by default.
+        All rules, in place of these; None: the others as by default.
 
     Raises
     ------
@@ -110,12 +104,7 @@ def explain(
         factors["nodes go at"] = ends
     if status.status == "waiting":
         factors["waits for"] = wait_factors(state, simulation, market, now_s)
-    if simulation.missed:
-        factors["nodes lost"] = dict(simulation.missed)
-    if state.draining:
-        factors["nodes drained"] = tuple(sorted(state.draining))
-    if state.quarantined:
-        factors["nodes in quarantine"] = dict(state.quarantined)
+    factors |= _nodes_away(state, simulation)
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     for s in simulation.sets.values():
@@ -124,3 +113,13 @@ def explain(
             state, simulation, s, rules
         )
     return Explanation(status=status, factors=factors)
+
+
+def _nodes_away(state: CampaignState, simulation: SimulationState) -> dict[str, Any]:
+    """Say which nodes are missing or left out, as far as any are."""
+    found = {
+        "nodes lost": dict(simulation.missed),
+        "nodes drained": tuple(sorted(state.draining)),
+        "nodes in quarantine": dict(state.quarantined),
+    }
+    return {name: nodes for name, nodes in found.items() if nodes}

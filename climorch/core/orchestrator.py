@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from climorch.core.demand import (
     Demand,
@@ -41,7 +42,6 @@ from climorch.model.commands import (
     is_command,
 )
 from climorch.policy.claims import Allocation
-from climorch.policy.quarantine import Mishap
 
 __all__ = ["Orchestrator", "Outcome"]
 
@@ -108,7 +108,6 @@ class Orchestrator:
         self._nodes_changed = True
         self._edge_s = -math.inf
         self._timed = False
-        self._judged: tuple[Mishap, ...] = ()
         self._touch_all()
 
     def replay(self, records: Iterable[tuple[Record, float]]) -> None:
@@ -160,10 +159,6 @@ class Orchestrator:
             # A finished segment changes no demand; a decision on it may, and
             # touches the simulation.
             touched |= self._touched
-            if self.state.mishaps is not self._judged:
-                self._judged = self.state.mishaps
-                for found_bad in quarantine_nodes(self.state, self.policies):
-                    self._take(found_bad, now_s, records)
             self._allocate([s for s in found if s.name in touched], now_s, records)
             if len(records) > MOST_RECORDS:
                 raise InternalError(
@@ -279,8 +274,9 @@ class Orchestrator:
         changed = self._nodes_changed
         self._nodes_changed = False
         if changed:
-            for placed in place_windows(self.state):
-                self._take(placed, now_s, records)
+            apart = quarantine_nodes(self.state, self.policies)
+            for decision in chain(apart, place_windows(self.state)):
+                self._take(decision, now_s, records)
         for simulation in found:
             grounds = grounds_of(self.state, simulation)
             if self._grounds.get(simulation.name) == grounds:

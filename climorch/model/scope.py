@@ -70,11 +70,13 @@ class Scope:
             for name in self.leave_out
             if name in self.keep_bits
         ]
-        if self.rebuild is not None and not callable(self.rebuild):
+        # Users without a type checker may pass anything.
+        rebuild: object = self.rebuild
+        if rebuild is not None and not callable(rebuild):
             faults.append(
                 Fault(
                     place="Scope.rebuild",
-                    problem=f"{type(self.rebuild).__name__} cannot be called",
+                    problem=f"{type(rebuild).__name__} cannot be called",
                     remedy="pass a function of (state, segment)",
                 )
             )

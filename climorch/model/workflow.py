@@ -158,18 +158,8 @@ class Workflow:
             Stages whose exports it reads: `SAME` or `PREVIOUS`.
         after : iterable of str
             Stages that must be complete before it starts.
-        chunks : mapping of str to int, optional
-            Chunk length per dimension of its state; others are whole.
-        resources : Resources or None
-            Nodes and memory; None: one node.
-        check_finite : bool
-            Whether NaN or infinity that a state gains fails it.
-        output_chunk : int or None
-            Length of the results' chunks along ``time``; None: one segment's.
-        checkpointing : CheckpointStrategy or None
-            When it is to be checkpointed; None: as the campaign.
-        scope : Scope or None
-            What of its state lives on from segment to segment; None: all.
+        chunks, resources, check_finite, output_chunk, checkpointing, scope
+            As for `Stage`; resources by default: one node.
 
         Returns
         -------

@@ -73,7 +73,18 @@ class AnyOf:
     __or__ = either
 
     def due(self, pace: Pace) -> str | None:
-        """Checkpoint where any of them would; tells the reasons of all that do."""
+        """Checkpoint where any of them would; tells the reasons of all that do.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
         reasons = [strategy.due(pace) for strategy in self.strategies]
         return "; ".join(dict.fromkeys(why for why in reasons if why)) or None
 
@@ -112,7 +123,18 @@ class Daly:
         return daly_interval(cost_s=cost_s, mtbf_s=pace.mtbf_s)
 
     def due(self, pace: Pace) -> str | None:
-        """Checkpoint where the next boundary would be further from the optimum."""
+        """Checkpoint where the next boundary would be further from the optimum.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
         interval_s = self.interval_s(pace)
         if pace.since_s + pace.next_s / 2 < interval_s:
             return None
@@ -137,7 +159,18 @@ class EverySegments:
     __or__ = either
 
     def due(self, pace: Pace) -> str | None:
-        """Checkpoint once ``count`` boundaries were passed."""
+        """Checkpoint once ``count`` boundaries were passed.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
         if pace.boundaries < self.count:
             return None
         return f"every {self.count} boundaries"
@@ -161,7 +194,18 @@ class EveryWall:
     __or__ = either
 
     def due(self, pace: Pace) -> str | None:
-        """Checkpoint once ``seconds`` have passed."""
+        """Checkpoint once ``seconds`` have passed.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
         if pace.since_s < self.seconds:
             return None
         return f"every {self.seconds:g} s"
@@ -200,7 +244,18 @@ class ModelCalendar:
     __or__ = either
 
     def due(self, pace: Pace) -> str | None:
-        """Checkpoint where such a date was reached since the last checkpoint."""
+        """Checkpoint where such a date was reached since the last checkpoint.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
         here = _unit(pace.model_s, pace.calendar, self.every)
         if here == _unit(pace.since_model_s, pace.calendar, self.every):
             return None
@@ -243,7 +298,18 @@ class BeforeEvent:
     __or__ = either
 
     def due(self, pace: Pace) -> str | None:
-        """Checkpoint while an end lies within the lead."""
+        """Checkpoint while an end lies within the lead.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
         if pace.ends_in_s > self.lead_s:
             return None
         return f"nodes go in {pace.ends_in_s:.0f} s, lead {self.lead_s:g} s"

@@ -165,8 +165,10 @@ def test_isolated_steps_have_a_scope_and_live_models_do_not() -> None:
     wf = Workflow("w")
     inner = wf.stage("a", Isolated(step), span=SPAN, init=init, scope=SCOPE).step
     assert isinstance(inner, Isolated)
-    assert "flux" not in inner.step(SCOPE.kept(state()), {}, SEGMENT).state  # type: ignore[union-attr]
-    wf.stage("b", LiveModel(dict), span=SPAN, init=init, scope=SCOPE)
+    found: Any = inner.step(SCOPE.kept(state()), {}, SEGMENT)
+    assert "flux" not in found.state
+    build: Any = dict
+    wf.stage("b", LiveModel(build), span=SPAN, init=init, scope=SCOPE)
 
     (fault,) = workflow_faults(wf)
 

@@ -52,6 +52,16 @@ def between(since: str, here: str, calendar: str = "noleap") -> Pace:
 
 
 @pytest.mark.parametrize(
+    ("mtbf_s", "minutes"), [(24 * HOUR_S, 117), (6 * HOUR_S, 57), (0.25 * HOUR_S, 9.1)]
+)
+def test_the_interval_is_that_of_daly(mtbf_s: float, minutes: float) -> None:
+    """A measured dump of five minutes gives the published intervals."""
+    interval_s = Daly().interval_s(pace(cost_s=300.0, mtbf_s=mtbf_s))
+
+    assert interval_s / 60 == pytest.approx(minutes, rel=0.01)
+
+
+@pytest.mark.parametrize(
     ("strategy", "known", "seconds"),
     [
         (Daly(), pace(cost_s=300.0), 7001.3889),
