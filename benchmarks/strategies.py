@@ -206,7 +206,7 @@ STRATEGIES: Mapping[str, tuple[CheckpointStrategy, Limits]] = {
     "`EverySegments()`": (EverySegments(), CAPS),
     "`EverySegments(count=10)`": (EverySegments(count=10), CAPS),
     "`EveryWall(seconds=900)`": (EveryWall(seconds=900.0), CAPS),
-    "`Daly() | BeforeEvent()`": (Daly() | BeforeEvent(), CAPS),
+    r"`Daly() \| BeforeEvent()`": (Daly() | BeforeEvent(), CAPS),
     "`ModelCalendar('1YS')`": (ModelCalendar(every="1YS"), CAPS),
     "`Daly()`, no caps": (Daly(), NO_CAPS),
     "`ModelCalendar('1YS')`, no caps": (ModelCalendar(every="1YS"), NO_CAPS),

@@ -74,7 +74,9 @@ def _mourn(state: CampaignState, node: str, holder: str) -> None:
     if any(m.hang and m.node == node and m.at_s >= since_s for m in state.mishaps):
         # Its process was killed because a segment hung there.
         return
-    state.losses = counted(state.losses, at_s=state.now_s, up=len(state.nodes))
+    state.losses = counted(
+        state.losses, at_s=state.now_s, up=len(state.nodes), held=bool(holder)
+    )
     if state.losses.lost > 1:
         # An outage: the first of its nodes did not go by itself either.
         begun_s = state.losses.began_s

@@ -380,10 +380,17 @@ class CampaignState:
         """Node-seconds that nodes were up so far."""
         return self.node_s + len(self.nodes) * (self.now_s - self.counted_s)
 
+    @property
+    def held_node_s(self) -> float:
+        """Node-seconds that all leases have held so far."""
+        return sum(used.node_s for used in self.usage_at(self.now_s).values())
+
     def mtbf_s(self, nodes: int) -> float:
         """Return the observed mean time between failures of so many nodes, seconds."""
         up_s = self.up_s + bool(self.nodes) * (self.now_s - self.counted_s)
-        return lease_mtbf_s(self.losses, node_s=self.up_node_s, up_s=up_s, nodes=nodes)
+        return lease_mtbf_s(
+            self.losses, node_s=self.held_node_s, up_s=up_s, nodes=nodes
+        )
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:
         """Every set with its simulation, in order of submission."""

@@ -177,7 +177,7 @@ def _suspect(state: CampaignState, simulation: SimulationState) -> Suspect:
         nodes=tuple(m.node for m in mine if m.at_s > since_s),
         node_s=min(width * (state.now_s - since_s), own_node_s),
         others_lost=len(lost) - len(mine),
-        others_node_s=state.up_node_s - own_node_s,
+        others_node_s=state.held_node_s - own_node_s,
     )
 
 

@@ -190,9 +190,9 @@ class Suspect:
     node_s : float
         Node-seconds that it held meanwhile, or more.
     others_lost : int
-        Nodes that went by themselves under others, or under nobody.
+        Nodes that went by themselves under others.
     others_node_s : float
-        Node-seconds that those were up.
+        Node-seconds that those held.
     """
 
     nodes: tuple[str, ...]

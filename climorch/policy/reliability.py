@@ -36,7 +36,7 @@ class Losses:
     Attributes
     ----------
     alone : int
-        Events of a single node.
+        Events of a single node that somebody held.
     together : mapping of float to int
         Share of the nodes that went together, in hundredths, to the number of
         such events; at most a hundred entries.
@@ -44,6 +44,8 @@ class Losses:
         Clock at which the newest event began, seconds.
     lost, of : int
         Nodes that it has taken so far, of how many that were up.
+    held : bool
+        Whether somebody held the first of these.
     """
 
     alone: int = 0
@@ -51,6 +53,7 @@ class Losses:
     began_s: float = -math.inf
     lost: int = 0
     of: int = 0
+    held: bool = True
 
     @property
     def events(self) -> int:
@@ -58,7 +61,7 @@ class Losses:
         return self.alone + sum(self.together.values())
 
 
-def node_lost(losses: Losses, *, at_s: float, up: int) -> Losses:
+def node_lost(losses: Losses, *, at_s: float, up: int, held: bool = True) -> Losses:
     """Count the loss of a node.
 
     Parameters
@@ -69,6 +72,9 @@ def node_lost(losses: Losses, *, at_s: float, up: int) -> Losses:
         Clock, seconds, never going back.
     up : int
         Nodes that were up, this one included.
+    held : bool
+        Whether somebody held it. Free nodes that go one by one do not count: a
+        bad one that nobody has would make all leases look bad.
 
     Returns
     -------
@@ -80,7 +86,7 @@ def node_lost(losses: Losses, *, at_s: float, up: int) -> Losses:
         # Those that join meanwhile may be lost once more: never more than all.
         of = max(losses.of, losses.lost + 1)
         return _counted(replace(without, lost=losses.lost + 1, of=of), +1)
-    return _counted(replace(losses, began_s=at_s, lost=1, of=max(up, 1)), +1)
+    return _counted(replace(losses, began_s=at_s, lost=1, of=max(up, 1), held=held), +1)
 
 
 def everything_lost(losses: Losses) -> Losses:
@@ -91,7 +97,7 @@ def everything_lost(losses: Losses) -> Losses:
 def _counted(losses: Losses, change: int) -> Losses:
     """Add the newest event to its kind, or take it away."""
     if losses.lost == 1:
-        return replace(losses, alone=losses.alone + change)
+        return replace(losses, alone=losses.alone + change * losses.held)
     share = max(round(losses.lost / losses.of, 2), 0.01)
     return replace(losses, together=_changed(losses.together, share, change))
 
@@ -112,7 +118,7 @@ def lease_mtbf_s(losses: Losses, *, node_s: float, up_s: float, nodes: int) -> f
     losses : Losses
         What was seen.
     node_s, up_s : float
-        Node-seconds that all nodes were up, and seconds in which any was.
+        Node-seconds that leases held, and seconds in which any node was up.
     nodes : int
         Nodes of the lease; less than one counts as one.
 

@@ -103,7 +103,8 @@ def test_the_interval_follows_what_is_observed() -> None:
 
     state = play.twin.orchestrator.state
     lost = sum(type(r).__name__ == "NodeLost" for _, r in play.records)
-    # 36 nodes by themselves, 171 outages of eight nodes each, give or take.
+    # 36 nodes by themselves, half of them leased, and 171 outages of eight nodes
+    # each, give or take.
     assert 1100 < lost < 1700
     assert 150 < state.losses.events < 260
     for nodes in (1, 4, 8):

@@ -284,7 +284,7 @@ def test_a_node_counts_while_it_is_up() -> None:
     }
     apply(state, e.NodeLost(node="n"), 35.0)
 
-    assert (state.nodes, state.node_s, state.losses.alone) == ({}, 25.0, 1)
+    assert (state.nodes, state.node_s, state.up_s) == ({}, 25.0, 25.0)
 
 
 def test_nodes_count_one_by_one() -> None:

@@ -61,7 +61,7 @@ def hang(s: Script, node: str = "", name: str = "s0") -> list[str]:
 
 
 def test_a_loss_is_a_mishap_of_whoever_held_the_node() -> None:
-    """A free node that goes tells something of nodes, of no simulation."""
+    """A free node that goes tells nothing of leases and of no simulation."""
     s = script()
     held, free = node_of(s), NODES[-1]
     lose(s, held)
@@ -71,7 +71,7 @@ def test_a_loss_is_a_mishap_of_whoever_held_the_node() -> None:
     assert [(m.node, m.simulation, m.hang) for m in state.mishaps] == [
         (held, "s0", False)
     ]
-    assert state.losses.alone == 2
+    assert state.losses.alone == 1
 
 
 def test_an_outage_is_nobodys_mishap() -> None:

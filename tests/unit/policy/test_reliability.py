@@ -31,6 +31,15 @@ def test_nodes_that_go_one_by_one_are_events_of_their_own() -> None:
     assert (found.alone, found.together, found.events) == (3, {}, 3)
 
 
+def test_a_free_node_that_goes_alone_does_not_count() -> None:
+    """It would make leases look bad that never had it; in an outage it counts."""
+    alone = node_lost(Losses(), at_s=0.0, up=4, held=False)
+    outage = node_lost(alone, at_s=1.0, up=3)
+
+    assert (alone.alone, alone.events) == (0, 0)
+    assert (outage.alone, outage.together) == (0, {0.5: 1})
+
+
 def test_nodes_that_go_together_are_one_event() -> None:
     """A rack of four of sixteen, then everything: two events, whatever their size."""
     rack = [(10.0 + i, 16 - i) for i in range(4)]
