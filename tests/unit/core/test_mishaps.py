@@ -183,3 +183,26 @@ def test_no_node_goes_that_a_gang_needs() -> None:
     s.tell(submitted(stage(nodes=5), name="wide", priority=-1))
 
     assert not any(t.startswith("quarantine") for t in wear_out(s, node_of(s)))
+
+
+def test_hangs_with_progress_between_end_a_simulation_too() -> None:
+    """Two within a day are too many here, though a checkpoint lies between them."""
+    s = script(quarantine=Quarantine(hangs=2))
+    hang(s)
+    s.restored(simulation="s0")
+    s.finished(0, simulation="s0")
+    s.committed(1, simulation="s0")
+    stuck = e.SegmentFailed(
+        simulation="s0",
+        stage="a",
+        segment=1,
+        attempt=s.set(simulation="s0").attempt,
+        cause=e.Cause.HANG,
+        message="stuck",
+    )
+
+    assert "failed s0: HANG" in s.tell(stuck)
+    assert s.simulation("s0").failed == (
+        e.Cause.HANG,
+        "quarantined: 2 hangs within 24 h",
+    )

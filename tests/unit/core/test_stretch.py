@@ -18,6 +18,7 @@ from climorch.core.stretch import (
     restore_s,
     siblings,
     stretch_s,
+    way_of,
 )
 from climorch.model.plan import Coupling, StagePlan
 from climorch.model.resources import Resources
@@ -241,6 +242,14 @@ def test_an_axis_is_the_same_whichever_was_asked_for_before() -> None:
         axis(number)
 
     assert (axis(200) == far).all()
+
+
+def test_the_way_of_a_set_with_known_durations() -> None:
+    """One after the other where one reads the other in the same segment."""
+    _, s = made(guessed("a"), guessed("b", reads={"a": SAME}))
+
+    assert way_of(s.plan, 0, {"a": 100.0, "b": 30.0}) == 130.0
+    assert way_of(s.plan, 4, {"a": 100.0, "b": 30.0}) == 0.0
 
 
 def test_what_one_in_a_hundred_segments_exceeds() -> None:

@@ -123,6 +123,14 @@ def test_what_is_left_out_is_rebuilt_in_each_segment() -> None:
     assert first["heat"].attrs == {"units": "K"}
 
 
+def test_a_step_may_do_without_what_is_left_out() -> None:
+    """Nothing is rebuilt where there is nothing to rebuild it."""
+    scope = Scope(leave_out=("flux",))
+    kept = scope.kept(state())
+
+    assert scope.whole(kept, SEGMENT) is kept
+
+
 def test_a_resumed_run_equals_an_undisturbed_one() -> None:
     """What is kept at a boundary is the same, whether it went through a disk or not."""
     scope = Scope(leave_out=("flux",), rebuild=rebuilt, keep_bits={"heat": 3})
