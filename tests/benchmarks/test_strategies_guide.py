@@ -81,6 +81,15 @@ def test_a_table_can_be_read_back() -> None:
     assert faults(cells, slack=0.5) == []
 
 
+def test_a_short_run_does_not_judge_what_it_had_no_time_to_learn() -> None:
+    """Daly without caps rests on failures that were seen."""
+    cells = {key: made_up(1.0) for key in product(KINDS, PATTERNS, STRATEGIES)}
+    cells["small fast state", "slow storage", "`Daly()`, no caps"] = made_up(9.0)
+
+    assert len(faults(cells, slack=2.0)) == 1
+    assert faults(cells, slack=2.0, learned=False) == []
+
+
 @pytest.mark.parametrize(
     ("cell", "fault"),
     [
