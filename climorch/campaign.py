@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import xarray as xr
 
 from climorch.core.explain import Explanation, explain
+from climorch.core.pacing import too_long_before
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
 from climorch.core.statuses import known, nodes_of, summarise, windows_in
@@ -26,6 +28,7 @@ from climorch.intake.submissions import Submissions
 from climorch.model import events as e
 from climorch.model.alarm import Alarm
 from climorch.model.names import name_fault
+from climorch.model.pace import CheckpointStrategy
 from climorch.model.scenario import Project, Scenario
 from climorch.model.workflow import Workflow
 from climorch.report import CampaignStatus, Estimate, estimate
@@ -78,11 +81,17 @@ class Campaign(Steering):
             raise InvalidInputError("this campaign cannot be made", faults=[fault])
         self.name = name
         self.root = Path(root).absolute()
-        self.policies = policies or Policies()
         self.on_alarm = on_alarm
         super().__init__(self.root / name, Submissions(projects))
+        self.policies = self._with_overrides(policies or Policies())
 
-    def submit(self, workflow: Workflow, *, scenario: Scenario) -> None:
+    def submit(
+        self,
+        workflow: Workflow,
+        *,
+        scenario: Scenario,
+        checkpointing: CheckpointStrategy | None = None,
+    ) -> None:
         """Add a simulation, or say again what it is.
 
         Parameters
@@ -91,6 +100,9 @@ class Campaign(Steering):
             Its stages; functions bind by the workflow's name.
         scenario : Scenario
             Its name, parameters, project and priority.
+        checkpointing : CheckpointStrategy or None
+            When it is checkpointed, in place of the campaign's strategy; like
+            functions it comes from the script. None: as the campaign.
 
         Raises
         ------
@@ -101,7 +113,12 @@ class Campaign(Steering):
             parameters, stages, couplings, chunks, calendar, start or
             segments, or with an end before what is committed.
         """
-        self._submissions.add(workflow, scenario=scenario, state=self._state())
+        state = self._state()
+        submitted = self._submissions.add(
+            workflow, scenario=scenario, state=state, checkpointing=checkpointing
+        )
+        for fault in too_long_before(state, submitted, self.policies.limits):
+            logger.warning("campaign=%s: %s", self.name, fault)
         run = self._live()
         if run is not None:
             run.bind(self._submissions.workflows)
@@ -131,9 +148,12 @@ class Campaign(Steering):
         """
         state = self._state()
         plan = self._submissions.plan(workflow, scenario=scenario, state=state)
-        strategy = self.policies.checkpointing
         return estimate(
-            state, plan, name=scenario.name, strategy=strategy, now_s=time.time()
+            state,
+            plan,
+            name=scenario.name,
+            policies=self.policies,
+            now_s=time.time(),
         )
 
     def run(self, site: Site) -> CampaignStatus:
@@ -202,7 +222,11 @@ class Campaign(Steering):
         return CampaignStatus(
             campaign=self.name,
             simulations=summarise(
-                state, now_s, self.policies.sharing, self.policies.allocation
+                state,
+                now_s,
+                self.policies.sharing,
+                self.policies.allocation,
+                self.policies.limits,
             ),
             nodes=nodes_of(state, now_s),
             windows=windows_in(state, now_s),
@@ -221,10 +245,7 @@ class Campaign(Steering):
         Explanation
             Its status, and every number that the decisions rest on.
         """
-        rules = self.policies
-        return explain(
-            self._state(), name, time.time(), rules.sharing, rules.allocation
-        )
+        return explain(self._state(), name, time.time(), policies=self.policies)
 
     def rehearse(
         self,
@@ -276,7 +297,7 @@ class Campaign(Steering):
         play = Play(
             state=state,
             facts=tuple(self._submissions.news(state)),
-            policies=policies or self.policies,
+            policies=self._with_overrides(policies or self.policies),
             workflows=dict(self._submissions.workflows),
             site=site,
             begin_s=begin_s,
@@ -343,6 +364,10 @@ class Campaign(Steering):
         found = [c for s in sets for c in store.list(simulation, s)]
         found.sort(key=lambda c: (c.manifest.model_time, c.boundary), reverse=True)
         return Checkpoints([c.path for c in found])
+
+    def _with_overrides(self, policies: Policies) -> Policies:
+        """Let the strategies of stages and scenarios count beside some rules."""
+        return replace(policies, overrides=self._submissions.overrides)
 
     def _await_news(self, run: Run) -> None:
         """Return once `status` shows what was submitted, or it takes too long."""

@@ -9,6 +9,7 @@ import msgspec
 
 from climorch.core.awaiting import market_of
 from climorch.core.factors import (
+    checkpoint_factors,
     going,
     project_factors,
     protection_factors,
@@ -18,8 +19,9 @@ from climorch.core.factors import (
     window_factors,
 )
 from climorch.core.shunning import move_factors
-from climorch.core.state import CampaignState
+from climorch.core.state import CampaignState, SimulationState
 from climorch.core.statuses import SimulationStatus, known, status_of
+from climorch.core.upkeep import Policies
 from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.sharing import Sharing
 
@@ -59,19 +61,18 @@ def explain(
     now_s: float,
     sharing: Sharing | None = None,
     allocation: Allocate = allocate,
+    policies: Policies | None = None,
 ) -> Explanation:
     """Say why a simulation is where it is.
 
     Parameters
     ----------
-    state : CampaignState
-        What is known.
-    name : str
-        Simulation.
-    now_s : float
-        Driver's clock, seconds.
+    state, name, now_s
+        What is known, which simulation, and the driver's clock in seconds.
     sharing, allocation
-        As for `summarise`.
+        How projects share the nodes, who holds which; None: as by default.
+    policies : Policies or None
+        All rules, in place of these; None: the others as by default.
 
     Raises
     ------
@@ -79,8 +80,10 @@ def explain(
         There is none of that name.
     """
     simulation = known(state, name)
-    market = market_of(state, sharing := sharing or Sharing(), allocation)
-    status = status_of(state, simulation, now_s, market.decided.waits.get(name))
+    rules = policies or Policies(sharing=sharing or Sharing(), allocation=allocation)
+    market = market_of(state, sharing := rules.sharing, rules.allocation)
+    wait = market.decided.waits.get(name)
+    status = status_of(state, simulation, now_s, wait, rules.limits)
     factors: dict[str, Any] = {
         "priority": simulation.priority,
         "order of submission": simulation.serial,
@@ -102,13 +105,23 @@ def explain(
         factors["nodes go at"] = ends
     if status.status == "waiting":
         factors["waits for"] = wait_factors(state, simulation, market, now_s)
-    if simulation.missed:
-        factors["nodes lost"] = dict(simulation.missed)
     factors |= move_factors(state, simulation)
-    if drained := tuple(sorted(state.draining)):
-        factors["nodes drained"] = drained
+    factors |= _nodes_away(state, simulation)
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     for s in simulation.sets.values():
         factors[f"set {s.name}"] = set_factors(simulation, s)
+        factors[f"checkpoints of {s.name}"] = checkpoint_factors(
+            state, simulation, s, rules
+        )
     return Explanation(status=status, factors=factors)
+
+
+def _nodes_away(state: CampaignState, simulation: SimulationState) -> dict[str, Any]:
+    """Say which nodes are missing or left out, as far as any are."""
+    found = {
+        "nodes lost": dict(simulation.missed),
+        "nodes drained": tuple(sorted(state.draining)),
+        "nodes in quarantine": dict(state.quarantined),
+    }
+    return {name: nodes for name, nodes in found.items() if nodes}

@@ -14,6 +14,7 @@ import msgspec
 from climorch.core.fold_paces import shunned, trusted
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model import commands as c
+from climorch.model.events import Cause
 from climorch.policy.moving import Moved
 from climorch.policy.usage import Usage
 
@@ -149,6 +150,7 @@ def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
     s.done = dict(s.plan.segments_at[command.boundary])
     s.seconds.clear()
     s.planned = s.checkpoint = None
+    s.put_off = False
 
 
 def _segment_started(state: CampaignState, command: c.StartSegment) -> None:
@@ -165,6 +167,7 @@ def _checkpoint_begun(state: CampaignState, command: c.BeginCheckpoint) -> None:
         s.planned = None
         s.since_s = state.now_s
         s.from_boundary = command.boundary
+        s.put_off = False
 
 
 def _abandoned(state: CampaignState, command: c.AbandonAttempt) -> None:
@@ -193,6 +196,13 @@ def _rule_asked(state: CampaignState, command: c.EvaluateRule) -> None:
 def _planned(state: CampaignState, decision: c.CheckpointPlanned) -> None:
     s = state.simulations[decision.simulation].sets[decision.set]
     s.planned, s.planned_why = decision.boundary, decision.why
+    if decision.asked:
+        s.binds, s.binds_why = decision.binds, decision.why if decision.binds else ""
+
+
+def _postponed(state: CampaignState, decision: c.CheckpointPostponed) -> None:
+    s = state.simulations[decision.simulation].sets[decision.set]
+    s.binds, s.binds_why, s.put_off = decision.binds, decision.why, True
 
 
 def _shrink(state: CampaignState, decision: c.ShrinkPlanned) -> None:
@@ -245,6 +255,11 @@ def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
 def _simulation_failed(state: CampaignState, decision: c.SimulationFailed) -> None:
     simulation = state.simulations[decision.simulation]
     simulation.failed = (decision.cause, decision.message)
+    if decision.cause is Cause.POISON:
+        # The nodes that it killed are not to blame.
+        state.mishaps = tuple(
+            m for m in state.mishaps if m.simulation != decision.simulation
+        )
 
 
 COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
@@ -257,6 +272,7 @@ COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.DeleteCheckpoint: _deleting,
     c.EvaluateRule: _rule_asked,
     c.CheckpointPlanned: _planned,
+    c.CheckpointPostponed: _postponed,
     c.ShrinkPlanned: _shrink,
     c.PreemptPlanned: _preempted,
     c.MovePlanned: _move_planned,

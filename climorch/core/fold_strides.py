@@ -9,6 +9,7 @@ from climorch.core.fold_commands import current
 from climorch.core.state import CampaignState, CheckpointState, Phase, SetState
 from climorch.model import events as e
 from climorch.policy.learning import learn
+from climorch.policy.limits import faded
 
 __all__ = ["RECENT", "advanced", "mean"]
 
@@ -54,6 +55,7 @@ def advanced(state: CampaignState, fact: e.SetAdvanced) -> None:
     s.planned, s.planned_why = fact.planned, fact.why
     s.checkpoint = fact.checkpoint
     s.since_s, s.from_boundary = fact.since_s, fact.from_boundary
+    s.binds, s.binds_why, s.put_off = fact.binds, fact.binds_why, fact.put_off
     for written in fact.written:
         _committed(s, written, fact)
     if fact.written:
@@ -90,6 +92,9 @@ def _committed(s: SetState, written: e.Written, fact: e.SetAdvanced) -> None:
     """Add a checkpoint whose results are out."""
     s.newest[fact.attempt] = written.boundary
     s.cost_s = mean(s.cost_s, fact.cost_s)
+    age_s = written.committed_s - s.spent_at_s
+    s.spent_s = faded(s.spent_s, age_s) + fact.cost_s
+    s.spent_at_s = written.committed_s
     s.writing = learn(s.writing, written.seconds)
     source = s.commits.get(s.committed)
     if written.independent or source is None:

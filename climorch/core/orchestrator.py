@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from climorch.core.demand import (
     Demand,
@@ -30,6 +31,7 @@ from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
 from climorch.core.shunning import next_trial_s, verdicts
 from climorch.core.state import CampaignState, SimulationState
+from climorch.core.upkeep import quarantine_nodes
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -59,6 +61,7 @@ CONCLUSIVE = frozenset(
         c.StartSegment,
         c.SegmentCommitted,
         c.CheckpointPlanned,
+        c.CheckpointPostponed,
         c.BeginCheckpoint,
         c.PublishResults,
         c.DeleteCheckpoint,
@@ -248,7 +251,7 @@ class Orchestrator:
                 self._touch_all()
             case e.WishTaken():
                 self._touch(record.wish)
-            case e.DrainRequested() | e.UndrainRequested():
+            case e.DrainRequested() | e.UndrainRequested() | c.NodeQuarantined():
                 self._nodes_changed = True
                 self._touched |= {
                     s.name for s in simulations.values() if record.node in s.lease
@@ -304,8 +307,9 @@ class Orchestrator:
         moved, changed = self._nodes_changed, self._nodes_changed or self._ask_again
         self._nodes_changed = self._ask_again = False
         if changed:
-            for placed in place_windows(self.state):
-                self._take(placed, now_s, records)
+            apart = quarantine_nodes(self.state, self.policies)
+            for decision in chain(apart, place_windows(self.state)):
+                self._take(decision, now_s, records)
         if moved or self._nodes_changed:
             self._board.lay_out(offers_of(self.state))
             self._capacity = capacity_of(self.state)

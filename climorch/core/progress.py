@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from climorch.core.frontier import ready_segments
 from climorch.core.holds import Hold, holding
+from climorch.core.pacing import ruling_at, word_on
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -31,16 +32,15 @@ from climorch.model.commands import (
     AbandonAttempt,
     BeginCheckpoint,
     CheckpointPlanned,
+    CheckpointPostponed,
     Record,
     SetLease,
     StartAttempt,
     StartSegment,
 )
 from climorch.model.events import Cause
-from climorch.policy.checkpointing import Pace
-from climorch.policy.recovery import mean_time_between_failures
 
-__all__ = ["Policies", "move_on", "next_records", "pace_of"]
+__all__ = ["Policies", "move_on", "next_records"]
 
 
 def next_records(
@@ -229,49 +229,25 @@ def _plan_checkpoint(
     if s.checkpoint is not None:
         # One in flight: skip, never queue.
         return
-    why = policies.checkpointing.due(
-        pace_of(state, simulation, s, boundary, state.now_s)
-    )
-    if why is not None:
-        yield _plan(simulation, s, boundary, why)
-
-
-def pace_of(
-    state: CampaignState,
-    simulation: SimulationState,
-    s: SetState,
-    boundary: int,
-    now_s: float,
-) -> Pace:
-    """Return what is known of a set when it reaches a common boundary.
-
-    Parameters
-    ----------
-    state, simulation, s
-        Of the set.
-    boundary : int
-        Index of the common boundary, below the last.
-    now_s : float
-        Driver's clock, seconds; nodes neither came nor went since they were counted.
-
-    Returns
-    -------
-    Pace
-        What checkpoint strategies go by.
-    """
-    here, there = (s.plan.segments_at[b] for b in (boundary, boundary + 1))
-    next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
-    return Pace(
-        since_s=now_s - s.since_s,
-        boundaries=boundary - s.from_boundary,
-        next_s=next_s,
-        cost_s=s.cost_s,
-        mtbf_s=mean_time_between_failures(
-            node_s=state.node_s + len(state.nodes) * (now_s - state.counted_s),
-            failures=state.failures,
-            nodes=max(len(simulation.lease), 1),
-        ),
-    )
+    ruling = ruling_at(state, simulation, s, boundary, state.now_s, policies)
+    if ruling.due:
+        binds, why = word_on(s, ruling)
+        yield CheckpointPlanned(
+            simulation=simulation.name,
+            set=s.name,
+            boundary=boundary,
+            why=why,
+            asked=True,
+            binds=binds,
+        )
+    elif ruling.binds and not s.put_off:
+        yield CheckpointPostponed(
+            simulation=simulation.name,
+            set=s.name,
+            boundary=boundary,
+            why=ruling.why,
+            binds=ruling.binds,
+        )
 
 
 def _meet(

@@ -9,14 +9,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import Enum
 
+from climorch.core.lifecycle import Control, Phase, Status
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
 from climorch.policy.learning import Learned
 from climorch.policy.moving import Moved
+from climorch.policy.quarantine import Mishap
+from climorch.policy.reliability import Losses, lease_mtbf_s
 from climorch.policy.straggling import Paces
 from climorch.policy.usage import Usage
 
@@ -35,35 +37,6 @@ __all__ = [
 
 FIRST_HALF_LIFE_S = 7 * 86400.0
 """Half-life of usage, seconds, in journals that do not say: never to be changed."""
-
-
-class Control(Enum):
-    """What the user wants of a simulation."""
-
-    RUN = "run"
-    PAUSED = "paused"
-    CANCELLED = "cancelled"
-
-
-class Phase(Enum):
-    """Where the present attempt of a set stands."""
-
-    IDLE = "idle"
-    RESTORING = "restoring"
-    ACTIVE = "active"
-    BROKEN = "broken"
-
-
-class Status(Enum):
-    """Lifecycle of a simulation as a user sees it."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    PAUSING = "pausing"
-    PAUSED = "paused"
-    FINISHED = "finished"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +116,13 @@ class SetState:
         What a stage's segments took, by stage and nodes of the lease.
     writing, restoring : Learned or None
         What checkpoints took to be committed, and states to be there again.
+    cost_s, spent_s : float
+        Mean time lost to a checkpoint, and to all of them until ``spent_at_s``
+        as that time fades; seconds.
+    binds, binds_why : str
+        Which cap has changed what the strategy wanted, when it last had a say.
+    put_off : bool
+        Whether a checkpoint was put off since the last one.
     commits : dict of int to CheckpointState
         Checkpoints that exist by boundary, ascending.
     newest : dict of int to int
@@ -172,6 +152,11 @@ class SetState:
     writing: Learned | None = None
     restoring: Learned | None = None
     cost_s: float | None = None
+    spent_s: float = 0.0
+    spent_at_s: float = 0.0
+    binds: str = ""
+    binds_why: str = ""
+    put_off: bool = False
     commits: dict[int, CheckpointState] = field(default_factory=dict)
     committed_segments: dict[str, int] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
@@ -340,10 +325,15 @@ class CampaignState:
     ----------
     now_s : float
         Newest time of any record, driver's clock.
-    failures : int
-        Nodes lost so far; with ``node_s``, the observed failure rate.
-    node_s : float
-        Node-seconds that nodes were up until ``counted_s``.
+    losses : Losses
+        Nodes lost so far, by event.
+    mishaps : tuple of Mishap
+        Nodes lost alone and segments that hung lately, by time.
+    quarantined : dict of str to str
+        Nodes that are draining because of such, and why.
+    node_s, up_s : float
+        Node-seconds that nodes were up, and seconds in which any was, until
+        ``counted_s``.
     counted_s : float
         When nodes last came or went, driver's clock, seconds.
     draining : set of str
@@ -371,8 +361,11 @@ class CampaignState:
     projects: dict[str, Project] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
     simulations: dict[str, SimulationState] = field(default_factory=dict)
-    failures: int = 0
+    losses: Losses = field(default_factory=Losses)
+    mishaps: tuple[Mishap, ...] = ()
+    quarantined: dict[str, str] = field(default_factory=dict)
     node_s: float = 0.0
+    up_s: float = 0.0
     counted_s: float = 0.0
     draining: set[str] = field(default_factory=set)
     absent: dict[str, float] = field(default_factory=dict)
@@ -404,6 +397,16 @@ class CampaignState:
     def up_node_s(self) -> float:
         """Node-seconds that nodes were up so far."""
         return self.node_s + len(self.nodes) * (self.now_s - self.counted_s)
+
+    def held_node_s(self, now_s: float) -> float:
+        """Return the node-seconds that all leases have held until a time."""
+        return sum(used.held_until(now_s) for used in self.usage.values())
+
+    def mtbf_s(self, nodes: int, now_s: float) -> float:
+        """Return the observed mean time between failures of so many nodes, seconds."""
+        up_s = self.up_s + bool(self.nodes) * (now_s - self.counted_s)
+        held_s = self.held_node_s(now_s)
+        return lease_mtbf_s(self.losses, node_s=held_s, up_s=up_s, nodes=nodes)
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:
         """Every set with its simulation, in order of submission."""

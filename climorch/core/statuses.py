@@ -19,10 +19,12 @@ from climorch.core.outlook import (
     exposure_s,
     rate_sypd,
 )
+from climorch.core.pacing import caps_of
 from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import NotFoundError
 from climorch.model.windows import Window
 from climorch.policy.allocation import Allocate, allocate
+from climorch.policy.limits import Limits
 from climorch.policy.sharing import Sharing
 
 __all__ = [
@@ -69,6 +71,9 @@ class SimulationStatus:
         None while it does not run or a stage to come was never measured.
     checkpoint_age_s : float or None
         Age of its newest verified checkpoint, in seconds; None without one.
+    caps : str
+        Which cap on checkpoints has changed what its strategy wanted, or cannot
+        be kept, in words; empty: none.
     why : str
         Reason for its status.
     """
@@ -89,6 +94,7 @@ class SimulationStatus:
     rate_sypd: float | None = None
     expected_end_s: float | None = None
     checkpoint_age_s: float | None = None
+    caps: str = ""
     why: str
 
     @property
@@ -199,6 +205,7 @@ def summarise(
     now_s: float,
     sharing: Sharing | None = None,
     allocation: Allocate = allocate,
+    limits: Limits | None = None,
 ) -> tuple[SimulationStatus, ...]:
     """Return the status of every simulation, in order of submission.
 
@@ -212,19 +219,25 @@ def summarise(
         How projects share the nodes; None: as by default.
     allocation : Allocate
         Which simulation holds which nodes.
+    limits : Limits or None
+        Caps on checkpoints; None: as by default.
     """
     sharing = sharing or Sharing()
     board = board_of(state, sharing)
     contest = contest_of(state, board.wanted(), sharing)
     waits = decided_on(board, contest, allocation, tell_all=True).waits
     return tuple(
-        status_of(state, simulation, now_s, waits.get(simulation.name))
+        status_of(state, simulation, now_s, waits.get(simulation.name), limits)
         for simulation in state.simulations.values()
     )
 
 
 def status_of(
-    state: CampaignState, simulation: SimulationState, now_s: float, wait: str | None
+    state: CampaignState,
+    simulation: SimulationState,
+    now_s: float,
+    wait: str | None,
+    limits: Limits | None = None,
 ) -> SimulationStatus:
     """Return the status of a simulation.
 
@@ -238,6 +251,8 @@ def status_of(
         Driver's clock, seconds.
     wait : str or None
         Why the allocation gives it no nodes, if so.
+    limits : Limits or None
+        Caps on checkpoints; None: as by default.
     """
     held_s = max(now_s - simulation.lease_since_s, 0.0) if simulation.lease else 0.0
     sets = simulation.sets.values()
@@ -258,6 +273,7 @@ def status_of(
         rate_sypd=rate_sypd(simulation),
         expected_end_s=expected_end_s(simulation, now_s),
         checkpoint_age_s=checkpoint_age_s(simulation, now_s),
+        caps=caps_of(state, simulation, limits or Limits()),
         why=_why(state, simulation, wait),
     )
 

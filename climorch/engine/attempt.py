@@ -16,6 +16,7 @@ import dask
 
 from climorch.core.frontier import needed_exports
 from climorch.core.state import SetState
+from climorch.core.stretch import p99_s
 from climorch.engine.keys import futures_in
 from climorch.engine.opaque import advance_opaque, is_opaque
 from climorch.engine.outputs import Outputs
@@ -188,8 +189,9 @@ class Attempt:
     def _watched(self, stage: StagePlan, segment: int) -> Watched | None:
         """Return how long tasks of a segment may take, if that is known."""
         services = self.services
-        s = services.state.simulations[self.simulation].sets[self.set.name]
-        limit_s = stuck_after_s(services.watch, stage.name, s.pace_s.get(stage.name))
+        simulation = services.state.simulations[self.simulation]
+        takes_s = p99_s(simulation, simulation.sets[self.set.name], stage.name)
+        limit_s = stuck_after_s(services.watch, stage.name, takes_s)
         if limit_s is None:
             return None
         return Watched(

@@ -90,7 +90,9 @@ class Driver:
         self.workflows = dict(spec.workflows)
         self.orchestrator = Orchestrator(spec.policies)
         folder = spec.root / spec.campaign
-        self.lookout = Lookout(folder, spec.facts, spec.on_alarm)
+        self.lookout = Lookout(
+            folder, spec.facts, spec.on_alarm, spec.policies.limits.most_exposure_s
+        )
         self._facts = FactQueue()
         self._runners: dict[tuple[str, str], SetRunner] = {}
         self._deferred: list[c.Command] = []

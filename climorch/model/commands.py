@@ -16,11 +16,13 @@ __all__ = [
     "AbandonAttempt",
     "BeginCheckpoint",
     "CheckpointPlanned",
+    "CheckpointPostponed",
     "Command",
     "Decision",
     "DeleteCheckpoint",
     "EvaluateRule",
     "MovePlanned",
+    "NodeQuarantined",
     "NodeShunned",
     "NodeTrusted",
     "PreemptPlanned",
@@ -151,11 +153,49 @@ class CheckpointPlanned(_Decision, frozen=True, kw_only=True):
     ----------
     why : str
         Reason in words.
+    asked : bool
+        Whether the strategy and its caps had a say; otherwise the set is at its
+        end or has to let go of nodes.
+    binds : str
+        Which cap has changed what the strategy wanted: ``"exposure"``, or empty.
     """
 
     simulation: str
     set: str
     boundary: int
+    why: str
+    asked: bool = False
+    binds: str = ""
+
+
+class CheckpointPostponed(_Decision, frozen=True, kw_only=True):
+    """A checkpoint that the strategy wanted is put off; told once for each.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words.
+    binds : str
+        Which cap: ``"overhead"``.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    why: str
+    binds: str = "overhead"
+
+
+class NodeQuarantined(_Decision, frozen=True, kw_only=True):
+    """A node gets no new lease until somebody undrains it.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words: what happened on it.
+    """
+
+    node: str
     why: str
 
 
@@ -315,6 +355,8 @@ Command = (
 )
 Decision = (
     CheckpointPlanned
+    | CheckpointPostponed
+    | NodeQuarantined
     | ShrinkPlanned
     | PreemptPlanned
     | MovePlanned

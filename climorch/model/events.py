@@ -75,6 +75,7 @@ class Cause(Enum):
     STORAGE = "storage"
     CORRUPT = "damaged checkpoint"
     WALLTIME = "its nodes went before it had ended"
+    POISON = "its nodes go while it computes"
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -247,7 +248,13 @@ class SegmentFinished(_Fact, frozen=True, kw_only=True):
 
 
 class SegmentFailed(_Fact, frozen=True, kw_only=True):
-    """A segment ended without a result."""
+    """A segment ended without a result.
+
+    Attributes
+    ----------
+    node : str
+        Where it hung; empty: it did not, or nobody knows.
+    """
 
     simulation: str
     stage: str
@@ -255,6 +262,7 @@ class SegmentFailed(_Fact, frozen=True, kw_only=True):
     attempt: int
     cause: Cause
     message: str
+    node: str = ""
 
 
 class CheckpointCommitted(_Fact, frozen=True, kw_only=True):

@@ -37,6 +37,9 @@ class SetAdvanced(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         Boundary of the next checkpoint; of the one that is being written.
     since_s, from_boundary : float, int
         When and where the newest checkpoint was begun.
+    binds, binds_why, put_off : str, str, bool
+        Which cap has changed what the strategy wanted when it last had a say, and
+        whether a checkpoint was put off since the last one.
     written : tuple of Written
         Checkpoints that were committed and published, in order.
     cost_s : float
@@ -56,6 +59,9 @@ class SetAdvanced(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     planned: int | None = None
     why: str = ""
     checkpoint: int | None = None
+    binds: str = ""
+    binds_why: str = ""
+    put_off: bool = False
     written: tuple[Written, ...] = ()
     cost_s: float = 0.0
     deleted: tuple[int, ...] = ()

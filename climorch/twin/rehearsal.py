@@ -20,7 +20,7 @@ from climorch.core.state import CampaignState
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.rules import evaluate_rule
 from climorch.model.commands import EvaluateRule
-from climorch.model.events import DriverStarted, Fact, RuleEvaluated
+from climorch.model.events import DriverStarted, DriverStopped, Fact, RuleEvaluated
 from climorch.model.workflow import Workflow
 from climorch.twin.costs import Costs
 from climorch.twin.driver import Twin
@@ -154,7 +154,9 @@ def rehearse_once(play: Play, seed: int) -> Rehearsed:
         play.site, costs=with_luck(play.site.costs or Costs(), seed)
     )
     state = copy.deepcopy(play.state)
-    # As when the script is run again: nothing runs, no node is held.
+    # As when the script is run again: nothing runs, no node is held. The driver before
+    # has not died, which would count as a failure of all nodes.
+    apply(state, DriverStopped(reason="rehearsed"), state.now_s)
     started = DriverStarted(epoch=state.epoch + 1, host="twin", pid=0)
     apply(state, started, play.begin_s)
     orchestrator = Orchestrator(play.policies, state)

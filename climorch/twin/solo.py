@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from climorch.core.calm import LAST
 from climorch.core.fold_strides import mean
-from climorch.policy.checkpointing import Pace
-from climorch.policy.recovery import mean_time_between_failures
 from climorch.twin.entries import Computed, enter
 from climorch.twin.lab import Running
 from climorch.twin.way import Way
@@ -27,7 +25,7 @@ def go_alone(way: Way, until_s: float) -> None:
     until_s : float
         Clock of the run, seconds; what happens then has happened.
     """
-    here, at, lab, due = way.here, way.at, way.lab, way.rules.checkpointing.due
+    here, at, lab = way.here, way.at, way.lab
     name, (stage,) = way.simulation.name, here.done
     (running,) = at.running.values()
     number, price, begun_s, ends_s = (
@@ -52,9 +50,9 @@ def go_alone(way: Way, until_s: float) -> None:
         at.redo_base_s += price.base_s
         number, begun_s = number + 1, ends_s
         if here.checkpoint is None and number > way.committed:
-            why = due(_pace(way, number, pace_s, begun_s))
-            if why is not None:
-                here.planned_why = why
+            here.pace_s[stage] = pace_s
+            way.plan(number, begun_s)
+            if here.planned is not None:
                 way.begin(number, begun_s)
         stall_s = max(at.ready_s - begun_s, 0.0)
         price = lab.price(name, stage, number, begun_s)
@@ -75,20 +73,4 @@ def go_alone(way: Way, until_s: float) -> None:
         committed=way.committed,
         stall_s=stall_s,
         writing=here.checkpoint is not None,
-    )
-
-
-def _pace(way: Way, boundary: int, pace_s: float, now_s: float) -> Pace:
-    """Return what `pace_of` does for a set of one stage."""
-    here, state = way.here, way.state
-    return Pace(
-        since_s=now_s - here.since_s,
-        boundaries=boundary - here.from_boundary,
-        next_s=pace_s,
-        cost_s=here.cost_s,
-        mtbf_s=mean_time_between_failures(
-            node_s=state.node_s + len(state.nodes) * (now_s - state.counted_s),
-            failures=state.failures,
-            nodes=max(len(way.simulation.lease), 1),
-        ),
     )

@@ -12,7 +12,6 @@ import dataclasses
 from climorch.core.calm import LAST, near_end
 from climorch.core.fold_strides import mean
 from climorch.core.frontier import ready_segments
-from climorch.core.progress import pace_of
 from climorch.core.state import CampaignState, SetState, SimulationState
 from climorch.core.upkeep import Policies
 from climorch.model.strides import SetAdvanced
@@ -187,10 +186,7 @@ class Stride:
             if boundary > max(here.from_boundary, way.committed) and not (
                 here.passed(boundary)
             ):
-                pace = pace_of(way.state, way.simulation, here, boundary, now_s)
-                why = way.rules.checkpointing.due(pace)
-                if why is not None:
-                    here.planned, here.planned_why = boundary, why
+                way.plan(boundary, now_s)
         if (
             here.planned is not None
             and here.checkpoint is None

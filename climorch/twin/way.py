@@ -10,10 +10,12 @@ import math
 from dataclasses import dataclass, field
 
 from climorch.core.fold_strides import mean
+from climorch.core.pacing import ruling_at, word_on
 from climorch.core.state import CampaignState, SetState, SimulationState
 from climorch.core.upkeep import Policies, kept_checkpoints
 from climorch.model import commands as c
 from climorch.model.strides import SetAdvanced, Written
+from climorch.policy.limits import faded
 from climorch.policy.retention import Kept, guarded
 from climorch.twin.lab import Lab, Standing
 
@@ -78,10 +80,23 @@ class Way:
     full: bool = False
     news: bool = False
 
+    def plan(self, boundary: int, now_s: float) -> None:
+        """Ask whether there is to be a checkpoint at a boundary, as is asked live."""
+        here = self.here
+        ruling = ruling_at(
+            self.state, self.simulation, here, boundary, now_s, self.rules
+        )
+        if ruling.due:
+            here.planned = boundary
+            here.binds, here.planned_why = word_on(here, ruling)
+            here.binds_why = here.planned_why if here.binds else ""
+        elif ruling.binds and not here.put_off:
+            here.binds, here.binds_why, here.put_off = ruling.binds, ruling.why, True
+
     def begin(self, boundary: int, now_s: float) -> None:
         """Cut at a boundary and write behind."""
         here, at, over = self.here, self.at, self.lab.overheads
-        here.checkpoint, here.planned = boundary, None
+        here.checkpoint, here.planned, here.put_off = boundary, None, False
         here.since_s, here.from_boundary = now_s, boundary
         self.full = self.counted % self.rules.full_every == 0
         self.counted += 1
@@ -104,7 +119,10 @@ class Way:
             )
         )
         self.committed = boundary
-        here.cost_s = mean(here.cost_s, self.lab.overheads.stall_s)
+        stall_s = self.lab.overheads.stall_s
+        here.cost_s = mean(here.cost_s, stall_s)
+        here.spent_s = faded(here.spent_s, now_s - here.spent_at_s) + stall_s
+        here.spent_at_s = now_s
         here.checkpoint = at.checkpoint = None
         at.written_s = math.inf
         return boundary
@@ -132,6 +150,9 @@ class Way:
             planned=here.planned,
             why=here.planned_why,
             checkpoint=here.checkpoint,
+            binds=here.binds,
+            binds_why=here.binds_why,
+            put_off=here.put_off,
             since_s=here.since_s,
             from_boundary=here.from_boundary,
             written=tuple(self.written),

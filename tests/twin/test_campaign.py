@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from climorch.engine.session import open_journal
 from climorch.intake.planning import make_plan, provenance
 from climorch.model import events as e
 from climorch.model.commands import encode_record
+from climorch.policy.limits import Limits
 from climorch.testing.models import box_workflow
 from climorch.twin.costs import Amdahl, Costs, Overheads
 from climorch.twin.driver import Twin
@@ -134,7 +136,10 @@ def test_a_wish_can_be_part_of_a_rehearsal(tmp_path: Path) -> None:
 def test_other_policies_can_be_tried(tmp_path: Path) -> None:
     """One checkpoint at the end instead of one for each year stalls less."""
     made, _ = campaign(tmp_path)
-    rare = co.Policies(checkpointing=co.EverySegments(count=YEARS))
+    rare = co.Policies(
+        checkpointing=co.EverySegments(count=YEARS),
+        limits=Limits(most_exposure_s=math.inf),
+    )
 
     often = made.rehearse(site(), until=timedelta(days=2), seeds=1)
     rarely = made.rehearse(site(), until=timedelta(days=2), seeds=1, policies=rare)

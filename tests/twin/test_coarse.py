@@ -20,6 +20,7 @@ from climorch.model.protection import Protection
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
 from climorch.policy.checkpointing import Daly, EverySegments, EveryWall
+from climorch.policy.limits import Limits
 from climorch.twin.costs import Overheads
 from climorch.twin.hazards import Absence, Failures, Outages
 from climorch.twin.storage import BadSpell, Storage
@@ -160,13 +161,13 @@ def test_nearly_all_of_an_undisturbed_simulation_is_told_in_one() -> None:
         EverySegments(),
         EverySegments(count=7),
         EveryWall(seconds=35.0),
-        Daly(longest_s=95.0),
+        Daly(),
     ],
     ids=lambda strategy: type(strategy).__name__,
 )
 def test_checkpoints_are_taken_where_the_strategy_says(strategy: Any) -> None:
     """The same number of them, the same copies, the same stalls."""
-    rules = Policies(checkpointing=strategy)
+    rules = Policies(checkpointing=strategy, limits=Limits(most_exposure_s=200.0))
 
     fine, coarse = agree(
         lambda play: play.submit(stage(segments=150)), policies=rules, **USUAL

@@ -13,10 +13,12 @@ from climorch.core.stretch import (
     DRAWS,
     axis,
     durations,
+    p99_s,
     release_s,
     restore_s,
     siblings,
     stretch_s,
+    way_of,
 )
 from climorch.model.plan import Coupling, StagePlan
 from climorch.model.resources import Resources
@@ -240,3 +242,26 @@ def test_an_axis_is_the_same_whichever_was_asked_for_before() -> None:
         axis(number)
 
     assert (axis(200) == far).all()
+
+
+def test_the_way_of_a_set_with_known_durations() -> None:
+    """One after the other where one reads the other in the same segment."""
+    _, s = made(guessed("a"), guessed("b", reads={"a": SAME}))
+
+    assert way_of(s.plan, 0, {"a": 100.0, "b": 30.0}) == 130.0
+    assert way_of(s.plan, 4, {"a": 100.0, "b": 30.0}) == 0.0
+
+
+def test_what_one_in_a_hundred_segments_exceeds() -> None:
+    """A guess alone is no measure; the first segment leaves much open, many little."""
+    simulation, s = made(guessed(seconds=100.0))
+    assert p99_s(simulation, s, "a") is None
+
+    s.shown["a"] = {1: learn(None, 100.0)}
+    first_s = p99_s(simulation, s, "a") or 0.0
+    s.shown["a"] = {1: steadily(100.0, spread=0.1)}
+    last_s = p99_s(simulation, s, "a") or 0.0
+
+    assert first_s > 300.0
+    # 2.326 standard deviations of the logarithm, of which 19 samples tell.
+    assert 100.0 * math.exp(0.2326) < last_s < 140.0
