@@ -212,6 +212,7 @@ def set_factors(simulation: SimulationState, s: SetState) -> Factors:
         The set.
     """
     before = simulation.plan.prerequisites[s.name] if s.phase is Phase.IDLE else ()
+    held = s.held
     return {
         "phase": s.phase.value,
         "attempt": s.attempt,
@@ -221,6 +222,11 @@ def set_factors(simulation: SimulationState, s: SetState) -> Factors:
         "running": dict(s.running),
         "next checkpoint at": s.planned,
         "checkpoint being written": s.checkpoint,
+        "states came from": s.rung or None,
+        "copy held by partners": held.boundary,
+        "copy on its way": held.copying,
+        "copy being written": held.salvaging,
+        "last written from a copy": held.salvaged,
         "waits for": [name for name in before if not simulation.sets[name].complete],
     }
 

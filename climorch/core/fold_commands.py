@@ -117,6 +117,8 @@ def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
     s.done = dict(s.plan.segments_at[command.boundary])
     s.seconds.clear()
     s.planned = s.checkpoint = None
+    s.held.let_go()
+    s.held.begun = command.boundary
 
 
 def _segment_started(state: CampaignState, command: c.StartSegment) -> None:
@@ -141,6 +143,7 @@ def _abandoned(state: CampaignState, command: c.AbandonAttempt) -> None:
         s.phase = Phase.IDLE
         s.retry_at_s = command.retry_at_s
         s.broken = s.planned = s.checkpoint = None
+        s.held.let_go()
         break_off(state, s)
 
 

@@ -55,6 +55,8 @@ CONCLUSIVE = frozenset(
         c.SegmentCommitted,
         c.CheckpointPlanned,
         c.BeginCheckpoint,
+        c.CopyPlanned,
+        c.BeginCopy,
         c.PublishResults,
         c.DeleteCheckpoint,
     }
@@ -214,7 +216,7 @@ class Orchestrator:
             return
         simulations = self.state.simulations
         match record:
-            case e.SegmentFinished():
+            case e.SegmentFinished() | e.CopyHeld() | e.CopyFailed():
                 if record.simulation in simulations:
                     self._moved_on.add(record.simulation)
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():

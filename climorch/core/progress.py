@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from climorch.core.frontier import ready_segments
 from climorch.core.holds import Hold, holding
+from climorch.core.partnering import copy_at, plan_copy
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -168,6 +169,9 @@ def _advance(
     if s.phase is not Phase.ACTIVE:
         return
     yield from _plan_checkpoint(state, simulation, s, policies)
+    yield from plan_copy(state, simulation, s, policies.checkpointing)
+    # Before a checkpoint, which then writes what is copied.
+    yield from copy_at(simulation, s)
     yield from _meet(state, simulation, s, policies)
     yield from _start_segments(simulation, s)
 
@@ -249,6 +253,8 @@ def _pace(
             failures=state.failures,
             nodes=max(len(simulation.lease), 1),
         ),
+        nodes=max(len(simulation.lease), 1),
+        copied=s.held.boundary is not None,
     )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import Enum
 
+from climorch.core.held import Held
+from climorch.core.phases import Control, Phase, Status
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
@@ -33,35 +34,6 @@ __all__ = [
 
 FIRST_HALF_LIFE_S = 7 * 86400.0
 """Half-life of usage, seconds, in journals that do not say: never to be changed."""
-
-
-class Control(Enum):
-    """What the user wants of a simulation."""
-
-    RUN = "run"
-    PAUSED = "paused"
-    CANCELLED = "cancelled"
-
-
-class Phase(Enum):
-    """Where the present attempt of a set stands."""
-
-    IDLE = "idle"
-    RESTORING = "restoring"
-    ACTIVE = "active"
-    BROKEN = "broken"
-
-
-class Status(Enum):
-    """Lifecycle of a simulation as a user sees it."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    PAUSING = "pausing"
-    PAUSED = "paused"
-    FINISHED = "finished"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,6 +119,10 @@ class SetState:
         Newest boundary that each attempt committed; tells a repeated fact.
     copies, deleted : int
         Physical copies written, checkpoints deleted, so far.
+    held : Held
+        What is in the memory of two nodes.
+    rung : str
+        Where its states were last taken from, as in ``SetRestored``.
     """
 
     plan: SetPlan
@@ -175,6 +151,8 @@ class SetState:
     newest: dict[int, int] = field(default_factory=dict)
     copies: int = 0
     deleted: int = 0
+    held: Held = field(default_factory=Held)
+    rung: str = ""
 
     @property
     def name(self) -> str:

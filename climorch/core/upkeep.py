@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from climorch.core.horizon import gone
+from climorch.core.partnering import salvage_goes_on, salvage_of
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -94,15 +95,29 @@ def commit(simulation: SimulationState, s: SetState) -> Iterator[Record]:
 def settle_loss(
     state: CampaignState, simulation: SimulationState, policies: Policies
 ) -> Iterator[Record]:
-    """Abandon what broke and fall back to the newest good checkpoints."""
+    """Abandon what broke and fall back to the newest good checkpoints.
+
+    Where partners hold a newer state, it is written as a checkpoint before.
+    """
     lost = simulation.granted - len(simulation.lease)
     uprooted = lost > 0 and policies.recovery.abandons(
         lost=lost, lease=simulation.granted
     )
     for s in simulation.sets.values():
-        if s.phase is Phase.BROKEN or (uprooted and s.phase is not Phase.IDLE):
+        if s.phase is Phase.SALVAGING:
+            broken = not salvage_goes_on(state, simulation, s)
+        else:
+            broken = s.phase is Phase.BROKEN or (uprooted and s.phase is not Phase.IDLE)
+        if broken:
             cause, message = s.broken or (Cause.NODE_LOST, f"{lost} nodes lost")
             failures = simulation.failures.get(cause, 0)
+            gives_up = policies.recovery.gives_up(cause, failures)
+            if s.phase is not Phase.SALVAGING and not gives_up:
+                strategy = policies.checkpointing
+                found = salvage_of(state, simulation, s, (cause, message), strategy)
+                if found is not None:
+                    yield found
+                    continue
             delay_s = policies.recovery.delay_s(cause, failures) if failures else 0.0
             yield AbandonAttempt(
                 simulation=simulation.name,
@@ -112,9 +127,7 @@ def settle_loss(
                 retry_at_s=state.now_s + delay_s if delay_s else 0.0,
             )
             yield from roll_back(simulation, s, cause)
-            if simulation.failed is None and policies.recovery.gives_up(
-                cause, failures
-            ):
+            if simulation.failed is None and gives_up:
                 yield SimulationFailed(
                     simulation=simulation.name, cause=cause, message=message
                 )

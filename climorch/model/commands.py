@@ -15,8 +15,10 @@ from climorch.model.events import Cause, Fact
 __all__ = [
     "AbandonAttempt",
     "BeginCheckpoint",
+    "BeginCopy",
     "CheckpointPlanned",
     "Command",
+    "CopyPlanned",
     "Decision",
     "DeleteCheckpoint",
     "EvaluateRule",
@@ -24,6 +26,7 @@ __all__ = [
     "PublishResults",
     "Record",
     "RolledBack",
+    "SalvageCopy",
     "SegmentCommitted",
     "SetLease",
     "SharingSet",
@@ -98,6 +101,41 @@ class BeginCheckpoint(_Command, frozen=True, kw_only=True):
     why: str = ""
 
 
+class BeginCopy(_Command, frozen=True, kw_only=True):
+    """Hold the state of a set at a boundary in the memory of two nodes each.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    attempt: int
+    why: str = ""
+
+
+class SalvageCopy(_Command, frozen=True, kw_only=True):
+    """Compute no more, and write the copy of a boundary as a checkpoint.
+
+    Attributes
+    ----------
+    until_s : float
+        Driver's clock after which nobody waits for it any more, seconds.
+    why : str
+        What broke the attempt, in words.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    attempt: int
+    until_s: float
+    why: str = ""
+
+
 class AbandonAttempt(_Command, frozen=True, kw_only=True):
     """Drop what an attempt still computes, writes and holds in memory.
 
@@ -143,6 +181,21 @@ class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class CheckpointPlanned(_Decision, frozen=True, kw_only=True):
     """The stages of a set will meet at this boundary to be checkpointed.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    why: str
+
+
+class CopyPlanned(_Decision, frozen=True, kw_only=True):
+    """The stages of a set will meet at this boundary for a copy in memory.
 
     Attributes
     ----------
@@ -250,6 +303,8 @@ Command = (
     | StartAttempt
     | StartSegment
     | BeginCheckpoint
+    | BeginCopy
+    | SalvageCopy
     | AbandonAttempt
     | PublishResults
     | DeleteCheckpoint
@@ -257,6 +312,7 @@ Command = (
 )
 Decision = (
     CheckpointPlanned
+    | CopyPlanned
     | ShrinkPlanned
     | PreemptPlanned
     | WindowPlaced

@@ -10,6 +10,7 @@ from enum import Enum
 
 import msgspec
 
+from climorch.model.copying import CopyFailed, CopyHeld, SalvageFailed
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.wishes import (
@@ -31,6 +32,8 @@ __all__ = [
     "CheckpointCommitted",
     "CheckpointDeleted",
     "CheckpointFailed",
+    "CopyFailed",
+    "CopyHeld",
     "DrainRequested",
     "DriverStarted",
     "DriverStopped",
@@ -45,6 +48,7 @@ __all__ = [
     "ResumeRequested",
     "RuleEvaluated",
     "RuleFailed",
+    "SalvageFailed",
     "SegmentFailed",
     "SegmentFinished",
     "SetRestored",
@@ -185,7 +189,8 @@ class SetRestored(_Fact, frozen=True, kw_only=True):
     Attributes
     ----------
     rung : str
-        Where they come from: ``init``, ``checkpoint`` or ``branch``.
+        Where they come from: ``init``, ``checkpoint``, ``branch``, or
+        ``partner``: a checkpoint that was written from the copies of partners.
     bytes_read : int
         Bytes of state.
     """
@@ -348,6 +353,9 @@ Fact = (
     | CheckpointCommitted
     | CheckpointFailed
     | CheckpointDeleted
+    | CopyHeld
+    | CopyFailed
+    | SalvageFailed
     | ResultsPublished
     | RuleEvaluated
     | RuleFailed

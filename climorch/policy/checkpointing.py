@@ -42,6 +42,10 @@ class Pace:
         Measured time lost to one checkpoint, in seconds; None: none yet.
     mtbf_s : float
         Mean time between failures of the whole lease, in seconds.
+    nodes : int
+        Of the lease, >= 1.
+    copied : bool
+        Whether a state of this attempt is in the memory of two nodes.
     """
 
     since_s: float
@@ -49,6 +53,8 @@ class Pace:
     next_s: float
     cost_s: float | None
     mtbf_s: float
+    nodes: int = 1
+    copied: bool = False
 
 
 class CheckpointStrategy(Protocol):

@@ -1,0 +1,37 @@
+"""Where a simulation and its sets stand, in one word each."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["Control", "Phase", "Status"]
+
+
+class Control(Enum):
+    """What the user wants of a simulation."""
+
+    RUN = "run"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+class Phase(Enum):
+    """Where the present attempt of a set stands."""
+
+    IDLE = "idle"
+    RESTORING = "restoring"
+    ACTIVE = "active"
+    BROKEN = "broken"
+    SALVAGING = "salvaging"
+
+
+class Status(Enum):
+    """Lifecycle of a simulation as a user sees it."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
