@@ -12,6 +12,7 @@ from climorch.core.horizon import closes_s, shuts_out
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model.scenario import Project
 from climorch.policy.fairtree import normalised_shares
+from climorch.policy.partnering import partners
 from climorch.policy.reclaim import standings
 from climorch.policy.sharing import Sharing, lasts_s, remaining_node_s, share_tree
 
@@ -223,6 +224,8 @@ def set_factors(simulation: SimulationState, s: SetState) -> Factors:
         "next checkpoint at": s.planned,
         "checkpoint being written": s.checkpoint,
         "states came from": s.rung or None,
+        "lost by the newest failure, s": s.lost_s,
+        "partners": partners(simulation.lease),
         "copy held by partners": held.boundary,
         "copy on its way": held.copying,
         "copy being written": held.salvaging,

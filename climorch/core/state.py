@@ -123,6 +123,8 @@ class SetState:
         What is in the memory of two nodes.
     rung : str
         Where its states were last taken from, as in ``SetRestored``.
+    lost_s : float
+        Seconds of computing that the newest failure cost.
     """
 
     plan: SetPlan
@@ -153,6 +155,7 @@ class SetState:
     deleted: int = 0
     held: Held = field(default_factory=Held)
     rung: str = ""
+    lost_s: float = 0.0
 
     @property
     def name(self) -> str:

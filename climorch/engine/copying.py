@@ -211,6 +211,7 @@ class Copies:
             command.attempt,
         ):
             raise BackendError(f"no copy of boundary {command.boundary} is held")
+        copy.attempt.drop_states()
         await write(
             copy.attempt,
             BeginCheckpoint(

@@ -264,7 +264,8 @@ class SetRunner:
 
         async def cut() -> None:
             made = await self._copies.cut(attempt, command.boundary)
-            self._spawn(self._guarded(lambda: self._copies.hold(made, command), failed))
+            held = self._guarded(lambda: self._copies.hold(made, command), failed)
+            self._spawn(held)
 
         await self._guarded(cut, failed)
 
@@ -275,8 +276,6 @@ class SetRunner:
             # They put back the outputs that they had taken.
             if before:
                 await asyncio.wait(before)
-            if self.attempt is not None:
-                self.attempt.drop_states()
             async with self._writing:
                 await self._copies.salvage(command)
 

@@ -192,6 +192,14 @@ class FakeWorld:
                 self.post(
                     self.answers.written(command), now_s + 3 * self.answers.delay()
                 )
+            case c.BeginCopy():
+                self.post(self.answers.copied(command), now_s + self.answers.delay())
+            case c.SalvageCopy():
+                # What the attempt computed and wrote is given up.
+                self._drop_answers(command)
+                self.post(
+                    self.answers.salvaged(command), now_s + 3 * self.answers.delay()
+                )
             case c.AbandonAttempt():
                 self._drop_answers(command)
             case c.PublishResults():
@@ -245,7 +253,7 @@ class FakeWorld:
         self._heard_s[fact.node] = at_s
         self.post(fact, at_s)
 
-    def _drop_answers(self, command: c.AbandonAttempt) -> None:
+    def _drop_answers(self, command: c.AbandonAttempt | c.SalvageCopy) -> None:
         """Forget what an attempt would have answered, but for what is late."""
         over = (command.simulation, command.set, command.attempt)
         self._due = [
@@ -265,6 +273,9 @@ class FakeWorld:
                 | e.RestoreFailed()
                 | e.CheckpointCommitted()
                 | e.CheckpointFailed()
+                | e.CopyHeld()
+                | e.CopyFailed()
+                | e.SalvageFailed()
             ):
                 return fact.simulation, fact.set, fact.attempt
             case _:

@@ -22,6 +22,7 @@ from climorch.policy.checkpointing import (
     EverySegments,
     EveryWall,
 )
+from climorch.policy.partnering import PartnerCopy
 from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import KeepLast
 from climorch.policy.sharing import Sharing
@@ -223,11 +224,19 @@ def policies(*, patient: bool = False) -> st.SearchStrategy[Policies]:
     patient : bool
         Whether no failure ever uses a budget up.
     """
-    strategy: st.SearchStrategy[CheckpointStrategy] = st.one_of(
+    disk: st.SearchStrategy[CheckpointStrategy] = st.one_of(
         st.builds(EverySegments, count=st.integers(1, 3)),
         st.builds(EveryWall, seconds=st.sampled_from((0.0, 20.0, 200.0))),
         st.builds(Daly, longest_s=st.sampled_from((30.0, 1680.0))),
     )
+    copying = st.builds(
+        PartnerCopy,
+        disk=disk,
+        every=st.integers(1, 2),
+        salvage_s=st.sampled_from((2.0, 60.0)),
+        most_overhead=st.sampled_from((0.02, 1.0)),
+    )
+    strategy = st.one_of(disk, copying)
     endless = {cause: Budget(retries=10**6, first_delay_s=1.0) for cause in Cause}
     recovery = st.just(RecoveryPolicy(budgets=endless))
     if not patient:

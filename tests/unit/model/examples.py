@@ -58,6 +58,7 @@ VALUES: dict[str, Any] = {
     "set": "a",
     "simulation": "s",
     "stage": "a",
+    "until_s": 60.0,
     "version": "1",
     "why": "w",
     "window": Window(name="w", start_s=100.0, stop_s=200.0, nodes=("n0",)),
