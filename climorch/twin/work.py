@@ -155,11 +155,16 @@ class SetWork:
         """Cut here and write behind."""
         lab = self._lab
         self._checkpoint = command
-        self._ready_s = lab.env.now + lab.overheads.stall_s
+        self._ready_s = max(self._ready_s, lab.env.now + lab.overheads.stall_s)
         self._redo_base_s = 0.0
         lab.ledger.writing(self._simulation, +1, lab.env.now)
         if not self.frozen:
             self._write(command)
+
+    def cut(self, stall_s: float) -> None:
+        """Cut here without writing: a loss costs what was computed since."""
+        self._ready_s = max(self._ready_s, self._lab.env.now + stall_s)
+        self._redo_base_s = 0.0
 
     def abandon(self) -> None:
         """Let all that is under way come to nothing."""
