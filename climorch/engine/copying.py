@@ -27,9 +27,9 @@ __all__ = ["CARRYING_S_PER_BYTE", "Copies", "Copy"]
 
 logger = logging.getLogger(__name__)
 
-CARRYING_S_PER_BYTE = 1.5e-9
-"""CPU seconds of both nodes to bring a byte from one to the other; measured by
-``benchmarks/partner_copies.py`` between processes of one machine."""
+CARRYING_S_PER_BYTE = 1e-9
+"""CPU seconds of both nodes to bring a byte from one to the other: 0.8 to 1.3 s per
+GB by ``benchmarks/partner_copies.py``, between processes of one machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
