@@ -20,7 +20,9 @@ RECENT = 0.3
 def supersede(s: SetState, fact: e.CheckpointCommitted) -> None:
     """Let a committed checkpoint take the place of the copies that it covers."""
     held = s.held
-    if held.salvaging == fact.boundary and s.attempt == fact.attempt:
+    # A newer copy than was known of may be there by the time it is written.
+    saving = held.salvaging is not None and held.salvaging <= fact.boundary
+    if saving and s.attempt == fact.attempt:
         held.salvaged, held.salvaging = fact.boundary, None
     if held.boundary is not None and held.boundary <= fact.boundary:
         held.boundary = None

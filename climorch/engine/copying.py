@@ -7,6 +7,7 @@ written from the other by the ordinary way.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -14,13 +15,13 @@ from climorch.engine.attempt import Attempt
 from climorch.engine.checkpointing import Cut, reroot, write
 from climorch.engine.rooting import Block, blocks_in
 from climorch.engine.services import Services
-from climorch.engine.steps import settle
+from climorch.engine.steps import cause_of, settle
 from climorch.engine.tags import LIGHT
 from climorch.engine.worker import take_copy
 from climorch.engine.writing import holders_of, on_holders
-from climorch.errors import BackendError
+from climorch.errors import BackendError, ConflictError, NotFoundError
 from climorch.model.commands import BeginCheckpoint, BeginCopy, SalvageCopy
-from climorch.model.events import CopyHeld
+from climorch.model.events import Cause, CopyHeld
 from climorch.policy.partnering import partners
 
 __all__ = ["CARRYING_S_PER_BYTE", "Copies", "Copy"]
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 CARRYING_S_PER_BYTE = 1e-9
 """CPU seconds of both nodes to bring a byte from one to the other: 0.8 to 1.3 s per
 GB by ``benchmarks/partner_copies.py``, between processes of one machine."""
+
+
+RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,32 +199,44 @@ class Copies:
     async def salvage(self, command: SalvageCopy) -> None:
         """Write the copy that is held as a checkpoint, and post that fact.
 
+        Where only the storage fails it is tried again until somebody cancels it.
+
         Parameters
         ----------
         command : SalvageCopy
-            Which.
+            Which; a newer one is as good.
 
         Raises
         ------
-        BackendError
+        NotFoundError
             If no such copy is held here; what else `checkpointing.write` says.
         """
         copy = self.newest
-        if copy is None or (copy.boundary, copy.attempt.number) != (
-            command.boundary,
-            command.attempt,
+        if (
+            copy is None
+            or copy.attempt.number != command.attempt
+            or copy.boundary < command.boundary
         ):
-            raise BackendError(f"no copy of boundary {command.boundary} is held")
+            raise NotFoundError(f"no copy of boundary {command.boundary} is held")
         copy.attempt.drop_states()
-        await write(
-            copy.attempt,
-            BeginCheckpoint(
-                simulation=command.simulation,
-                set=command.set,
-                boundary=command.boundary,
-                attempt=command.attempt,
-                why=command.why,
-            ),
-            copy.cut,
+        begin = BeginCheckpoint(
+            simulation=command.simulation,
+            set=command.set,
+            boundary=copy.boundary,
+            attempt=command.attempt,
+            why=command.why,
         )
-        self.outdated(command.boundary)
+        while True:
+            try:
+                await write(copy.attempt, begin, copy.cut)
+            except ConflictError:
+                # A newer driver has taken over.
+                raise
+            except Exception as error:
+                if cause_of(error) is not Cause.STORAGE:
+                    raise
+                logger.warning("copy=%s is not written yet: %s", command, error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.outdated(copy.boundary)
+                return

@@ -118,10 +118,12 @@ class BeginCopy(_Command, frozen=True, kw_only=True):
 
 
 class SalvageCopy(_Command, frozen=True, kw_only=True):
-    """Compute no more, and write the copy of a boundary as a checkpoint.
+    """Compute no more, and write the newest copy as a checkpoint.
 
     Attributes
     ----------
+    boundary : int
+        Of the newest copy that is known of; one that was held meanwhile is taken.
     until_s : float
         Driver's clock after which nobody waits for it any more, seconds.
     why : str

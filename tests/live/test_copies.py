@@ -2,121 +2,40 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import signal
-from collections import Counter
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from climorch import Campaign, LocalSite, Policies, Scenario
-from climorch.engine.copying import Copies, Copy
-from climorch.engine.rooting import blocks_in
+from climorch import (
+    LocalSite,
+)
+from climorch.engine.copying import Copies
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.model.commands import BeginCopy, Record, SalvageCopy
-from climorch.policy.checkpointing import CheckpointStrategy, EverySegments
+from climorch.policy.checkpointing import EverySegments
 from climorch.policy.partnering import PartnerCopy
-from climorch.policy.retention import KeepLast
-from climorch.testing.faults import Script, committed_twice, kill_node, until_record
-from climorch.testing.models import box_workflow, reference_run
-from tests.live.cases import ended, here, kinds, records, same
+from climorch.testing.faults import (
+    kill_node,
+    until_record,
+)
+from tests.live.cases import (
+    here,
+    kinds,
+)
+from tests.live.copy_cases import (
+    RARELY,
+    SEGMENTS,
+    campaign_of,
+    check,
+    of_one_block,
+    once_held,
+    partnered,
+    repeated,
+    restored,
+    spare_pair,
+)
 from tests.live.test_lineage import plugins_here, scheduler_of
-
-SCRIPT = Path(__file__).with_name("campaign_script.py")
-SEGMENTS = 8
-RARELY = EverySegments(count=99)
-
-
-def partnered(root: Path, disk: CheckpointStrategy = RARELY) -> Campaign:
-    """Make a campaign that copies at every boundary."""
-    return campaign_of(root, PartnerCopy(disk=disk, most_overhead=1.0))
-
-
-def campaign_of(
-    root: Path, strategy: CheckpointStrategy, *, nodes: int = 4, chunk: int = 2
-) -> Campaign:
-    """Make a campaign of one simulation that holds all nodes."""
-    policies = Policies(checkpointing=strategy, retention=KeepLast(count=10))
-    campaign = Campaign("c", root=root, policies=policies)
-    wf = box_workflow(segments=SEGMENTS, nodes=nodes, chunk=chunk, work_s=0.1)
-    campaign.submit(wf, scenario=Scenario("s"))
-    return campaign
-
-
-def once_held(
-    monkeypatch: pytest.MonkeyPatch,
-    site: LocalSite,
-    boundary: int,
-    victims: Callable[[list[set[str]]], Iterable[str]],
-) -> None:
-    """Kill nodes as soon as the copy of a boundary is held, the first time."""
-    hold, done = Copies.hold, False
-
-    async def holding(self: Copies, copy: Copy, command: BeginCopy) -> None:
-        nonlocal done
-        await hold(self, copy, command)
-        if command.boundary == boundary and not done:
-            done = True
-            for node in victims(await holders(self)):
-                kill_node(site, node)
-
-    monkeypatch.setattr(Copies, "hold", holding)
-
-
-async def holders(copies: Copies) -> list[set[str]]:
-    """Return the nodes that hold each block of the newest copy."""
-    services, newest = copies.services, copies.newest
-    assert newest is not None
-    futures = [block.future for block in blocks_in(newest.cut.datasets)]
-    who_has = await services.client.who_has(futures)
-    return [{services.nodes[a] for a in found} for found in who_has.values()]
-
-
-def of_one_block(found: list[set[str]]) -> set[str]:
-    """Choose the nodes without which a block is nowhere."""
-    return min(found, key=len)
-
-
-def spare(found: list[set[str]]) -> set[str]:
-    """Choose a node without which every block is still somewhere."""
-    nodes = sorted(set.union(*found))
-    return {next(n for n in nodes if all(block - {n} for block in found))}
-
-
-def spare_pair(found: list[set[str]]) -> set[str]:
-    """Choose two nodes without which every block is still somewhere."""
-    nodes = sorted(set.union(*found))
-    return next(
-        {m, n}
-        for m, n in itertools.combinations(nodes, 2)
-        if all(block - {m, n} for block in found)
-    )
-
-
-def check(campaign: Campaign) -> list[Record]:
-    """Bitwise equal to an undisturbed run, results whole, nothing done twice."""
-    assert same(ended(campaign, "s"), reference_run("s", segments=SEGMENTS))
-    for stage in ("air", "sea"):
-        years = campaign.results("s", stage)["time"].to_numpy()
-        assert [date.year for date in years] == list(range(2000, 2000 + SEGMENTS))
-    found = records(campaign)
-    assert committed_twice(found) == []
-    return found
-
-
-def restored(found: Iterable[Record]) -> list[tuple[int, str]]:
-    """Where each attempt started from."""
-    return [(fact.boundary, fact.rung) for fact in kinds(found, e.SetRestored)]
-
-
-def repeated(found: Iterable[Record]) -> list[tuple[str, int]]:
-    """Segments that were computed more than once."""
-    counts = Counter((f.stage, f.segment) for f in kinds(found, e.SegmentFinished))
-    return sorted(place for place, count in counts.items() if count > 1)
 
 
 @pytest.mark.live
@@ -233,76 +152,6 @@ def test_a_node_lost_while_a_copy_is_made_leaves_the_copy_before(
     assert restored(found) == [(0, "init"), (3, "partner")]
     held = [fact.boundary for fact in kinds(found, e.CopyHeld) if fact.attempt == 1]
     assert held == [1, 2, 3]
-
-
-@pytest.mark.live
-@pytest.mark.parametrize(
-    ("second", "expected"),
-    [
-        pytest.param(spare, (4, "partner"), id="spare", marks=pytest.mark.benchmark),
-        pytest.param(of_one_block, (0, "init"), id="partner"),
-    ],
-)
-def test_a_second_node_lost_while_a_copy_is_written_out(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    second: Callable[[list[set[str]]], set[str]],
-    expected: tuple[int, str],
-) -> None:
-    """If it was not the partner the rest is enough, else the disk has to do."""
-    site, campaign = LocalSite(nodes=4), partnered(tmp_path)
-    salvage = Copies.salvage
-
-    async def dying(self: Copies, command: SalvageCopy) -> None:
-        for node in second(await holders(self)):
-            kill_node(site, node)
-        await salvage(self, command)
-
-    monkeypatch.setattr(Copies, "salvage", dying)
-    once_held(monkeypatch, site, 4, lambda found: ["node001"])
-
-    assert campaign.run(site).finished
-
-    assert restored(check(campaign))[:2] == [(0, "init"), expected]
-
-
-@pytest.mark.live
-@pytest.mark.parametrize(
-    "after",
-    [
-        pytest.param(False, id="before"),
-        pytest.param(True, id="after", marks=pytest.mark.benchmark),
-    ],
-)
-def test_a_driver_killed_while_it_writes_a_copy_is_followed_by_one_that_ends_the_same(
-    tmp_path: Path, after: bool
-) -> None:
-    """Before the commit the copy is gone with it; after it, the checkpoint is there."""
-    given = json.dumps(
-        {
-            "root": str(tmp_path),
-            "simulations": "s",
-            "segments": SEGMENTS,
-            "nodes": 4,
-            "gang": 4,
-            "copies": True,
-            "lose": 4,
-            "die": "climorch.storage.commit.promote",
-            "call": 1,
-            "after": after,
-        }
-    )
-    environment = {"PYTHONPATH": str(SCRIPT.parents[2])}
-    with Script(SCRIPT, given, environment=environment) as killed:
-        assert killed.finish()[0] == -signal.SIGKILL
-
-    campaign = campaign_of(tmp_path, PartnerCopy(disk=RARELY, most_overhead=1.0))
-    assert campaign.run(here(4)).finished
-
-    found = check(campaign)
-    assert len(kinds(found, c.SalvageCopy)) == 1
-    # A commit that no row tells of is found on the disk; a whole folder is finished.
-    assert restored(found) == [(0, "init"), (4, "checkpoint")]
 
 
 def test_copies_are_freed_one_after_the_other(tmp_path: Path) -> None:

@@ -201,6 +201,19 @@ def test_a_loss_has_the_newest_copy_written_before_the_next_attempt() -> None:
     assert s.set().phase is Phase.RESTORING
 
 
+def test_a_newer_copy_than_was_known_of_may_be_written() -> None:
+    """It was held when the attempt broke, and nobody had told yet."""
+    s = with_copy(2)
+    s.finished(2)
+    s.tell(e.NodeLost(node="k"))
+
+    assert s.committed(3)[3:5] == [
+        "abandon s.a #1",
+        "back s.a to 3: 0 segments, 1 s, NODE_LOST",
+    ]
+    assert s.set().held.salvaged == 3
+
+
 def test_without_the_rule_the_same_loss_costs_all_since_the_disk() -> None:
     """The attempt falls back to its beginning."""
     s = started(policies=Policies(checkpointing=RARELY))
