@@ -9,13 +9,14 @@ from climorch.core.awaiting import Market, coming, expected_start
 from climorch.core.demand import exempt_until_s, shares
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.horizon import closes_s, shuts_out
-from climorch.core.pacing import strategy_of, too_long
+from climorch.core.pacing import too_long
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
-from climorch.core.upkeep import Policies
+from climorch.core.upkeep import Policies, strategy_of
 from climorch.model.scenario import Project
 from climorch.policy.fairtree import normalised_shares
 from climorch.policy.holders import standings
 from climorch.policy.limits import faded
+from climorch.policy.partnering import partners
 from climorch.policy.sharing import Sharing, lasts_s, remaining_node_s, share_tree
 
 __all__ = [
@@ -216,6 +217,7 @@ def set_factors(simulation: SimulationState, s: SetState) -> Factors:
         The set.
     """
     before = simulation.plan.prerequisites[s.name] if s.phase is Phase.IDLE else ()
+    held = s.held
     return {
         "phase": s.phase.value,
         "attempt": s.attempt,
@@ -225,6 +227,13 @@ def set_factors(simulation: SimulationState, s: SetState) -> Factors:
         "running": dict(s.running),
         "next checkpoint at": s.planned,
         "checkpoint being written": s.checkpoint,
+        "states came from": s.rung or None,
+        "lost by the newest failure, s": s.lost_s,
+        "partners": partners(simulation.lease),
+        "copy held by partners": held.boundary,
+        "copy on its way": held.copying,
+        "copy being written": held.salvaging,
+        "last written from a copy": held.salvaged,
         "waits for": [name for name in before if not simulation.sets[name].complete],
     }
 

@@ -19,6 +19,7 @@ from climorch.core.fold_commands import (
     hold,
     stay,
 )
+from climorch.core.fold_copies import COPIES, supersede
 from climorch.core.fold_nodes import (
     forgive,
     hung,
@@ -100,6 +101,7 @@ def _all_released(state: CampaignState) -> None:
         for s in simulation.sets.values():
             s.retry_at_s = 0.0
             s.newest.clear()
+            s.held.let_go()
             if s.phase is not Phase.IDLE:
                 s.phase = Phase.BROKEN
                 s.broken = (Cause.NODE_LOST, "the driver ended")
@@ -165,7 +167,8 @@ def _restored(state: CampaignState, fact: e.SetRestored) -> None:
     s = current(state, fact)
     if s is not None and s.phase is Phase.RESTORING:
         s.phase = Phase.ACTIVE
-        s.since_s = state.now_s
+        s.since_s = s.held.begun_s = state.now_s
+        s.rung = fact.rung
         s.restoring = learn(s.restoring, state.now_s - s.started_at_s)
 
 
@@ -210,7 +213,7 @@ def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:
 def _break(
     simulation: SimulationState, s: SetState, cause: Cause, message: str
 ) -> None:
-    if s.phase is Phase.BROKEN:
+    if s.phase in (Phase.BROKEN, Phase.SALVAGING):
         return
     s.phase = Phase.BROKEN
     s.broken = (cause, message)
@@ -225,6 +228,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         return
     if s.attempt == fact.attempt and s.checkpoint == fact.boundary:
         s.checkpoint = None
+    supersede(s, fact)
     known = s.commits.get(fact.boundary)
     repeated = fact.boundary <= s.newest.get(fact.attempt, 0)
     if repeated or fact.boundary > s.plan.last or (known is not None and known.good):
@@ -333,4 +337,5 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.NodeQuarantined: quarantined,
     **WISHES,
     **COMMANDS,
+    **COPIES,
 }

@@ -151,6 +151,8 @@ def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
     s.seconds.clear()
     s.planned = s.checkpoint = None
     s.put_off = False
+    s.held.let_go()
+    s.held.begun = command.boundary
 
 
 def _segment_started(state: CampaignState, command: c.StartSegment) -> None:
@@ -176,6 +178,7 @@ def _abandoned(state: CampaignState, command: c.AbandonAttempt) -> None:
         s.phase = Phase.IDLE
         s.retry_at_s = command.retry_at_s
         s.broken = s.planned = s.checkpoint = None
+        s.held.let_go()
         break_off(state, s)
 
 
@@ -244,7 +247,7 @@ def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
     counts = s.plan.segments_at[decision.boundary]
     s.done = dict(counts)
     s.seconds.clear()
-    s.broken_off_s = 0.0
+    s.broken_off_s, s.lost_s = 0.0, decision.lost_s
     for stage, count in counts.items():
         kept = min(s.committed_segments.get(stage, 0), count)
         s.committed_segments[stage] = kept

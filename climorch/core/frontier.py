@@ -63,14 +63,15 @@ def ready_segments(s: SetState) -> Iterator[tuple[str, int]]:
     ------
     tuple of (str, int)
         In order of declaration; inputs are computed, and no boundary that is
-        planned for a checkpoint, nor `RUN_AHEAD`, is passed.
+        planned for a checkpoint or a copy, nor `RUN_AHEAD`, is passed.
     """
     if len(s.running) == len(s.plan.stages):
         # All compute.
         return
     limit = min(s.reached + 1 + RUN_AHEAD, s.plan.last)
-    if s.planned is not None:
-        limit = min(limit, s.planned)
+    for planned in (s.planned, s.held.planned):
+        if planned is not None:
+            limit = min(limit, planned)
     for stage in s.plan.stages:
         segment = s.done[stage.name]
         if stage.name in s.running or segment >= s.plan.segments_at[limit][stage.name]:

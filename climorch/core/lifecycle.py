@@ -22,6 +22,7 @@ class Phase(Enum):
     RESTORING = "restoring"
     ACTIVE = "active"
     BROKEN = "broken"
+    SALVAGING = "salvaging"
 
 
 class Status(Enum):

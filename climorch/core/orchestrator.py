@@ -63,6 +63,8 @@ CONCLUSIVE = frozenset(
         c.CheckpointPlanned,
         c.CheckpointPostponed,
         c.BeginCheckpoint,
+        c.CopyPlanned,
+        c.BeginCopy,
         c.PublishResults,
         c.DeleteCheckpoint,
         # All that was to be decided on the way is part of it.
@@ -247,6 +249,9 @@ class Orchestrator:
                 if record.simulation in simulations:
                     self._moved_on.add(record.simulation)
                 self._paced.update(record.paces)
+            case e.CopyHeld() | e.CopyFailed():
+                if record.simulation in simulations:
+                    self._moved_on.add(record.simulation)
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
                 self._touch_all()
             case e.WishTaken():

@@ -13,43 +13,20 @@ from climorch.core.fold import apply
 from climorch.core.horizon import closes_s
 from climorch.core.state import CampaignState, SetState, SimulationState
 from climorch.core.stretch import durations, release_s, siblings, way_of, write
-from climorch.core.upkeep import Policies
+from climorch.core.upkeep import Policies, strategy_of
 from climorch.errors import Fault
 from climorch.model.events import SimulationSubmitted
-from climorch.model.pace import CheckpointStrategy, Pace
+from climorch.model.pace import Pace
 from climorch.policy.limits import Binds, Limits, Ruling, faded, judge
 
 __all__ = [
     "caps_of",
     "pace_at",
     "ruling_at",
-    "strategy_of",
     "too_long",
     "too_long_before",
     "word_on",
 ]
-
-
-def strategy_of(
-    policies: Policies, simulation: SimulationState, s: SetState
-) -> CheckpointStrategy:
-    """Return the strategy of a set, where the wishes of its stages meet.
-
-    Parameters
-    ----------
-    policies : Policies
-        The rules.
-    simulation : SimulationState
-        Whose.
-    s : SetState
-        The set.
-    """
-    return policies.overrides.strategy_for(
-        policies.checkpointing,
-        simulation=simulation.name,
-        workflow=simulation.plan.workflow,
-        stages=s.plan.counts,
-    )
 
 
 def pace_at(
@@ -89,6 +66,8 @@ def pace_at(
         model_s=s.plan.commons[boundary],
         since_model_s=s.plan.commons[s.from_boundary],
         calendar=s.plan.stages[0].calendar,
+        nodes=max(len(simulation.lease), 1),
+        copied=s.held.boundary is not None,
     )
 
 

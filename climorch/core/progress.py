@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from climorch.core.frontier import ready_segments
 from climorch.core.holds import Hold, holding
 from climorch.core.pacing import ruling_at, word_on
+from climorch.core.partnering import copy_at, plan_copy
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -27,6 +28,7 @@ from climorch.core.upkeep import (
     retire,
     roll_back,
     settle_loss,
+    strategy_of,
 )
 from climorch.model.commands import (
     AbandonAttempt,
@@ -168,6 +170,9 @@ def _advance(
     if s.phase is not Phase.ACTIVE:
         return
     yield from _plan_checkpoint(state, simulation, s, policies)
+    yield from plan_copy(state, simulation, s, strategy_of(policies, simulation, s))
+    # Before a checkpoint, which then writes what is copied.
+    yield from copy_at(simulation, s)
     yield from _meet(state, simulation, s, policies)
     yield from _start_segments(simulation, s)
 

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from climorch.core.held import Held
 from climorch.core.lifecycle import Control, Phase, Status
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
@@ -129,6 +130,12 @@ class SetState:
         Newest boundary that each attempt committed; tells a repeated fact.
     copies, deleted : int
         Physical copies written, checkpoints deleted, so far.
+    held : Held
+        What is in the memory of two nodes.
+    rung : str
+        Where its states were last taken from, as in ``SetRestored``.
+    lost_s : float
+        Seconds of computing that the newest failure cost.
     """
 
     plan: SetPlan
@@ -162,6 +169,9 @@ class SetState:
     newest: dict[int, int] = field(default_factory=dict)
     copies: int = 0
     deleted: int = 0
+    held: Held = field(default_factory=Held)
+    rung: str = ""
+    lost_s: float = 0.0
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ from climorch.core.outlook import (
     rate_sypd,
 )
 from climorch.core.pacing import caps_of
-from climorch.core.state import CampaignState, SimulationState
+from climorch.core.state import CampaignState, Phase, SimulationState
 from climorch.errors import NotFoundError
 from climorch.model.windows import Window
 from climorch.policy.allocation import Allocate, allocate
@@ -343,6 +343,12 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
     hold = holding(state, simulation)
     if hold is not None:
         return hold.why
+    for s in simulation.sets.values():
+        if s.phase is Phase.SALVAGING:
+            return (
+                f"writes boundary {s.held.salvaging} of set {s.name} from the copies "
+                f"that partners hold: {s.broken[1] if s.broken else 'nodes lost'}"
+            )
     later = [s for s in simulation.sets.values() if s.retry_at_s > state.now_s]
     if later and simulation.lease:
         return f"tries again in {later[0].retry_at_s - state.now_s:.0f} s"

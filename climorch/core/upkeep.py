@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from climorch.core.horizon import gone
+from climorch.core.partnering import salvage_goes_on, salvage_of
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -53,6 +54,7 @@ __all__ = [
     "roll_back",
     "set_apart",
     "settle_loss",
+    "strategy_of",
 ]
 
 
@@ -101,6 +103,28 @@ class Policies:
     moving: Moving = field(default_factory=Moving)
 
 
+def strategy_of(
+    policies: Policies, simulation: SimulationState, s: SetState
+) -> CheckpointStrategy:
+    """Return the strategy of a set, where the wishes of its stages meet.
+
+    Parameters
+    ----------
+    policies : Policies
+        The rules.
+    simulation : SimulationState
+        Whose.
+    s : SetState
+        The set.
+    """
+    return policies.overrides.strategy_for(
+        policies.checkpointing,
+        simulation=simulation.name,
+        workflow=simulation.plan.workflow,
+        stages=s.plan.counts,
+    )
+
+
 def commit(simulation: SimulationState, s: SetState) -> Iterator[Record]:
     """Declare segments committed that the newest checkpoint covers."""
     if not s.commits:
@@ -115,15 +139,29 @@ def commit(simulation: SimulationState, s: SetState) -> Iterator[Record]:
 def settle_loss(
     state: CampaignState, simulation: SimulationState, policies: Policies
 ) -> Iterator[Record]:
-    """Abandon what broke and fall back to the newest good checkpoints."""
+    """Abandon what broke and fall back to the newest good checkpoints.
+
+    Where partners hold a newer state, it is written as a checkpoint before.
+    """
     lost = simulation.granted - len(simulation.lease)
     uprooted = lost > 0 and policies.recovery.abandons(
         lost=lost, lease=simulation.granted
     )
     for s in simulation.sets.values():
-        if s.phase is Phase.BROKEN or (uprooted and s.phase is not Phase.IDLE):
+        if s.phase is Phase.SALVAGING:
+            broken = not salvage_goes_on(state, simulation, s)
+        else:
+            broken = s.phase is Phase.BROKEN or (uprooted and s.phase is not Phase.IDLE)
+        if broken:
             cause, message = s.broken or (Cause.NODE_LOST, f"{lost} nodes lost")
             failures = simulation.failures.get(cause, 0)
+            gives_up = policies.recovery.gives_up(cause, failures)
+            if s.phase is not Phase.SALVAGING and not gives_up:
+                strategy = strategy_of(policies, simulation, s)
+                found = salvage_of(state, simulation, s, (cause, message), strategy)
+                if found is not None:
+                    yield found
+                    continue
             delay_s = policies.recovery.delay_s(cause, failures) if failures else 0.0
             yield AbandonAttempt(
                 simulation=simulation.name,
@@ -133,9 +171,7 @@ def settle_loss(
                 retry_at_s=state.now_s + delay_s if delay_s else 0.0,
             )
             yield from roll_back(simulation, s, cause)
-            if simulation.failed is None and policies.recovery.gives_up(
-                cause, failures
-            ):
+            if simulation.failed is None and gives_up:
                 if cause is Cause.HANG:
                     message = f"quarantined after {failures} hangs in a row: {message}"
                 yield SimulationFailed(

@@ -74,6 +74,8 @@ class Attempt:
         self.finals: dict[str, xr.Dataset] = {}
         self.not_finite: dict[str, int] = {}
         self.took: dict[str, dict[str, float]] = {}
+        # Boundary at which the states are roots and nothing was computed since.
+        self.rooted_at: int | None = None
         self.outputs = Outputs(services, simulation, self.set.name, self.number)
         workflow = services.workflows[self.plan.workflow]
         self.stages: dict[str, Stage] = {stage.name: stage for stage in workflow.stages}
@@ -123,6 +125,7 @@ class Attempt:
         state = await load_others(self.services.client, held.state, tag)
         exports = state if held.exports is held.state else held.exports
         metrics = await scalars(self.services.client, held.metrics)
+        self.rooted_at = None
         self.states[stage.name] = state
         self.exports[stage.name][segment] = exports
         self._forget_exports(stage.name)
@@ -170,6 +173,11 @@ class Attempt:
                 self.exports[stage] = {max(self.exports[stage]): dataset}
         self.finals.clear()
 
+    def present(self) -> dict[tuple[str, str], xr.Dataset]:
+        """All that a checkpoint here has to hold, by tree and stage."""
+        datasets = {(STATE, name): d for name, d in self.states.items()}
+        return datasets | {(EXPORTS, n): d for n, d in self.pending_exports().items()}
+
     def pending_exports(self) -> dict[str, xr.Dataset]:
         """Newest exports that a PREVIOUS reader will need and no state is."""
         pending = {}
@@ -182,6 +190,10 @@ class Attempt:
     async def release(self) -> None:
         """Let go of everything."""
         await self.outputs.drop()
+        self.drop_states()
+
+    def drop_states(self) -> None:
+        """Let go of all but the outputs that are staged."""
         self.states.clear()
         self.exports.clear()
         self.finals.clear()

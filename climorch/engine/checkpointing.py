@@ -23,8 +23,7 @@ from climorch.engine.outputs import Staged
 from climorch.engine.rooting import (
     EXPORTS,
     STATE,
-    Block,
-    blocks_of,
+    blocks_in,
     root_dataset,
     root_tag,
 )
@@ -77,17 +76,9 @@ class Cut:
     stall_s: float
 
 
-def _blocks(datasets: Mapping[tuple[str, str], xr.Dataset]) -> list[Block]:
-    return [
-        block
-        for (tree, stage), dataset in datasets.items()
-        for block in blocks_of(tree, stage, dataset)
-    ]
-
-
 async def count_now(attempt: Attempt) -> dict[str, int]:
     """Return per array of the present states how many values are not finite."""
-    blocks = _blocks({(STATE, n): d for n, d in attempt.states.items()})
+    blocks = blocks_in({(STATE, n): d for n, d in attempt.states.items()})
     counts: dict[str, int] = {}
     groups = await holders_of(attempt.services, attempt.simulation, blocks)
     for found in await on_holders(
@@ -103,12 +94,16 @@ async def count_now(attempt: Attempt) -> dict[str, int]:
 
 
 async def reroot(attempt: Attempt, boundary: int) -> Cut:
-    """Cut the lineage of an attempt at a boundary; see the module."""
+    """Cut the lineage of an attempt at a boundary; see the module.
+
+    Where it was cut there already, the roots themselves are the cut.
+    """
     services = attempt.services
     begin = services.clock()
-    datasets = {(STATE, name): d for name, d in attempt.states.items()}
-    datasets |= {(EXPORTS, n): d for n, d in attempt.pending_exports().items()}
-    blocks = _blocks(datasets)
+    datasets = attempt.present()
+    if attempt.rooted_at == boundary:
+        return Cut(datasets=datasets, stall_s=0.0)
+    blocks = blocks_in(datasets)
     stash = f"{attempt.tag}/{boundary}"
     groups = await holders_of(services, attempt.simulation, blocks)
     await on_holders(
@@ -143,6 +138,7 @@ async def reroot(attempt: Attempt, boundary: int) -> Cut:
         labels,
     )
     attempt.reroot(persist_all(services, rooted, tag))
+    attempt.rooted_at = boundary
     return Cut(datasets=datasets, stall_s=services.clock() - begin)
 
 
@@ -260,7 +256,7 @@ async def _fill(
 ) -> tuple[list[ChunkReceipt], float]:
     """Write all chunks and take the outputs; return receipts and CPU seconds."""
     services = attempt.services
-    blocks = _blocks(cut.datasets)
+    blocks = blocks_in(cut.datasets)
     written: list[Written] = await write_grouped(
         services,
         attempt.simulation,

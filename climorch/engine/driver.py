@@ -237,6 +237,14 @@ class Driver:
                 case c.BeginCheckpoint():
                     runner = self._runner(services, command.simulation, command.set)
                     runner.checkpoint(command)
+                case c.BeginCopy():
+                    self._runner(services, command.simulation, command.set).copy(
+                        command
+                    )
+                case c.SalvageCopy():
+                    self._runner(services, command.simulation, command.set).salvage(
+                        command
+                    )
                 case c.AbandonAttempt():
                     self._runner(services, command.simulation, command.set).abandon()
                 case _:

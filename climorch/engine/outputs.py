@@ -95,6 +95,16 @@ class Outputs:
                 due[stage] = (*due.get(stage, ()), segment)
         return due
 
+    async def written(self, segments: dict[str, int]) -> None:
+        """Return once no output before these counts is being written any more."""
+        due = [
+            task
+            for (stage, segment), task in self._writing.items()
+            if segment < segments[stage]
+        ]
+        if due:
+            await asyncio.wait(due)
+
     async def take(self, segments: dict[str, int]) -> dict[tuple[str, int], Staged]:
         """Return the outputs of all segments before these counts, once written.
 

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     import xarray as xr
     from distributed import Future
 
-__all__ = ["Block", "blocks_of", "by_holder", "even_places", "root_dataset", "root_tag"]
+__all__ = [
+    "Block",
+    "blocks_in",
+    "blocks_of",
+    "by_holder",
+    "even_places",
+    "root_dataset",
+    "root_tag",
+]
 
 # Trees of a checkpoint; exports lie beside the states because DataTree would
 # want a child group to align with its parent.
@@ -75,6 +83,15 @@ def blocks_of(tree: str, stage: str, dataset: xr.Dataset) -> Iterator[Block]:
                 index=index,
                 future=futures[(array.name, *index)],
             )
+
+
+def blocks_in(datasets: Mapping[tuple[str, str], xr.Dataset]) -> list[Block]:
+    """Return all blocks of datasets by tree and stage."""
+    return [
+        block
+        for (tree, stage), dataset in datasets.items()
+        for block in blocks_of(tree, stage, dataset)
+    ]
 
 
 def by_holder(

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 
 from climorch.core.state import SetState
 from climorch.engine import checkpointing
 from climorch.engine.attempt import Attempt
+from climorch.engine.copying import Copies
 from climorch.engine.measuring import paces_of
 from climorch.engine.services import Services
 from climorch.engine.steps import cause_of
@@ -21,13 +23,18 @@ from climorch.engine.worker import clear_attempt
 from climorch.errors import CorruptDataError
 from climorch.model.commands import (
     BeginCheckpoint,
+    BeginCopy,
+    SalvageCopy,
     StartAttempt,
     StartSegment,
 )
 from climorch.model.events import (
     Cause,
     CheckpointFailed,
+    CopyFailed,
+    Fact,
     RestoreFailed,
+    SalvageFailed,
     SegmentFailed,
     SegmentFinished,
     SetRestored,
@@ -64,6 +71,7 @@ class SetRunner:
         self._serial: asyncio.Task[None] | None = None
         # Held over attempts: two of them must not commit side by side.
         self._writing = asyncio.Lock()
+        self._copies = Copies(services, simulation)
 
     def start(self, command: StartAttempt) -> None:
         """Bring the states to the lease."""
@@ -80,9 +88,22 @@ class SetRunner:
         if self.attempt is not None:
             self._spawn(self._cut(self.attempt, command), serial=True)
 
+    def copy(self, command: BeginCopy) -> None:
+        """Cut here and let partners hold the states."""
+        if self.attempt is not None:
+            self._spawn(self._copy(self.attempt, command), serial=True)
+
+    def salvage(self, command: SalvageCopy) -> None:
+        """Cancel everything but what is needed to write the newest copy."""
+        tasks, self._tasks, self._serial = self._tasks, set(), None
+        for task in tasks:
+            task.cancel()
+        self._spawn(self._salvage(command, tasks))
+
     def abandon(self) -> None:
         """Cancel everything of the attempt and let go of its states."""
         attempt, self.attempt = self.attempt, None
+        self._copies.drop()
         tasks, self._tasks, self._serial = self._tasks, set(), None
         for task in tasks:
             task.cancel()
@@ -142,7 +163,8 @@ class SetRunner:
                 rung = "init"
                 bytes_read = await attempt.begin()
             else:
-                rung = "checkpoint"
+                salvaged = self.state.held.salvaged == boundary
+                rung = "partner" if salvaged else "checkpoint"
                 checkpoint = await asyncio.to_thread(
                     services.checkpoints.load, self.simulation, command.set, boundary
                 )
@@ -232,6 +254,7 @@ class SetRunner:
         async def write(cut: checkpointing.Cut) -> None:
             async with self._writing:
                 await checkpointing.write(attempt, command, cut)
+            self._copies.outdated(command.boundary)
 
         async def cut() -> None:
             made = await checkpointing.reroot(attempt, command.boundary)
@@ -239,12 +262,32 @@ class SetRunner:
 
         await self._guarded(cut, failed)
 
+    async def _copy(self, attempt: Attempt, command: BeginCopy) -> None:
+        failed = partial(_no_copy, CopyFailed, command)
+
+        async def cut() -> None:
+            made = await self._copies.cut(attempt, command.boundary)
+            held = self._guarded(lambda: self._copies.hold(made, command), failed)
+            self._spawn(held)
+
+        await self._guarded(cut, failed)
+
+    async def _salvage(
+        self, command: SalvageCopy, before: set[asyncio.Task[None]]
+    ) -> None:
+        async def write() -> None:
+            # They put back the outputs that they had taken.
+            if before:
+                await asyncio.wait(before)
+            async with self._writing:
+                await self._copies.salvage(command)
+
+        await self._guarded(write, partial(_no_copy, SalvageFailed, command))
+
     async def _guarded(
         self,
         work: Callable[[], Awaitable[None]],
-        failed: Callable[
-            [BaseException], RestoreFailed | SegmentFailed | CheckpointFailed
-        ],
+        failed: Callable[[BaseException], Fact],
     ) -> None:
         """Do a piece of work; whatever it raises becomes a fact."""
         try:
@@ -258,6 +301,20 @@ class SetRunner:
             logger.warning("%s", fact)
             logger.debug("what failed", exc_info=error)
             self.services.post(fact)
+
+
+def _no_copy(
+    kind: type[CopyFailed | SalvageFailed],
+    command: BeginCopy | SalvageCopy,
+    error: BaseException,
+) -> CopyFailed | SalvageFailed:
+    return kind(
+        simulation=command.simulation,
+        set=command.set,
+        boundary=command.boundary,
+        attempt=command.attempt,
+        message=_told(error),
+    )
 
 
 def _told(error: BaseException) -> str:

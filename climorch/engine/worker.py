@@ -40,6 +40,7 @@ __all__ = [
     "freeze",
     "load_root",
     "stash_blocks",
+    "take_copy",
     "write_blocks",
 ]
 
@@ -185,6 +186,11 @@ def stash_blocks(tag: str, keys: Sequence[str], blocks: Sequence[Any]) -> int:
     for key, block in zip(keys, blocks, strict=True):
         kept[key] = freeze(block)
     return len(keys)
+
+
+def take_copy(blocks: Sequence[Any]) -> int:
+    """Have blocks on this node, where Dask keeps them; return their bytes."""
+    return sum(int(np.asarray(block).nbytes) for block in blocks)
 
 
 def load_root(spec: RootSpec, index: tuple[int, ...]) -> np.ndarray[Any, Any]:

@@ -15,9 +15,11 @@ from climorch.model.events import Cause, Fact
 __all__ = [
     "AbandonAttempt",
     "BeginCheckpoint",
+    "BeginCopy",
     "CheckpointPlanned",
     "CheckpointPostponed",
     "Command",
+    "CopyPlanned",
     "Decision",
     "DeleteCheckpoint",
     "EvaluateRule",
@@ -29,6 +31,7 @@ __all__ = [
     "PublishResults",
     "Record",
     "RolledBack",
+    "SalvageCopy",
     "SegmentCommitted",
     "SetLease",
     "SharingSet",
@@ -100,6 +103,43 @@ class BeginCheckpoint(_Command, frozen=True, kw_only=True):
     boundary: int
     attempt: int
     full: bool = False
+    why: str = ""
+
+
+class BeginCopy(_Command, frozen=True, kw_only=True):
+    """Hold the state of a set at a boundary in the memory of two nodes each.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    attempt: int
+    why: str = ""
+
+
+class SalvageCopy(_Command, frozen=True, kw_only=True):
+    """Compute no more, and write the newest copy as a checkpoint.
+
+    Attributes
+    ----------
+    boundary : int
+        Of the newest copy that is known of; one that was held meanwhile is taken.
+    until_s : float
+        Driver's clock after which nobody waits for it any more, seconds.
+    why : str
+        What broke the attempt, in words.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    attempt: int
+    until_s: float
     why: str = ""
 
 
@@ -196,6 +236,21 @@ class NodeQuarantined(_Decision, frozen=True, kw_only=True):
     """
 
     node: str
+    why: str
+
+
+class CopyPlanned(_Decision, frozen=True, kw_only=True):
+    """The stages of a set will meet at this boundary for a copy in memory.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
     why: str
 
 
@@ -348,6 +403,8 @@ Command = (
     | StartAttempt
     | StartSegment
     | BeginCheckpoint
+    | BeginCopy
+    | SalvageCopy
     | AbandonAttempt
     | PublishResults
     | DeleteCheckpoint
@@ -356,6 +413,7 @@ Command = (
 Decision = (
     CheckpointPlanned
     | CheckpointPostponed
+    | CopyPlanned
     | NodeQuarantined
     | ShrinkPlanned
     | PreemptPlanned

@@ -10,6 +10,7 @@ from enum import Enum
 
 import msgspec
 
+from climorch.model.copying import CopyFailed, CopyHeld, SalvageFailed
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.strides import SetAdvanced, Written
@@ -33,6 +34,8 @@ __all__ = [
     "CheckpointDeleted",
     "CheckpointFailed",
     "CheckpointScrubbed",
+    "CopyFailed",
+    "CopyHeld",
     "DrainRequested",
     "DriverStarted",
     "DriverStopped",
@@ -47,6 +50,7 @@ __all__ = [
     "ResumeRequested",
     "RuleEvaluated",
     "RuleFailed",
+    "SalvageFailed",
     "SegmentFailed",
     "SegmentFinished",
     "SetAdvanced",
@@ -190,7 +194,8 @@ class SetRestored(_Fact, frozen=True, kw_only=True):
     Attributes
     ----------
     rung : str
-        Where they come from: ``init``, ``checkpoint`` or ``branch``.
+        Where they come from: ``init``, ``checkpoint``, ``branch``, or
+        ``partner``: a checkpoint that was written from the copies of partners.
     bytes_read : int
         Bytes of state.
     """
@@ -387,6 +392,9 @@ Fact = (
     | CheckpointFailed
     | CheckpointScrubbed
     | CheckpointDeleted
+    | CopyHeld
+    | CopyFailed
+    | SalvageFailed
     | ResultsPublished
     | RuleEvaluated
     | RuleFailed

@@ -39,6 +39,10 @@ class Pace:
         counts; seconds since 0001-01-01 in ``calendar``.
     calendar : str
         CF calendar of the set.
+    nodes : int
+        Of the lease, >= 1.
+    copied : bool
+        Whether a state of this attempt is in the memory of two nodes.
     """
 
     since_s: float
@@ -51,6 +55,8 @@ class Pace:
     model_s: int = 0
     since_model_s: int = 0
     calendar: str = "standard"
+    nodes: int = 1
+    copied: bool = False
 
 
 class CheckpointStrategy(Protocol):

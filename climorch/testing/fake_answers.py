@@ -25,7 +25,7 @@ class Chances:
 
     Attributes
     ----------
-    segment, restore, checkpoint, rule : float
+    segment, restore, checkpoint, copy, rule : float
         Share of commands that fail, in [0, 1].
     damage : float
         Share of restores that find their checkpoint damaged.
@@ -40,6 +40,7 @@ class Chances:
     segment: float = 0.0
     restore: float = 0.0
     checkpoint: float = 0.0
+    copy: float = 0.0
     rule: float = 0.0
     damage: float = 0.0
     repeat: float = 0.0
@@ -185,6 +186,11 @@ class Answers:
                 cause=cause,
                 message="made to fail",
             )
+        return self._commit(command, full=command.full)
+
+    def _commit(
+        self, command: c.BeginCheckpoint | c.SalvageCopy, *, full: bool
+    ) -> e.CheckpointCommitted:
         others = self.disk.of(command.simulation, command.set).values()
         return e.CheckpointCommitted(
             simulation=command.simulation,
@@ -193,8 +199,38 @@ class Answers:
             attempt=command.attempt,
             seconds=self.delay(),
             cost_s=self.delay(),
-            independent=command.full or all(x.damaged for x in others),
+            independent=full or all(x.damaged for x in others),
         )
+
+    def copied(self, command: c.BeginCopy) -> Fact:
+        """Answer a copy to partners."""
+        if self.chance(self.chances.copy):
+            return e.CopyFailed(
+                simulation=command.simulation,
+                set=command.set,
+                boundary=command.boundary,
+                attempt=command.attempt,
+                message="made to fail",
+            )
+        return e.CopyHeld(
+            simulation=command.simulation,
+            set=command.set,
+            boundary=command.boundary,
+            attempt=command.attempt,
+            seconds=self.delay(),
+        )
+
+    def salvaged(self, command: c.SalvageCopy) -> Fact:
+        """Answer that a copy is to be written."""
+        if self.chance(self.chances.copy):
+            return e.SalvageFailed(
+                simulation=command.simulation,
+                set=command.set,
+                boundary=command.boundary,
+                attempt=command.attempt,
+                message="made to fail",
+            )
+        return self._commit(command, full=False)
 
     def evaluated(self, command: c.EvaluateRule) -> Fact:
         """Answer a rule."""

@@ -9,7 +9,7 @@ and out of order; one is lost only where reality would make up for it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -192,6 +192,14 @@ class FakeWorld:
                 self.post(
                     self.answers.written(command), now_s + 3 * self.answers.delay()
                 )
+            case c.BeginCopy():
+                self.post(self.answers.copied(command), now_s + self.answers.delay())
+            case c.SalvageCopy():
+                # What the attempt computed and wrote is given up.
+                self._drop_answers(command)
+                self.post(
+                    self.answers.salvaged(command), now_s + 3 * self.answers.delay()
+                )
             case c.AbandonAttempt():
                 self._drop_answers(command)
             case c.PublishResults():
@@ -245,30 +253,15 @@ class FakeWorld:
         self._heard_s[fact.node] = at_s
         self.post(fact, at_s)
 
-    def _drop_answers(self, command: c.AbandonAttempt) -> None:
+    def _drop_answers(self, command: c.AbandonAttempt | c.SalvageCopy) -> None:
         """Forget what an attempt would have answered, but for what is late."""
         over = (command.simulation, command.set, command.attempt)
         self._due = [
             due
             for due in sorted(self._due)
-            if self._attempt_of(due.fact) != over
+            if _attempt_of(due.fact, self._sets) != over
             or self.answers.chance(self.answers.chances.late)
         ]
-
-    def _attempt_of(self, fact: Fact) -> tuple[str, str, int] | None:
-        match fact:
-            case e.SegmentFinished() | e.SegmentFailed():
-                name = self._sets[fact.simulation][fact.stage]
-                return fact.simulation, name, fact.attempt
-            case (
-                e.SetRestored()
-                | e.RestoreFailed()
-                | e.CheckpointCommitted()
-                | e.CheckpointFailed()
-            ):
-                return fact.simulation, fact.set, fact.attempt
-            case _:
-                return None
 
     def _happens(self, fact: Fact) -> None:
         """Let the world become what a fact says."""
@@ -293,6 +286,27 @@ class FakeWorld:
                 self._due = [
                     due
                     for due in sorted(self._due)
-                    if (self._attempt_of(due.fact) or ("",))[0] != name
+                    if (_attempt_of(due.fact, self._sets) or ("",))[0] != name
                     or not self.answers.chance(self.answers.chances.lost)
                 ]
+
+
+def _attempt_of(
+    fact: Fact, sets: Mapping[str, Mapping[str, str]]
+) -> tuple[str, str, int] | None:
+    """Return which attempt a fact is about, if it is about one."""
+    match fact:
+        case e.SegmentFinished() | e.SegmentFailed():
+            return fact.simulation, sets[fact.simulation][fact.stage], fact.attempt
+        case (
+            e.SetRestored()
+            | e.RestoreFailed()
+            | e.CheckpointCommitted()
+            | e.CheckpointFailed()
+            | e.CopyHeld()
+            | e.CopyFailed()
+            | e.SalvageFailed()
+        ):
+            return fact.simulation, fact.set, fact.attempt
+        case _:
+            return None

@@ -26,6 +26,7 @@ from climorch.policy.checkpointing import (
     ModelCalendar,
 )
 from climorch.policy.limits import Limits
+from climorch.policy.partnering import PartnerCopy
 from climorch.policy.quarantine import Quarantine
 from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import KeepLast
@@ -228,7 +229,7 @@ def policies(*, patient: bool = False) -> st.SearchStrategy[Policies]:
     patient : bool
         Whether no failure ever uses a budget up.
     """
-    strategy: st.SearchStrategy[CheckpointStrategy] = st.one_of(
+    disk: st.SearchStrategy[CheckpointStrategy] = st.one_of(
         st.builds(EverySegments, count=st.integers(1, 3)),
         st.builds(EveryWall, seconds=st.sampled_from((0.0, 20.0, 200.0))),
         st.builds(Daly, first_cost_s=st.sampled_from((0.1, 5.0))),
@@ -246,6 +247,14 @@ def policies(*, patient: bool = False) -> st.SearchStrategy[Policies]:
         most_overhead=st.sampled_from((0.001, 0.02, 1.0)),
         most_exposure_s=st.sampled_from((60.0, 3600.0)),
     )
+    copying = st.builds(
+        PartnerCopy,
+        disk=disk,
+        every=st.integers(1, 2),
+        salvage_s=st.sampled_from((2.0, 60.0)),
+        most_overhead=st.sampled_from((0.02, 1.0)),
+    )
+    strategy = st.one_of(disk, copying)
     endless = {cause: Budget(retries=10**6, first_delay_s=1.0) for cause in Cause}
     tolerant = Quarantine(hangs=10**6, poison_after=10**6, alone_after=10**6)
     recovery = st.just(RecoveryPolicy(budgets=endless, quarantine=tolerant))

@@ -17,10 +17,12 @@ from climorch.core.calm import calm_until_s
 from climorch.core.horizon import roughly_s
 from climorch.core.orchestrator import Orchestrator, Outcome
 from climorch.core.state import Phase, SimulationState
+from climorch.core.upkeep import strategy_of
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.strides import SetAdvanced
+from climorch.policy.partnering import partner_copy_of
 from climorch.twin.storage import ENDED_S, Storage
 from climorch.twin.stride import Stride
 from climorch.twin.world import World
@@ -216,6 +218,10 @@ class Coarse:
             return
         name, world = simulation.name, self._world
         found = [s for s in simulation.sets.values() if s.phase is Phase.ACTIVE]
+        rules = self._orchestrator.policies
+        if any(partner_copy_of(strategy_of(rules, simulation, s)) for s in found):
+            # Copies in memory are decided on at every boundary.
+            return
         works = [world.work(name, s.name) for s in found]
         if not all(w.strides(s) for s, w in zip(found, works, strict=True)):
             return

@@ -204,6 +204,10 @@ class Overheads:
         To make the first states.
     restart_s : float
         Of every start, before anything is read: a model to build or to load.
+    copy_s : float
+        To bring a state to partners, beside computing.
+    copy_stall_s : float
+        That a set cannot compute because of that.
     publish_s, delete_s : float
         To move outputs into the results; to delete a checkpoint.
 
@@ -218,6 +222,8 @@ class Overheads:
     restore_s: float = 30.0
     init_s: float = 30.0
     restart_s: float = 5.0
+    copy_s: float = 2.0
+    copy_stall_s: float = 0.05
     publish_s: float = 1.0
     delete_s: float = 1.0
 

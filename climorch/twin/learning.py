@@ -282,6 +282,9 @@ def _overheads(state: CampaignState) -> Overheads:
         usual = dataclasses.replace(usual, checkpoint_s=_typical_s(written))
     if stalls:
         usual = dataclasses.replace(usual, stall_s=median(stalls))
+    copies = [s.held.cost_s for _, s in state.sets() if s.held.cost_s is not None]
+    if copies:
+        usual = dataclasses.replace(usual, copy_stall_s=median(copies))
     return usual
 
 

@@ -88,12 +88,19 @@ class SetWork:
     def checkpoint(self, command: c.BeginCheckpoint) -> None:
         """Cut here and write behind."""
         lab = self._lab
-        self._at.checkpoint = command
-        self._at.ready_s = lab.env.now + lab.overheads.stall_s
-        self._at.redo_base_s = 0.0
+        at, now_s = self._at, lab.env.now
+        at.checkpoint = command
+        at.ready_s = max(at.ready_s, now_s + lab.overheads.stall_s)
+        at.redo_base_s = 0.0
         lab.ledger.writing(self._simulation, +1, lab.env.now)
         if not self.frozen:
             self._write(command)
+
+    def cut(self, stall_s: float) -> None:
+        """Cut here without writing: a loss costs what was computed since."""
+        at = self._at
+        at.ready_s = max(at.ready_s, self._lab.env.now + stall_s)
+        at.redo_base_s = 0.0
 
     def abandon(self) -> None:
         """Let all that is under way come to nothing."""

@@ -17,6 +17,7 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.plan import SimulationPlan
 from climorch.twin.cluster import VirtualCluster
+from climorch.twin.copies import PartnerMemory
 from climorch.twin.costs import Costs, Overheads, StageCost, Work
 from climorch.twin.draws import Draws, SegmentNoise
 from climorch.twin.lab import Lab, Price
@@ -123,6 +124,9 @@ class World:
             nodes=lambda simulation: len(self._leases[simulation].nodes),
         )
         self.disturbed: Callable[[str], None] = undisturbed
+        self._copies = PartnerMemory(
+            self.lab, lambda simulation: self._leases[simulation].nodes
+        )
         self._leases: dict[str, _Lease] = {}
         self._holder: dict[str, str] = {}
         self._mourners: dict[str, str] = {}
@@ -133,6 +137,8 @@ class World:
             c.StartAttempt: self._start,
             c.StartSegment: self._segment,
             c.BeginCheckpoint: self._checkpoint,
+            c.BeginCopy: self._copy,
+            c.SalvageCopy: self._salvage,
             c.AbandonAttempt: self._abandon,
             c.PublishResults: self._publish,
             c.DeleteCheckpoint: self._delete,
@@ -177,6 +183,7 @@ class World:
             self._time(lease)
             for work in self._sets.get(holder, {}).values():
                 work.freeze()
+            self._copies.died(holder, node)
 
     def came(self, node: str) -> None:
         """Count a node that is there, empty."""
@@ -184,8 +191,9 @@ class World:
 
     def _mend(self, name: str) -> None:
         if not self._leases[name].unnoticed:
-            for work in self._sets.get(name, {}).values():
+            for own, work in self._sets.get(name, {}).items():
                 if work.frozen:
+                    self._copies.mend(name, own)
                     work.mend()
 
     def _time(self, lease: _Lease) -> None:
@@ -228,7 +236,14 @@ class World:
     def _checkpoint(self, command: c.BeginCheckpoint) -> None:
         self.work(command.simulation, command.set).checkpoint(command)
 
+    def _copy(self, command: c.BeginCopy) -> None:
+        self._copies.copy(command, self.work(command.simulation, command.set))
+
+    def _salvage(self, command: c.SalvageCopy) -> None:
+        self._copies.salvage(command, self.work(command.simulation, command.set))
+
     def _abandon(self, command: c.AbandonAttempt) -> None:
+        self._copies.drop(command.simulation, command.set)
         self.work(command.simulation, command.set).abandon()
 
     def _later(self, delay_s: float, fact: e.Fact) -> None:

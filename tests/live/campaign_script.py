@@ -3,7 +3,8 @@
 Its only argument is JSON: ``root``, and optionally ``nodes_here``, ``nodes``,
 ``simulations``, ``segments``, ``work_s``, ``every``, ``alarms`` (file for them),
 ``die`` (function to die in), ``call``, ``after``, ``address`` (of an existing Dask
-scheduler).
+scheduler), ``gang`` (nodes of a simulation), ``copies`` (whether to partners, and
+rarely to the disk), ``lose`` (boundary at whose copy a node is killed).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from climorch import (
     Alarm,
     Campaign,
+    CheckpointStrategy,
     DaskSite,
     EverySegments,
     KeepLast,
@@ -21,8 +23,23 @@ from climorch import (
     Policies,
     Scenario,
 )
-from climorch.testing.faults import die_in
+from climorch.engine.copying import Copies, Copy
+from climorch.model.commands import BeginCopy
+from climorch.policy.partnering import PartnerCopy
+from climorch.testing.faults import die_in, kill_node
 from climorch.testing.models import box_workflow
+
+
+def lose_node(site: LocalSite, boundary: int) -> None:
+    """Let a node be killed as soon as the copy of a boundary is held."""
+    hold = Copies.hold
+
+    async def holding(self: Copies, copy: Copy, command: BeginCopy) -> None:
+        await hold(self, copy, command)
+        if command.boundary == boundary:
+            kill_node(site, "node001")
+
+    Copies.hold = holding  # type: ignore[method-assign]  # on purpose
 
 
 def main() -> None:
@@ -30,8 +47,11 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     if "die" in given:
         die_in(given["die"], call=given["call"], after=given.get("after", False))
+    strategy: CheckpointStrategy = EverySegments(count=given.get("every", 1))
+    if given.get("copies"):
+        strategy = PartnerCopy(disk=EverySegments(count=99), most_overhead=1.0)
     policies = Policies(
-        checkpointing=EverySegments(count=given.get("every", 1)),
+        checkpointing=strategy,
         retention=KeepLast(count=10),
     )
 
@@ -46,13 +66,18 @@ def main() -> None:
         on_alarm=note if "alarms" in given else None,
     )
     wf = box_workflow(
-        segments=given.get("segments", 6), work_s=given.get("work_s", 0.02)
+        segments=given.get("segments", 6),
+        work_s=given.get("work_s", 0.02),
+        nodes=given.get("gang", 1),
+        chunk=8 // given.get("gang", 2),
     )
     for name in given.get("simulations", "st"):
         campaign.submit(wf, scenario=Scenario(name))
     site: LocalSite | DaskSite = LocalSite(
         nodes=given.get("nodes", 2), in_process=given.get("nodes_here", False)
     )
+    if "lose" in given and isinstance(site, LocalSite):
+        lose_node(site, given["lose"])
     if "address" in given:
         site = DaskSite(given["address"])
     status = campaign.run(site)

@@ -82,6 +82,8 @@ class Auditor:
                 s = self.books[record.simulation].sets[record.set]
                 s.good.pop(record.boundary, None)
                 s.deleting.discard(record.boundary)
+            case e.CopyHeld() | e.CopyFailed():
+                self._copied(record)
             case e.SetRestored() | e.SegmentFinished() | e.CheckpointFailed():
                 self._answered(record)
             case _:
@@ -108,6 +110,14 @@ class Auditor:
                 if s.writing == fact.boundary:
                     s.writing = None
 
+    def _copied(self, fact: e.CopyHeld | e.CopyFailed) -> None:
+        s = self.books[fact.simulation].sets[fact.set]
+        if not s.alive or s.attempt != fact.attempt or s.copying != fact.boundary:
+            return
+        s.copying = None
+        if isinstance(fact, e.CopyHeld):
+            s.copy = fact.boundary
+
     def _decided(self, record: c.Record) -> None:
         match record:
             case c.SetLease():
@@ -133,6 +143,15 @@ class Auditor:
                 book.sets[record.set].writing = record.boundary
                 if book.held or self.stopping:
                     book.sets[record.set].barrier = record.boundary
+            case c.BeginCopy():
+                copies_are_cut_at_the_boundary_one_at_a_time(self, record)
+                s = self.books[record.simulation].sets[record.set]
+                s.copying = record.boundary
+            case c.SalvageCopy():
+                only_what_is_held_and_newer_is_salvaged(self, record)
+                s = self.books[record.simulation].sets[record.set]
+                s.restored, s.computing = False, {}
+                s.writing = s.copying = None
             case c.AbandonAttempt():
                 s = self.books[record.simulation].sets[record.set]
                 s.alive = False
@@ -198,7 +217,7 @@ class Auditor:
     def _started(self, command: c.StartAttempt) -> None:
         s = self.books[command.simulation].sets[command.set]
         s.attempt, s.alive, s.restored = command.attempt, True, False
-        s.writing = s.barrier = None
+        s.writing = s.barrier = s.copying = s.copy = None
         s.computing = {}
         s.done = {stage: s.ended(stage, command.boundary) for stage in s.stages}
 
@@ -207,6 +226,32 @@ class Auditor:
         assert decision.boundary == s.newest, "falls back to the newest good one"
         for stage, count in s.committed.items():
             s.committed[stage] = min(count, s.ended(stage, decision.boundary))
+
+
+def copies_are_cut_at_the_boundary_one_at_a_time(
+    auditor: Auditor, record: c.BeginCopy
+) -> None:
+    """All stages stand at the boundary, and no copy is on its way."""
+    s = auditor.books[record.simulation].sets[record.set]
+    assert s.alive, record
+    assert s.restored, record
+    assert record.attempt == s.attempt, record
+    assert not s.computing, (record, s.computing)
+    assert s.copying is None, (record, s.copying)
+    assert s.done == {g: s.ended(g, record.boundary) for g in s.stages}, record
+
+
+def only_what_is_held_and_newer_is_salvaged(
+    auditor: Auditor, record: c.SalvageCopy
+) -> None:
+    """A copy of the same attempt is held, and the disk has nothing newer."""
+    book = auditor.books[record.simulation]
+    s = book.sets[record.set]
+    assert s.alive, record
+    assert book.lease, record
+    assert record.attempt == s.attempt, record
+    assert record.boundary == s.copy, (record, s.copy)
+    assert record.boundary > s.newest, (record, s.good)
 
 
 def nodes_are_leased_once_and_up(auditor: Auditor) -> None:

@@ -22,6 +22,8 @@ class SetBook:
     computing: dict[str, int] = field(default_factory=dict)
     writing: int | None = None
     barrier: int | None = None
+    copying: int | None = None
+    copy: int | None = None
     good: dict[int, int] = field(default_factory=dict)
     deleting: set[int] = field(default_factory=set)
     committed: dict[str, int] = field(default_factory=dict)

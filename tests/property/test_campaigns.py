@@ -33,6 +33,7 @@ ROUGH = Chances(
     segment=0.05,
     restore=0.1,
     checkpoint=0.15,
+    copy=0.2,
     rule=0.1,
     damage=0.1,
     repeat=0.2,

@@ -118,6 +118,13 @@ def _of_a_set(record: c.Record) -> str:
         case c.BeginCheckpoint():
             full = " full" if record.full else ""
             return f"checkpoint {where} {record.boundary} #{record.attempt}{full}"
+        case c.CopyPlanned():
+            return f"plan copy {where} {record.boundary}"
+        case c.BeginCopy():
+            return f"copy {where} {record.boundary} #{record.attempt}"
+        case c.SalvageCopy():
+            until = f"until {record.until_s:g}"
+            return f"salvage {where} {record.boundary} #{record.attempt} {until}"
         case c.AbandonAttempt():
             later = f" until {record.retry_at_s:g}" if record.retry_at_s else ""
             return f"abandon {where} #{record.attempt}{later}"

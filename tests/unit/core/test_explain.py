@@ -20,6 +20,7 @@ from climorch.model import events as e
 from climorch.model.plan import Branch, Coupling, SimulationPlan, StagePlan
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
+from tests.unit.core.copy_script import UNHURT
 
 CUTS = (0, 1, 2, 3, 4)
 
@@ -334,6 +335,7 @@ def test_explaining_gives_every_number_behind_a_decision() -> None:
             "running": {"spin": 1},
             "next checkpoint at": None,
             "checkpoint being written": None,
+            **UNHURT | {"states came from": "init"},
             "waits for": [],
         },
         "set air": {
@@ -345,6 +347,7 @@ def test_explaining_gives_every_number_behind_a_decision() -> None:
             "running": {},
             "next checkpoint at": None,
             "checkpoint being written": None,
+            **UNHURT,
             "waits for": ["spin"],
         },
     }

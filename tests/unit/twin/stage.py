@@ -26,6 +26,8 @@ FREE = Overheads(
     restore_s=0.0,
     init_s=0.0,
     restart_s=0.0,
+    copy_s=0.0,
+    copy_stall_s=0.0,
     publish_s=0.0,
     delete_s=0.0,
 )
@@ -37,6 +39,8 @@ OVERHEADS = Overheads(
     restore_s=4.0,
     init_s=2.0,
     restart_s=1.0,
+    copy_s=1.0,
+    copy_stall_s=0.5,
     publish_s=0.25,
     delete_s=0.25,
 )
