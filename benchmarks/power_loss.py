@@ -1,10 +1,10 @@
 """Cut the power at every moment of what makes something durable, and recover.
 
 The method of ALICE (Pillai et al., OSDI 2014), on what the library asks of its file
-system; `climorch.testing.power_loss` says what is assumed. For each scenario: all
-losses of one change at every moment, then all losses of two at every fourth, and some
-by chance. The journal's transactions are cut as SQLite's files show them. Then every
-planted fault of durability has to be found.
+system; `climorch.testing.device` and `climorch.testing.power_loss` say what is
+assumed. For each scenario: all losses of one change at every moment, then all losses of
+two at every sixteenth, and some by chance. The journal's transactions are cut as
+SQLite's files show them. Then every planted fault of durability has to be found.
 
 The bar: no violation, and every planted fault found. With ``--quick`` a sample of the
 moments.
@@ -21,17 +21,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from benchmarks.bench import RESULTS, Figures, report
 from climorch.testing.journal_loss import cut_appends, record_appends
 from climorch.testing.planted import PLANTED
-from climorch.testing.power_loss import Findings
+from climorch.testing.power_loss import Effort, Findings
 from climorch.testing.power_scenarios import SCENARIOS, cut_power
 
 MEMORY = Path("/dev/shm")
-WHOLE: list[dict[str, Any]] = [{"most": 1, "every": 1}, {"most": 2, "every": 4}]
-QUICK: list[dict[str, Any]] = [{"most": 1, "every": 40}]
+WHOLE = [Effort(most=1), Effort(most=2, every=16)]
+QUICK = [Effort(most=1, every=40)]
 
 # Small rows, several at once, and rows that make SQLite move the WAL into its file.
 TRANSACTIONS = [
@@ -69,9 +68,9 @@ def measure(quick: bool) -> Figures:
     figures: Figures = {}
     for name, scenario in SCENARIOS.items():
         total = Findings(operations=0)
-        for options in QUICK if quick else WHOLE:
+        for effort in QUICK if quick else WHOLE:
             with in_memory() as folder:
-                found = cut_power(scenario, Path(folder), **options)
+                found = cut_power(scenario, Path(folder), effort)
             total.operations = found.operations
             total.prefixes += found.prefixes
             total.tried += found.tried
@@ -107,11 +106,9 @@ def planted_is_found(name: str) -> bool:
         found = cut_power(
             SCENARIOS[planted.scenario],
             Path(folder),
+            Effort(since=planted.since, every=planted.every, enough=1),
             deaf=planted.deaf,
             planted=planted.patch(),
-            since=planted.since,
-            every=planted.every,
-            enough=1,
         )
     return found.violations > 0
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import google_crc32c
 import xxhash
@@ -18,13 +19,23 @@ from climorch.storage.inflight import Checkpoint
 from climorch.storage.manifest import MANIFEST, Entry, Manifest, read_manifest
 
 __all__ = [
+    "Pace",
     "VerifyReport",
+    "at_once",
     "files_below",
     "physically_independent",
     "read_fixed",
     "refuse_changed",
     "verify",
 ]
+
+
+Pace: TypeAlias = Callable[[int], None]
+"""Told how many bytes were read; may wait, or raise."""
+
+
+def at_once(read_bytes: int) -> None:
+    """Wait for nothing: a pace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +60,7 @@ def verify(
     path: str | os.PathLike[str],
     manifest: Manifest | None = None,
     *,
-    pace: Callable[[int], None] = lambda read_bytes: None,
+    pace: Pace = at_once,
 ) -> VerifyReport:
     """Read every file of a checkpoint and compare it with the manifest.
 
@@ -201,9 +212,7 @@ def files_below(root: str | os.PathLike[str]) -> Iterator[str]:
                 yield name if prefix == "." else f"{prefix}/{name}"
 
 
-def _bad(
-    root: Path, manifest: Manifest, pace: Callable[[int], None]
-) -> Iterator[tuple[str, str]]:
+def _bad(root: Path, manifest: Manifest, pace: Pace) -> Iterator[tuple[str, str]]:
     chunks = manifest.chunks()
     for key, entry in manifest.entries.items():
         problem = _problem(root / key, entry, chunks.get(key))

@@ -18,7 +18,7 @@ Losses of one and of two changes are all tried; of more by chance, from a seed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -30,7 +30,7 @@ from climorch.storage import durable
 from climorch.testing.device import Device, Loss, Tree, losses
 from climorch.testing.recording import Names, Note, Operation
 
-__all__ = ["Findings", "explore", "write_tree"]
+__all__ = ["Effort", "Findings", "explore", "write_tree"]
 
 T = TypeVar("T")
 
@@ -122,19 +122,41 @@ class _Search(Generic[T]):
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much is tried.
+
+    Attributes
+    ----------
+    most, samples : int
+        As in `climorch.testing.device.losses`.
+    every : int
+        Moments are tried one in so many; those with news for users, and those after
+        a rename of more than a draft, always are.
+    since : str
+        Note from which on the power is cut; empty: from the beginning.
+    enough : int or None
+        Stop at so many violations; None: try all.
+    seed : int
+        For losses by chance.
+    """
+
+    most: int = 1
+    samples: int = 2
+    every: int = 1
+    since: str = ""
+    enough: int | None = None
+    seed: int = 0
+
+
 def explore(
     operations: Sequence[Operation],
     folder: Path,
     *,
     recover: Callable[[Path], T],
     judge: Callable[[T, Sequence[str]], Sequence[str]],
-    most: int = 1,
-    samples: int = 2,
-    every: int = 1,
-    seed: int = 0,
+    effort: Effort,
     beforehand: int = 0,
-    since: str = "",
-    enough: int | None = None,
 ) -> Findings:
     """Cut the power at every moment of a record, and recover from what is left.
 
@@ -150,32 +172,33 @@ def explore(
     judge : callable
         Told that, and what users had been told to be durable when the power went;
         says which promises do not hold.
-    most, samples : int
-        As in `losses`.
-    every : int
-        Moments are tried one in so many; those with news for users, and those after
-        a rename of more than a draft, always are.
-    seed : int
-        For losses by chance.
+    effort : Effort
+        How much is tried.
     beforehand : int
         How many operations come before the first moment of a cut.
-    since : str
-        Note from which on the power is cut; empty: from the beginning.
-    enough : int or None
-        Stop at so many violations; None: try all.
 
     Returns
     -------
     Findings
         How much was tried, and what was wrong.
     """
-    rng = np.random.default_rng(seed)
-    search = _Search(
-        folder=folder,
-        recover=recover,
-        judge=judge,
-        findings=Findings(operations=len(operations)),
-    )
+    findings = Findings(operations=len(operations))
+    search = _Search(folder=folder, recover=recover, judge=judge, findings=findings)
+    rng = np.random.default_rng(effort.seed)
+    for device, notes, at in _moments(operations, effort, beforehand):
+        findings.prefixes += 1
+        pending = len(device.pending_names), device.pending_files
+        for loss in losses(*pending, most=effort.most, samples=effort.samples, rng=rng):
+            search.look(device, loss, notes, at)
+            if effort.enough is not None and findings.violations >= effort.enough:
+                return findings
+    return findings
+
+
+def _moments(
+    operations: Sequence[Operation], effort: Effort, beforehand: int
+) -> Iterator[tuple[Device, Sequence[str], str]]:
+    """Yield the device at each moment, what users were told, and what happened last."""
     device, notes, at = Device(), list[str](), "the beginning"
     for number, operation in enumerate(operations):
         device.take(operation)
@@ -186,16 +209,9 @@ def explore(
                 at = what
             case _:
                 at = f"{type(operation).__name__.lower()} {number}"
-        skipped = number % every and not _matters(operation)
-        if skipped or number + 1 < beforehand or (since and since not in notes):
-            continue
-        search.findings.prefixes += 1
-        pending = len(device.pending_names), device.pending_files
-        for loss in losses(*pending, most=most, samples=samples, rng=rng):
-            search.look(device, loss, notes, at)
-            if enough is not None and search.findings.violations >= enough:
-                return search.findings
-    return search.findings
+        early = number + 1 < beforehand or (effort.since and effort.since not in notes)
+        if not early and (number % effort.every == 0 or _matters(operation)):
+            yield device, notes, at
 
 
 def _matters(operation: Operation) -> bool:

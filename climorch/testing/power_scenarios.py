@@ -18,7 +18,7 @@ from climorch.model.events import PauseRequested
 from climorch.storage import files, inbox
 from climorch.storage.journal import SqliteJournal
 from climorch.storage.owner import Owner
-from climorch.testing.power_loss import Findings, explore
+from climorch.testing.power_loss import Effort, Findings, explore
 from climorch.testing.recording import RecordingFiles
 from climorch.testing.small_campaign import (
     CAMPAIGN,
@@ -68,15 +68,10 @@ class Scenario(Generic[T]):
 def cut_power(
     scenario: Scenario[Any],
     folder: Path,
+    effort: Effort,
     *,
     deaf: Collection[str] = (),
     planted: AbstractContextManager[object] | None = None,
-    most: int = 1,
-    samples: int = 2,
-    every: int = 1,
-    seed: int = 0,
-    since: str = "",
-    enough: int | None = None,
 ) -> Findings:
     """Record a scenario, and cut the power at each of its moments.
 
@@ -86,12 +81,12 @@ def cut_power(
         What is done.
     folder : Path
         Empty; best in memory, for all that is laid out there.
+    effort : Effort
+        How much is tried.
     deaf : collection of str
         As in `RecordingFiles`.
     planted : context manager or None
         Makes the library do something wrong while it is recorded.
-    most, samples, every, seed, since, enough
-        As in `explore`.
 
     Returns
     -------
@@ -111,13 +106,8 @@ def cut_power(
         states,
         recover=scenario.recover,
         judge=lambda outcome, notes: scenario.judge(outcome, (*scenario.told, *notes)),
-        most=most,
-        samples=samples,
-        every=every,
-        seed=seed,
+        effort=effort,
         beforehand=disk.beforehand,
-        since=since,
-        enough=enough,
     )
 
 

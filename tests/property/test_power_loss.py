@@ -14,6 +14,7 @@ import pytest
 
 from climorch.testing.journal_loss import cut_appends, record_appends
 from climorch.testing.planted import PLANTED
+from climorch.testing.power_loss import Effort
 from climorch.testing.power_scenarios import SCENARIOS, cut_power
 
 MEMORY = Path("/dev/shm")
@@ -34,7 +35,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_mixed(
     folder: Path, name: str
 ) -> None:
     """After a cut: the newest acknowledged or the next, whole, and no more results."""
-    found = cut_power(SCENARIOS[name], folder, most=0, every=60, samples=4)
+    found = cut_power(SCENARIOS[name], folder, Effort(most=0, every=60, samples=4))
 
     assert found.examples == []
     assert found.states > 3
@@ -47,11 +48,9 @@ def test_a_planted_fault_of_durability_is_found(folder: Path, name: str) -> None
     found = cut_power(
         SCENARIOS[planted.scenario],
         folder,
+        Effort(since=planted.since, every=planted.every, enough=1),
         deaf=planted.deaf,
         planted=planted.patch(),
-        since=planted.since,
-        every=planted.every,
-        enough=1,
     )
 
     assert found.violations == 1

@@ -8,7 +8,7 @@ import pytest
 from climorch.errors import NotFoundError
 from climorch.storage import durable, files
 from climorch.testing.device import Device, Loss
-from climorch.testing.power_loss import explore, write_tree
+from climorch.testing.power_loss import Effort, Findings, explore, write_tree
 from climorch.testing.recording import (
     ROOT,
     Flushed,
@@ -146,17 +146,22 @@ def test_a_promise_that_does_not_hold_is_told_with_what_was_lost(
     def judge(names: list[str], notes: object) -> list[str]:
         return ["a is lost"] if notes == ["given a"] and names != ["a"] else []
 
-    found = explore(recording.operations, states, recover=recover, judge=judge)
+    def tried(effort: Effort) -> Findings:
+        return explore(
+            recording.operations, states, recover=recover, judge=judge, effort=effort
+        )
+
+    found = tried(Effort())
     assert (found.operations, found.prefixes) == (6, 6)
     assert found.violations > 0
     assert found.examples[0].startswith("a is lost; cut after rename .tmp-")
     assert "names lost ['rename .tmp-" in found.examples[0]
     assert found.states < found.tried
-    once = explore(recording.operations, states, recover=recover, judge=judge, enough=1)
+    once = tried(Effort(enough=1))
     assert once.violations == 1
     # Flushed before it is told, it holds; and skipping moments skips no news.
     recording.operations[4:] = recording.operations[:3:-1]
-    held = explore(
-        recording.operations, states, recover=recover, judge=judge, every=100
-    )
+    held = tried(Effort(every=100))
+    late = tried(Effort(since="given a"))
     assert (held.violations, held.prefixes) == (0, 2)
+    assert late.prefixes == 1
