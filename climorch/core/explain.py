@@ -18,7 +18,13 @@ from climorch.core.factors import (
     window_factors,
 )
 from climorch.core.state import CampaignState
-from climorch.core.statuses import SimulationStatus, known, status_of
+from climorch.core.statuses import (
+    SimulationStatus,
+    known,
+    shut_windows,
+    status_of,
+)
+from climorch.model.plan import SimulationPlan
 from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.sharing import Sharing
 
@@ -79,17 +85,14 @@ def explain(
     NotFoundError
         If there is no such simulation.
     """
-    simulation = known(state, name)
-    market = market_of(state, sharing := sharing or Sharing(), allocation)
-    status = status_of(state, simulation, now_s, market.decided.waits.get(name))
+    simulation, sharing = known(state, name), sharing or Sharing()
+    market = market_of(state, sharing, allocation)
+    waits, shut = market.decided.waits, shut_windows(state)
+    status = status_of(state, simulation, now_s, waits.get(name), shut)
     factors: dict[str, Any] = {
         "priority": simulation.priority,
         "order of submission": simulation.serial,
-        "nodes needed": simulation.plan.nodes,
-        "nodes usable": simulation.plan.most_nodes,
-        "cores per node": simulation.plan.cores,
-        "memory per node, bytes": simulation.plan.memory_bytes,
-        "scratch per node, bytes": simulation.plan.scratch_bytes,
+        **_asked_for(simulation.plan),
         "nodes held": simulation.lease,
         "nodes up": tuple(state.nodes),
         "failures": {cause.value: n for cause, n in simulation.failures.items()},
@@ -112,3 +115,13 @@ def explain(
     for s in simulation.sets.values():
         factors[f"set {s.name}"] = set_factors(simulation, s)
     return Explanation(status=status, factors=factors)
+
+
+def _asked_for(plan: SimulationPlan) -> dict[str, int]:
+    return {
+        "nodes needed": plan.nodes,
+        "nodes usable": plan.most_nodes,
+        "cores per node": plan.cores,
+        "memory per node, bytes": plan.memory_bytes,
+        "scratch per node, bytes": plan.scratch_bytes,
+    }

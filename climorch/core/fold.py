@@ -7,6 +7,7 @@ arrive late, twice or out of order.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ from climorch.model import events as e
 from climorch.model.events import Cause
 from climorch.policy.learning import learn
 
-__all__ = ["apply"]
+__all__ = ["apply", "prove"]
 
 # Weight of the newest sample in a running mean.
 RECENT = 0.3
@@ -227,11 +228,19 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     s.seconds[fact.stage, fact.segment] = fact.seconds
     s.pace_s[fact.stage] = _mean(s.pace_s.get(fact.stage), fact.seconds)
     simulation = state.simulations[fact.simulation]
+    if not any(other.shown for other in simulation.sets.values()):
+        prove(state, simulation)
     shown = s.shown.setdefault(fact.stage, {})
     nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes
     shown[nodes] = learn(shown.get(nodes), fact.seconds)
     if fact.metrics:
         simulation.metrics[fact.stage] = dict(fact.metrics)
+
+
+def prove(state: CampaignState, simulation: SimulationState) -> None:
+    """Note that a simulation has finished a first segment."""
+    known = state.proven.setdefault(simulation.plan.workflow, [])
+    insort(known, (simulation.serial, simulation.name))
 
 
 def _mean(old: float | None, new: float) -> float:

@@ -1,4 +1,4 @@
-"""Whether what an allocation decided can be done at all.
+"""What an allocation decided: whether it can be done at all, and what follows.
 
 Users may bring their own. Nodes that are leased twice would be found out only by
 what two simulations do to each other; so it is refused before it is a record.
@@ -6,11 +6,15 @@ what two simulations do to each other; so it is refused before it is a record.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from climorch.core.state import CampaignState
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.commands import PreemptPlanned, SetLease, ShrinkPlanned
 from climorch.policy.board import Board
 from climorch.policy.claims import Allocation
 
-__all__ = ["audit"]
+__all__ = ["audit", "granted"]
 
 
 def audit(decided: Allocation, board: Board) -> None:
@@ -63,6 +67,30 @@ def audit(decided: Allocation, board: Board) -> None:
             faults.append(_fault(name, problem, "keep its gang, and fewer than it has"))
     if faults:
         raise InvalidInputError("this allocation cannot be carried out", faults=faults)
+
+
+def granted(
+    state: CampaignState, decided: Allocation
+) -> Iterator[SetLease | ShrinkPlanned | PreemptPlanned]:
+    """Yield what is to be journaled of a decision.
+
+    Parameters
+    ----------
+    state : CampaignState
+        Must have every yielded record applied before the next is asked for.
+    decided : Allocation
+        What the allocation said.
+    """
+    for name, nodes in decided.leases.items():
+        s = state.simulations[name]
+        borrowed = name in decided.borrowed or (s.borrowed and bool(s.lease))
+        why = "lies idle until its turn comes" if borrowed else "its turn"
+        yield SetLease(simulation=name, nodes=nodes, why=why, borrowed=borrowed)
+    for name, keep in decided.shrink.items():
+        if state.simulations[name].shrink_to is None:
+            yield ShrinkPlanned(simulation=name, nodes=keep)
+    for name, why in decided.preempt.items():
+        yield PreemptPlanned(simulation=name, why=why)
 
 
 def _fault(simulation: str, problem: str, remedy: str) -> Fault:

@@ -22,7 +22,7 @@ from climorch.core.demand import (
     post,
 )
 from climorch.core.fold import apply
-from climorch.core.granting import audit
+from climorch.core.granting import audit, granted
 from climorch.core.holds import broke, is_over
 from climorch.core.horizon import next_edge_s
 from climorch.core.progress import Policies, move_on, next_records
@@ -33,11 +33,8 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.commands import (
     Command,
-    PreemptPlanned,
     Record,
-    SetLease,
     SharingSet,
-    ShrinkPlanned,
     WindowEnded,
     WindowPlaced,
     is_command,
@@ -109,8 +106,7 @@ class Orchestrator:
         self._capacity = 0
         self._retries: dict[str, float] = {}
         self._nodes_changed = True
-        self._ask_again = False
-        self._losses = False
+        self._ask_again = self._losses = False
         self._edge_s = -math.inf
         self._timed = False
         self._touch_all()
@@ -290,11 +286,7 @@ class Orchestrator:
             self._board.lay_out(offers_of(self.state))
             self._capacity = capacity_of(self.state)
         for simulation in found:
-            grounds = grounds_of(self.state, simulation)
-            if self._grounds.get(simulation.name) == grounds:
-                continue
-            self._grounds[simulation.name] = grounds
-            changed |= self._demand(simulation)
+            changed |= self._see(simulation)
         if not changed:
             return
         self._note_budgets()
@@ -304,20 +296,15 @@ class Orchestrator:
             board, contest, self.policies.allocation, tell_all=False
         )
         audit(decided, board)
-        for name, nodes in decided.leases.items():
-            s = self.state.simulations[name]
-            borrowed = name in decided.borrowed or (s.borrowed and bool(s.lease))
-            why = "lies idle until its turn comes" if borrowed else "its turn"
-            lease = SetLease(simulation=name, nodes=nodes, why=why, borrowed=borrowed)
-            self._take(lease, now_s, records)
-        for name, keep in decided.shrink.items():
-            if self.state.simulations[name].shrink_to is None:
-                self._take(ShrinkPlanned(simulation=name, nodes=keep), now_s, records)
-        for name, why in decided.preempt.items():
-            self._take(PreemptPlanned(simulation=name, why=why), now_s, records)
+        for record in granted(self.state, decided):
+            self._take(record, now_s, records)
 
-    def _demand(self, simulation: SimulationState) -> bool:
+    def _see(self, simulation: SimulationState) -> bool:
         """See what a simulation asks for now; tell whether it is something else."""
+        grounds = grounds_of(self.state, simulation)
+        if self._grounds.get(simulation.name) == grounds:
+            return False
+        self._grounds[simulation.name] = grounds
         demand = demand_of(self.state, simulation)
         if self._demands.get(simulation.name) == demand:
             return False
@@ -328,13 +315,10 @@ class Orchestrator:
     def _note_budgets(self) -> None:
         """See whose budget ended with the time: no record tells those that wait."""
         out = broke(self.state)
-        if not any(self._board.wanted_by(project) for project in out):
-            return
-        for claim in list(self._board.claims.values()):
-            if claim.project in out:
-                simulation = self.state.simulations[claim.simulation]
-                self._grounds[simulation.name] = grounds_of(self.state, simulation)
-                self._demand(simulation)
+        if any(self._board.wanted_by(project) for project in out):
+            for claim in [*self._board.claims.values()]:
+                if claim.project in out:
+                    self._see(self.state.simulations[claim.simulation])
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""

@@ -244,8 +244,7 @@ class SimulationState:
     left_s : float or None
         When it last gave all nodes up, seconds; None: never.
     waits_since_s : float
-        When it was last without nodes and wanted some, seconds: submitted, resumed,
-        or its lease given up.
+        When it was submitted, resumed, or last gave all nodes up, seconds.
     served_s : float
         Seconds that it held nodes in turns that are over.
     interruptions : int
@@ -355,6 +354,8 @@ class CampaignState:
         Time in which the usage of projects halves, seconds.
     usage : dict of str to Usage
         What each project with simulations has used until its newest change.
+    proven : dict of str to list of (int, str)
+        By workflow, who has finished a segment: serials, ascending, and names.
     """
 
     campaign: str = ""
@@ -373,6 +374,7 @@ class CampaignState:
     deadlines: int = 0
     half_life_s: float = FIRST_HALF_LIFE_S
     usage: dict[str, Usage] = field(default_factory=dict)
+    proven: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def usage_at(self, now_s: float) -> dict[str, Usage]:
         """Return what each project has used until a time, with what it holds since."""

@@ -6,13 +6,15 @@ what it would say now.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
 from climorch.core.demand import board_of, contest_of, decided_on
 from climorch.core.holds import holding
-from climorch.core.horizon import needs_s, shuts_out, windows_of
+from climorch.core.horizon import needs_s, shuts_out
 from climorch.core.outlook import (
     checkpoint_age_s,
     expected_end_s,
@@ -31,6 +33,7 @@ __all__ = [
     "WindowStatus",
     "known",
     "nodes_of",
+    "shut_windows",
     "status_of",
     "summarise",
     "windows_in",
@@ -210,18 +213,31 @@ def summarise(
     allocation : Allocate
         Which simulation holds which nodes.
     """
-    sharing = sharing or Sharing()
-    board = board_of(state, sharing)
+    board = board_of(state, sharing := sharing or Sharing())
     contest = contest_of(state, board.wanted(), sharing)
     waits = decided_on(board, contest, allocation, tell_all=True).waits
+    shut = shut_windows(state)
     return tuple(
-        status_of(state, simulation, now_s, waits.get(simulation.name))
+        status_of(state, simulation, now_s, waits.get(simulation.name), shut)
         for simulation in state.simulations.values()
     )
 
 
+def shut_windows(state: CampaignState) -> tuple[Window, ...]:
+    """Return the windows, not over, in which nodes are that are up."""
+    return tuple(
+        window
+        for window in state.windows.values()
+        if window.stop_s > state.now_s and any(map(window.covers, state.nodes))
+    )
+
+
 def status_of(
-    state: CampaignState, simulation: SimulationState, now_s: float, wait: str | None
+    state: CampaignState,
+    simulation: SimulationState,
+    now_s: float,
+    wait: str | None,
+    shut: Sequence[Window],
 ) -> SimulationStatus:
     """Return the status of a simulation.
 
@@ -235,6 +251,8 @@ def status_of(
         Driver's clock, seconds.
     wait : str or None
         Why the allocation gives it no nodes, if so.
+    shut : sequence of Window
+        As of `shut_windows`.
     """
     held_s = max(now_s - simulation.lease_since_s, 0.0) if simulation.lease else 0.0
     sets = simulation.sets.values()
@@ -255,7 +273,7 @@ def status_of(
         rate_sypd=rate_sypd(simulation),
         expected_end_s=expected_end_s(simulation, now_s),
         checkpoint_age_s=checkpoint_age_s(simulation, now_s),
-        why=_why(state, simulation, wait),
+        why=_why(state, simulation, wait, shut),
     )
 
 
@@ -313,7 +331,12 @@ def windows_in(state: CampaignState, now_s: float) -> tuple[WindowStatus, ...]:
     )
 
 
-def _why(state: CampaignState, simulation: SimulationState, wait: str | None) -> str:
+def _why(
+    state: CampaignState,
+    simulation: SimulationState,
+    wait: str | None,
+    shut: Sequence[Window],
+) -> str:
     if simulation.failed is not None:
         cause, message = simulation.failed
         return f"{cause.value}: {message}"
@@ -336,25 +359,24 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
     drained = sorted(state.draining & state.nodes.keys())
     if wait and drained:
         wait = f"{wait}; drained: {', '.join(drained)}"
-    if wait and (closed := _closed(state, simulation)):
+    if wait and (closed := _closed(state, simulation, shut)):
         wait = f"{wait}; not for it: {closed}"
     return wait or "no driver runs"
 
 
-def _closed(state: CampaignState, simulation: SimulationState) -> str:
+def _closed(
+    state: CampaignState, simulation: SimulationState, shut: Sequence[Window]
+) -> str:
     """Name the windows that keep nodes which are up from a waiting simulation."""
-    if not state.windows:
-        # To ask what it needs looks at all others: thousands may wait.
-        return ""
-    last_s = state.now_s + needs_s(state, simulation)
-    found: dict[str, Window] = {}
-    for node in state.nodes:
-        for window in windows_of(state, node):
-            now = window.start_s <= state.now_s or window.start_s < last_s
-            if now and shuts_out(window, simulation):
-                found[window.name] = window
+    own = [w for w in shut if shuts_out(w, simulation)]
+    first_s = max((w.start_s for w in own), default=-math.inf)
+    # To ask what it needs is dear: thousands may wait.
+    needed_s = needs_s(state, simulation) if first_s > state.now_s else 0.0
+    last_s = state.now_s + needed_s
     return ", ".join(
-        f"nodes of window {w.name} until {_date(w.stop_s)}" for w in found.values()
+        f"nodes of window {w.name} until {_date(w.stop_s)}"
+        for w in own
+        if w.start_s <= state.now_s or w.start_s < last_s
     )
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from climorch.policy.claims import Claim
 
-__all__ = ["Kind", "Line", "Place", "Queue", "Waiting"]
+__all__ = ["Blocked", "Kind", "Line", "Place", "Queue", "Waiting"]
 
 
 class Kind(NamedTuple):
@@ -159,6 +159,44 @@ class Queue:
         for head in self._parked:
             heappush(self._heads, head)
         self._parked.clear()
+
+
+@dataclass(slots=True)
+class Blocked:
+    """Claims that cannot have their gang yet.
+
+    Attributes
+    ----------
+    least : dict of str to list of Claim
+        By project: those after which others like them need not ask anybody.
+    """
+
+    least: dict[str, list[Claim]] = field(default_factory=dict)
+    _any: bool = False
+
+    def __bool__(self) -> bool:
+        return self._any
+
+    def add(self, claim: Claim) -> None:
+        """Note one that nobody could give enough to."""
+        self._any = True
+        if not (claim.held or claim.moving):
+            self.least.setdefault(claim.project, []).append(claim)
+
+    def before(self, claim: Claim, *, timed: bool) -> bool:
+        """Whether one with the same rights or more was refused as many nodes."""
+        if claim.held or claim.moving:
+            return False
+        return any(
+            other.nodes <= claim.nodes
+            and other.priority >= claim.priority
+            and other.level >= claim.level
+            and other.memory_bytes <= claim.memory_bytes
+            and other.cores <= claim.cores
+            and other.scratch_bytes <= claim.scratch_bytes
+            and not (timed and other.least_s > claim.least_s)
+            for other in self.least.get(claim.project, ())
+        )
 
 
 def _kind(claim: Claim) -> Kind:
