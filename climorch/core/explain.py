@@ -20,8 +20,14 @@ from climorch.core.factors import (
 )
 from climorch.core.shunning import move_factors
 from climorch.core.state import CampaignState, SimulationState
-from climorch.core.statuses import SimulationStatus, known, status_of
+from climorch.core.statuses import (
+    SimulationStatus,
+    known,
+    shut_windows,
+    status_of,
+)
 from climorch.core.upkeep import Policies
+from climorch.model.plan import SimulationPlan
 from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.sharing import Sharing
 
@@ -82,16 +88,12 @@ def explain(
     simulation = known(state, name)
     rules = policies or Policies(sharing=sharing or Sharing(), allocation=allocation)
     market = market_of(state, sharing := rules.sharing, rules.allocation)
-    wait = market.decided.waits.get(name)
-    status = status_of(state, simulation, now_s, wait, rules.limits)
+    wait, shut = market.decided.waits.get(name), shut_windows(state)
+    status = status_of(state, simulation, now_s, wait, shut, rules.limits)
     factors: dict[str, Any] = {
         "priority": simulation.priority,
         "order of submission": simulation.serial,
-        "nodes needed": simulation.plan.nodes,
-        "nodes usable": simulation.plan.most_nodes,
-        "cores per node": simulation.plan.cores,
-        "memory per node, bytes": simulation.plan.memory_bytes,
-        "scratch per node, bytes": simulation.plan.scratch_bytes,
+        **_asked_for(simulation.plan),
         "nodes held": simulation.lease,
         "nodes up": tuple(state.nodes),
         "failures": {cause.value: n for cause, n in simulation.failures.items()},
@@ -115,6 +117,16 @@ def explain(
             state, simulation, s, rules
         )
     return Explanation(status=status, factors=factors)
+
+
+def _asked_for(plan: SimulationPlan) -> dict[str, int]:
+    return {
+        "nodes needed": plan.nodes,
+        "nodes usable": plan.most_nodes,
+        "cores per node": plan.cores,
+        "memory per node, bytes": plan.memory_bytes,
+        "scratch per node, bytes": plan.scratch_bytes,
+    }
 
 
 def _nodes_away(state: CampaignState, simulation: SimulationState) -> dict[str, Any]:

@@ -7,6 +7,7 @@ arrive late, twice or out of order.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +46,7 @@ from climorch.policy.learning import learn
 from climorch.policy.limits import faded
 from climorch.policy.reliability import everything_lost
 
-__all__ = ["apply"]
+__all__ = ["apply", "prove"]
 
 
 def apply(state: CampaignState, record: c.Record, now_s: float) -> None:
@@ -193,6 +194,8 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     s.seconds[fact.stage, fact.segment] = fact.seconds
     s.pace_s[fact.stage] = mean(s.pace_s.get(fact.stage), fact.seconds)
     simulation = state.simulations[fact.simulation]
+    if not any(other.shown for other in simulation.sets.values()):
+        prove(state, simulation)
     shown = s.shown.setdefault(fact.stage, {})
     nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes
     shown[nodes] = learn(shown.get(nodes), fact.seconds)
@@ -200,6 +203,12 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
         simulation.metrics[fact.stage] = dict(fact.metrics)
     if fact.paces:
         note_paces(state, simulation, fact)
+
+
+def prove(state: CampaignState, simulation: SimulationState) -> None:
+    """Note that a simulation has finished a first segment."""
+    known = state.proven.setdefault(simulation.plan.workflow, [])
+    insort(known, (simulation.serial, simulation.name))
 
 
 def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:

@@ -1,4 +1,4 @@
-"""Whether what an allocation decided can be done at all.
+"""What an allocation decided: whether it can be done at all, and what follows.
 
 Users may bring their own. Nodes that are leased twice would be found out only by
 what two simulations do to each other; so it is refused before it is a record.

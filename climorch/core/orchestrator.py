@@ -124,8 +124,7 @@ class Orchestrator:
         self._retries: dict[str, float] = {}
         self._paced: set[str] = set()
         self._nodes_changed = True
-        self._ask_again = False
-        self._losses = False
+        self._ask_again = self._losses = False
         self._edge_s, self._trial_s = -math.inf, math.inf
         self._timed = False
         self._touch_all()
@@ -319,11 +318,7 @@ class Orchestrator:
             self._board.lay_out(offers_of(self.state))
             self._capacity = capacity_of(self.state)
         for simulation in found:
-            grounds = grounds_of(self.state, simulation)
-            if self._grounds.get(simulation.name) == grounds:
-                continue
-            self._grounds[simulation.name] = grounds
-            changed |= self._demand(simulation)
+            changed |= self._see(simulation)
         if not changed:
             return
         for fact in self.asked(now_s):
@@ -340,8 +335,12 @@ class Orchestrator:
         for record in leased(self.state, decided):
             self._take(record, now_s, records)
 
-    def _demand(self, simulation: SimulationState) -> bool:
+    def _see(self, simulation: SimulationState) -> bool:
         """See what a simulation asks for now; tell whether it is something else."""
+        grounds = grounds_of(self.state, simulation)
+        if self._grounds.get(simulation.name) == grounds:
+            return False
+        self._grounds[simulation.name] = grounds
         demand = demand_of(self.state, simulation)
         if self._demands.get(simulation.name) == demand:
             return False
@@ -352,13 +351,10 @@ class Orchestrator:
     def _note_budgets(self) -> None:
         """See whose budget ended with the time: no record tells those that wait."""
         out = broke(self.state)
-        if not any(self._board.wanted_by(project) for project in out):
-            return
-        for claim in list(self._board.claims.values()):
-            if claim.project in out:
-                simulation = self.state.simulations[claim.simulation]
-                self._grounds[simulation.name] = grounds_of(self.state, simulation)
-                self._demand(simulation)
+        if any(self._board.wanted_by(project) for project in out):
+            for claim in [*self._board.claims.values()]:
+                if claim.project in out:
+                    self._see(self.state.simulations[claim.simulation])
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""

@@ -241,8 +241,7 @@ class SimulationState:
     left_s : float or None
         When it last gave all nodes up, seconds; None: never.
     waits_since_s : float
-        When it was last without nodes and wanted some, seconds: submitted, resumed,
-        or its lease given up.
+        When it was submitted, resumed, or last gave all nodes up, seconds.
     served_s : float
         Seconds that it held nodes in turns that are over.
     node_s, held_s : float
@@ -362,6 +361,8 @@ class CampaignState:
         What each project with simulations has used until its newest change.
     paces : Paces
         What nodes took for their work.
+    proven : dict of str to list of (int, str)
+        By workflow, who has finished a segment: serials, ascending, and names.
     """
 
     campaign: str = ""
@@ -385,6 +386,7 @@ class CampaignState:
     half_life_s: float = FIRST_HALF_LIFE_S
     usage: dict[str, Usage] = field(default_factory=dict)
     paces: Paces = field(default_factory=Paces)
+    proven: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def usage_at(self, now_s: float) -> dict[str, Usage]:
         """Return what each project has used until a time, with what it holds since."""

@@ -6,13 +6,15 @@ what it would say now.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
 from climorch.core.demand import board_of, contest_of, decided_on
 from climorch.core.holds import holding
-from climorch.core.horizon import needs_s, shuts_out, windows_of
+from climorch.core.horizon import needs_s, shuts_out
 from climorch.core.outlook import (
     checkpoint_age_s,
     expected_end_s,
@@ -33,6 +35,7 @@ __all__ = [
     "WindowStatus",
     "known",
     "nodes_of",
+    "shut_windows",
     "status_of",
     "summarise",
     "windows_in",
@@ -222,13 +225,22 @@ def summarise(
     limits : Limits or None
         Caps on checkpoints; None: as by default.
     """
-    sharing = sharing or Sharing()
-    board = board_of(state, sharing)
+    board = board_of(state, sharing := sharing or Sharing())
     contest = contest_of(state, board.wanted(), sharing)
     waits = decided_on(board, contest, allocation, tell_all=True).waits
+    shut = shut_windows(state)
     return tuple(
-        status_of(state, simulation, now_s, waits.get(simulation.name), limits)
+        status_of(state, simulation, now_s, waits.get(simulation.name), shut, limits)
         for simulation in state.simulations.values()
+    )
+
+
+def shut_windows(state: CampaignState) -> tuple[Window, ...]:
+    """Return the windows, not over, in which nodes are that are up."""
+    return tuple(
+        window
+        for window in state.windows.values()
+        if window.stop_s > state.now_s and any(map(window.covers, state.nodes))
     )
 
 
@@ -237,6 +249,7 @@ def status_of(
     simulation: SimulationState,
     now_s: float,
     wait: str | None,
+    shut: Sequence[Window],
     limits: Limits | None = None,
 ) -> SimulationStatus:
     """Return the status of a simulation.
@@ -251,6 +264,8 @@ def status_of(
         Driver's clock, seconds.
     wait : str or None
         Why the allocation gives it no nodes, if so.
+    shut : sequence of Window
+        As of `shut_windows`.
     limits : Limits or None
         Caps on checkpoints; None: as by default.
     """
@@ -274,7 +289,7 @@ def status_of(
         expected_end_s=expected_end_s(simulation, now_s),
         checkpoint_age_s=checkpoint_age_s(simulation, now_s),
         caps=caps_of(state, simulation, limits or Limits()),
-        why=_why(state, simulation, wait),
+        why=_why(state, simulation, wait, shut),
     )
 
 
@@ -334,7 +349,12 @@ def windows_in(state: CampaignState, now_s: float) -> tuple[WindowStatus, ...]:
     )
 
 
-def _why(state: CampaignState, simulation: SimulationState, wait: str | None) -> str:
+def _why(
+    state: CampaignState,
+    simulation: SimulationState,
+    wait: str | None,
+    shut: Sequence[Window],
+) -> str:
     if simulation.failed is not None:
         cause, message = simulation.failed
         return f"{cause.value}: {message}"
@@ -363,7 +383,7 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
     drained = sorted(state.draining & state.nodes.keys())
     if wait and drained:
         wait = f"{wait}; drained: {', '.join(drained)}"
-    if wait and (closed := _closed(state, simulation)):
+    if wait and (closed := _closed(state, simulation, shut)):
         wait = f"{wait}; not for it: {closed}"
     return wait or "no driver runs"
 
@@ -379,20 +399,19 @@ def _slowed(state: CampaignState, simulation: SimulationState) -> str:
     return "; ".join(["", *found, "it stays until others are free"]) if found else ""
 
 
-def _closed(state: CampaignState, simulation: SimulationState) -> str:
+def _closed(
+    state: CampaignState, simulation: SimulationState, shut: Sequence[Window]
+) -> str:
     """Name the windows that keep nodes which are up from a waiting simulation."""
-    if not state.windows:
-        # To ask what it needs looks at all others: thousands may wait.
-        return ""
-    last_s = state.now_s + needs_s(state, simulation)
-    found: dict[str, Window] = {}
-    for node in state.nodes:
-        for window in windows_of(state, node):
-            now = window.start_s <= state.now_s or window.start_s < last_s
-            if now and shuts_out(window, simulation):
-                found[window.name] = window
+    own = [w for w in shut if shuts_out(w, simulation)]
+    first_s = max((w.start_s for w in own), default=-math.inf)
+    # To ask what it needs is dear: thousands may wait.
+    needed_s = needs_s(state, simulation) if first_s > state.now_s else 0.0
+    last_s = state.now_s + needed_s
     return ", ".join(
-        f"nodes of window {w.name} until {_date(w.stop_s)}" for w in found.values()
+        f"nodes of window {w.name} until {_date(w.stop_s)}"
+        for w in own
+        if w.start_s <= state.now_s or w.start_s < last_s
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import count
+from itertools import count, islice
 from math import isqrt
 from statistics import NormalDist
 
@@ -75,17 +75,9 @@ def siblings(
         Others of the same workflow that have finished a segment, the newest
         first, at most `MOST_SIBLINGS`.
     """
-    found = []
-    for other in reversed(state.simulations.values()):
-        if (
-            other.plan.workflow == plan.workflow
-            and other.name != name
-            and any(s.shown for s in other.sets.values())
-        ):
-            found.append(other)
-            if len(found) == MOST_SIBLINGS:
-                break
-    return tuple(found)
+    newest = reversed(state.proven.get(plan.workflow, ()))
+    others = (state.simulations[other] for _, other in newest if other != name)
+    return tuple(islice(others, MOST_SIBLINGS))
 
 
 def durations(

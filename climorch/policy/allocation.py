@@ -12,7 +12,6 @@ once. What nobody needs is lent to running simulations up to ``most_nodes``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Protocol
 
@@ -27,9 +26,10 @@ from climorch.policy.claims import (
 )
 from climorch.policy.moves import plan_moves
 from climorch.policy.overdue import guest_of
+from climorch.policy.pool import Pool
 from climorch.policy.reclaim import Round, Source
 from climorch.policy.rights import lag
-from climorch.policy.waiting import Place, Queue
+from climorch.policy.waiting import Blocked, Place, Queue
 
 __all__ = [
     "Allocate",
@@ -163,13 +163,13 @@ class _Desk:
         # Who is the first to wait, for whom the others wait too.
         self._first = ""
         self._promised = False
-        self._blocked = _Blocked()
+        self._blocked = Blocked()
         self._standing = board.holders.standing()
         self._queues: dict[str, Queue] = {}
         # Who is next of each project, and of which that has to be seen anew.
         self._heads: dict[str, tuple[tuple[float, ...], Claim]] = {}
         self._stale: set[str] = set()
-        guest, self.review_at_s = guest_of(board, contest, self._standing, self.pool)
+        guest, self.review_at_s = guest_of(board, contest, self.pool)
         self._guest = guest
         self._round = Round(
             contest=contest,
@@ -342,7 +342,7 @@ class _Desk:
     def _take_from(self, source: Source, claim: Claim) -> None:
         other = source.claim
         if source.keeps:
-            keeps = len(other.held) - self._lent_back(source, claim)
+            keeps = len(other.held) - _lent_back(source, claim, self.pool)
             self.shrink[other.simulation] = keeps
             back = other.held[keeps:]
         else:
@@ -351,20 +351,6 @@ class _Desk:
         self.pool.coming |= self.pool.mask(back)
         self._count(other, -len(back))
         self._round.settled.add(other.simulation)
-
-    def _lent_back(self, source: Source, claim: Claim) -> int:
-        """Count how many lent nodes, from the end of the lease, are enough."""
-        needed = claim.nodes - len(claim.held)
-        needed -= (
-            (self.pool.free | self.pool.coming) & self.pool.able(claim)
-        ).bit_count()
-        back = fitting = 0
-        for node in reversed(source.claim.held[source.keeps :]):
-            if fitting >= needed:
-                break
-            back += 1
-            fitting += bool(self.pool.mask((node,)) & source.mask)
-        return back
 
     def move(self) -> None:
         """Let some move to nodes that nobody else can use now, for a gain."""
@@ -421,44 +407,17 @@ class _Desk:
             )
 
 
-@dataclass(slots=True)
-class _Blocked:
-    """Claims that cannot have their gang yet.
-
-    Attributes
-    ----------
-    refused : list of Claim
-        All of them, the first to come first.
-    least : dict of str to list of Claim
-        By project: those after which others like them need not ask anybody.
-    """
-
-    refused: list[Claim] = field(default_factory=list)
-    least: dict[str, list[Claim]] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.refused)
-
-    def add(self, claim: Claim) -> None:
-        """Note one that nobody could give enough to."""
-        self.refused.append(claim)
-        if not claim.under_way:
-            self.least.setdefault(claim.project, []).append(claim)
-
-    def before(self, claim: Claim, *, timed: bool) -> bool:
-        """Whether one with the same rights or more was refused as many nodes."""
-        if claim.under_way:
-            return False
-        return any(
-            other.nodes <= claim.nodes
-            and other.priority >= claim.priority
-            and other.level >= claim.level
-            and other.memory_bytes <= claim.memory_bytes
-            and other.cores <= claim.cores
-            and other.scratch_bytes <= claim.scratch_bytes
-            and not (timed and other.least_s > claim.least_s)
-            for other in self.least.get(claim.project, ())
-        )
+def _lent_back(source: Source, claim: Claim, pool: Pool) -> int:
+    """Count how many lent nodes, from the end of the lease, are enough."""
+    needed = claim.nodes - len(claim.held)
+    needed -= ((pool.free | pool.coming) & pool.able(claim)).bit_count()
+    back = fitting = 0
+    for node in reversed(source.claim.held[source.keeps :]):
+        if fitting >= needed:
+            break
+        back += 1
+        fitting += bool(pool.mask((node,)) & source.mask)
+    return back
 
 
 def _too_few(claim: Claim, able: int) -> str:

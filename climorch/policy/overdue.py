@@ -10,11 +10,9 @@ while that is above its share, none of its simulations is a guest.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from climorch.policy.board import Board
 from climorch.policy.claims import Claim, Contest
-from climorch.policy.holders import Standing
 from climorch.policy.pool import Pool
 from climorch.policy.waiting import Line
 
@@ -28,9 +26,7 @@ INDEBTED = 5
 SOLVENT = 0.95
 
 
-def guest_of(
-    board: Board, contest: Contest, standing: Mapping[str, Standing], pool: Pool
-) -> tuple[Claim | None, float]:
+def guest_of(board: Board, contest: Contest, pool: Pool) -> tuple[Claim | None, float]:
     """Choose who is served before all others.
 
     Parameters
@@ -39,8 +35,6 @@ def guest_of(
         Who waits, and who holds what.
     contest : Contest
         The rules and measures.
-    standing : mapping of str to Standing
-        What each project holds.
     pool : Pool
         Which nodes fit.
 

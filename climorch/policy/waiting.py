@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from climorch.policy.claims import Claim
 
-__all__ = ["Kind", "Line", "Place", "Queue", "Waiting"]
+__all__ = ["Blocked", "Kind", "Line", "Place", "Queue", "Waiting"]
 
 
 class Kind(NamedTuple):
@@ -159,6 +159,46 @@ class Queue:
         for head in self._parked:
             heappush(self._heads, head)
         self._parked.clear()
+
+
+@dataclass(slots=True)
+class Blocked:
+    """Claims that cannot have their gang yet.
+
+    Attributes
+    ----------
+    refused : list of Claim
+        All of them, the first to come first.
+    least : dict of str to list of Claim
+        By project: those after which others like them need not ask anybody.
+    """
+
+    refused: list[Claim] = field(default_factory=list)
+    least: dict[str, list[Claim]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.refused)
+
+    def add(self, claim: Claim) -> None:
+        """Note one that nobody could give enough to."""
+        self.refused.append(claim)
+        if not claim.under_way:
+            self.least.setdefault(claim.project, []).append(claim)
+
+    def before(self, claim: Claim, *, timed: bool) -> bool:
+        """Whether one with the same rights or more was refused as many nodes."""
+        if claim.under_way:
+            return False
+        return any(
+            other.nodes <= claim.nodes
+            and other.priority >= claim.priority
+            and other.level >= claim.level
+            and other.memory_bytes <= claim.memory_bytes
+            and other.cores <= claim.cores
+            and other.scratch_bytes <= claim.scratch_bytes
+            and not (timed and other.least_s > claim.least_s)
+            for other in self.least.get(claim.project, ())
+        )
 
 
 def _kind(claim: Claim) -> Kind:

@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from climorch.core.fold import prove
 from climorch.core.state import SetState, SimulationState
 from climorch.core.stretch import (
     DRAWS,
@@ -203,6 +204,7 @@ def test_siblings_are_the_newest_that_have_shown_something() -> None:
     state = script.orchestrator.state
     for k in range(1, 40):
         show(script.set(simulation=f"m{k:02d}"), "a", steadily(1.0))
+        prove(state, script.simulation(f"m{k:02d}"))
 
     found = [s.name for s in siblings(state, plan(stage()), "m39")]
     assert found == [f"m{k:02d}" for k in range(38, 6, -1)]
@@ -214,6 +216,7 @@ def test_siblings_run_out() -> None:
     script.tell(submitted(name="m01"), submitted(name="m02"))
     state = script.orchestrator.state
     show(script.set(simulation="m01"), "a", steadily(1.0))
+    prove(state, script.simulation("m01"))
 
     assert [s.name for s in siblings(state, plan(stage()), "m03")] == ["m01"]
     assert siblings(state, plan(stage()), "m01") == ()
