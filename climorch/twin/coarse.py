@@ -35,8 +35,8 @@ WORTH = 2.0
 # Share of the storage's streams that may be busy on average with checkpoints of
 # strides: these do not see each other's, so there must be room for all.
 CROWD = 0.5
-# By how much sooner than its pace says a set may get to its end on as wide a lease
-# as it can use.
+# By how much sooner than its pace says a set may get to its end; a lease that has
+# just grown is faster by as much as it may grow.
 HASTE = 0.5
 # Common boundaries before that, from where on each one is awaited; as all are while
 # nothing is known of its pace.
@@ -76,8 +76,8 @@ class _Team:
 
     def look_s(self, now_s: float) -> float:
         """Say when it must be looked after, at the latest."""
-        held = len(self.simulation.lease)
-        haste = HASTE * held / max(self.simulation.plan.most_nodes, held)
+        plan = self.simulation.plan
+        haste = HASTE * plan.nodes / max(plan.most_nodes, plan.nodes)
         ends_s = (
             s.next_s
             if s.left <= FEW or not s.period_s
