@@ -85,23 +85,7 @@ def test_segments_and_checkpoints_are_the_same_as_one_by_one() -> None:
             )
     s = script.set()
 
-    other.tell(
-        e.SetAdvanced(
-            simulation="s",
-            set="a",
-            attempt=1,
-            seconds={"a": (10.0,) * 5},
-            nodes=1,
-            running={"a": s.started_s["a"]},
-            planned=s.planned,
-            why=s.planned_why,
-            checkpoint=6,
-            since_s=s.since_s,
-            from_boundary=6,
-            written=tuple(written),
-            cost_s=2.0,
-        )
-    )
+    other.tell(advanced_to(s, tuple(written)))
 
     told = other.set()
     assert looks(told) == looks(s)
@@ -112,6 +96,21 @@ def test_segments_and_checkpoints_are_the_same_as_one_by_one() -> None:
         1: (told.commits[1].committed_s, 1, True)
     }
     assert other.simulation().fruitful
+
+
+def advanced_to(s: SetState, written: tuple[e.Written, ...]) -> e.SetAdvanced:
+    """Make the fact that five segments were computed up to where a set stands."""
+    return advanced(
+        seconds={"a": (10.0,) * 5},
+        running={"a": s.started_s["a"]},
+        planned=s.planned,
+        why=s.planned_why,
+        checkpoint=6,
+        since_s=s.since_s,
+        from_boundary=6,
+        written=written,
+        cost_s=2.0,
+    )
 
 
 def advanced(attempt: int = 1, **more: object) -> e.SetAdvanced:

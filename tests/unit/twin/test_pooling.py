@@ -1,19 +1,17 @@
-"""Runs side by side give what runs one after the other give."""
+"""Who calls what, with what, and what is said when a process dies."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import pytest
 
 from climorch.errors import BackendError, InvalidInputError
-from climorch.twin.costs import Costs, Work
+from climorch.twin import pooling
 from climorch.twin.pooling import side_by_side
-from climorch.twin.rehearsal import rehearse
-from tests.unit.core.script import submitted
-from tests.unit.twin.stage import stage
-from tests.unit.twin.test_rehearsal import play
 
 
 def multiplied(given: int, seed: int) -> tuple[int, int]:
@@ -23,55 +21,48 @@ def multiplied(given: int, seed: int) -> tuple[int, int]:
 
 def gone(given: int, seed: int) -> int:
     """End the process without a word."""
-    os._exit(given)
+    raise BrokenProcessPool(f"{given} {seed}")
 
 
-def refused(given: str, seed: int) -> int:
-    """Refuse what was given."""
-    raise InvalidInputError(f"{given} {seed}")
+@pytest.fixture
+def pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let threads stand for processes; give how many were started each time."""
+    sizes: list[int] = []
+
+    def pool(count: int, mp_context: Any) -> ThreadPoolExecutor:
+        assert mp_context.get_start_method() == "spawn"
+        sizes.append(count)
+        return ThreadPoolExecutor(count)
+
+    monkeypatch.setattr(pooling, "ProcessPoolExecutor", pool)
+    return sizes
 
 
 @pytest.mark.parametrize(("processes", "seeds"), [(1, (3, 4)), (4, (3,)), (4, ())])
 def test_one_run_or_one_process_is_this_process(
-    processes: int, seeds: tuple[int, ...]
+    pools: list[int], processes: int, seeds: tuple[int, ...]
 ) -> None:
     """No process is started for it."""
     found = side_by_side(multiplied, 2, seeds, processes=processes)
     assert found == tuple((2 * seed, os.getpid()) for seed in seeds)
+    assert pools == []
 
 
-def test_rehearsals_side_by_side_are_those_one_after_the_other() -> None:
-    """To the last digit, in the order of the seeds; no process is left behind."""
-
-    def cost(work: Work, nodes: float) -> float:
-        # Of the script itself: no module to import it from.
-        return 10.0 * work.base / nodes
-
-    what = play(
-        facts=(submitted(stage(segments=30)),),
-        site={"costs": Costs(default=cost, noise_cv=0.3)},
-        coarse=True,
-    )
-    alone = rehearse(what, (5, 1, 9))
-    together = rehearse(what, (5, 1, 9), processes=2)
-
-    assert [run.seed for run in together.runs] == [5, 1, 9]
-    assert together == alone
-    assert multiprocessing.active_children() == []
+@pytest.mark.parametrize(("processes", "started"), [(2, 2), (3, 3), (9, 3)])
+def test_there_are_no_more_processes_than_runs(
+    pools: list[int], processes: int, started: int
+) -> None:
+    """What they found comes in the order of the seeds."""
+    found = side_by_side(multiplied, 2, (5, 1, 9), processes=processes)
+    assert [number for number, _ in found] == [10, 2, 18]
+    assert pools == [started]
 
 
-def test_an_error_in_a_process_is_an_error_here() -> None:
-    """The same one, with what it says; no process is left behind."""
-    with pytest.raises(InvalidInputError, match="seeds 1"):
-        side_by_side(refused, "seeds", (1, 2), processes=2)
-    assert multiprocessing.active_children() == []
-
-
-def test_a_process_that_dies_is_told_with_what_to_look_at() -> None:
+def test_a_process_that_dies_is_told_with_what_to_look_at(pools: list[int]) -> None:
     """A script without a guard is the usual cause."""
     with pytest.raises(BackendError, match="__main__"):
         side_by_side(gone, 3, (1, 2), processes=2)
-    assert multiprocessing.active_children() == []
+    assert pools == [2]
 
 
 def test_there_must_be_a_process() -> None:
