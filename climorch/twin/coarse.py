@@ -43,7 +43,7 @@ HASTE = 0.5
 FEW = 6
 
 # A simulation may go on by itself although this was decided on it.
-HARMLESS = (SetAdvanced, c.SetLease, c.PublishResults, c.DeleteCheckpoint)
+HARMLESS = (c.SetLease, c.PublishResults, c.DeleteCheckpoint)
 # These change until when others go on by themselves.
 TIMELY = (e.WindowDeclared, e.WindowWithdrawn, c.WindowPlaced, c.WindowEnded)
 
@@ -147,7 +147,8 @@ class Coarse:
         """Tell how far all are at a time; clock of the run, seconds."""
         found: list[e.Fact] = []
         for team in self._teams.values():
-            found += self._told(team, now_s)
+            if any(stride.next_s <= now_s for stride in team.strides):
+                found += self._told(team, now_s)
         return found
 
     def heed(self, outcome: Outcome, facts: Iterable[e.Fact]) -> None:
@@ -165,6 +166,8 @@ class Coarse:
         state = self._orchestrator.state
         concerned: dict[str, bool] = {}
         for record in outcome.records:
+            if type(record) is SetAdvanced:
+                continue
             name = getattr(record, "simulation", None)
             if name in self._teams:
                 harmless = isinstance(record, HARMLESS)
