@@ -37,15 +37,15 @@ WORTH = 2.0
 # Share of the storage's streams that may be busy on average with checkpoints of
 # strides: these do not see each other's, so there must be room for all.
 CROWD = 0.5
-# By how much sooner than its pace says a set may get to its end on as wide a lease
-# as it can use.
+# By how much sooner than its pace says a set may get to its end; a lease that has
+# just grown is faster by as much as it may grow.
 HASTE = 0.5
 # Common boundaries before that, from where on each one is awaited; as all are while
 # nothing is known of its pace.
 FEW = 6
 
 # A simulation may go on by itself although this was decided on it.
-HARMLESS = (SetAdvanced, c.SetLease, c.PublishResults, c.DeleteCheckpoint)
+HARMLESS = (c.SetLease, c.PublishResults, c.DeleteCheckpoint)
 # These change until when others go on by themselves.
 TIMELY = (e.WindowDeclared, e.WindowWithdrawn, c.WindowPlaced, c.WindowEnded)
 
@@ -78,8 +78,8 @@ class _Team:
 
     def look_s(self, now_s: float) -> float:
         """Say when it must be looked after, at the latest."""
-        held = len(self.simulation.lease)
-        haste = HASTE * held / max(self.simulation.plan.most_nodes, held)
+        plan = self.simulation.plan
+        haste = HASTE * plan.nodes / max(plan.most_nodes, plan.nodes)
         ends_s = (
             s.next_s
             if s.left <= FEW or not s.period_s
@@ -149,7 +149,8 @@ class Coarse:
         """Tell how far all are at a time; clock of the run, seconds."""
         found: list[e.Fact] = []
         for team in self._teams.values():
-            found += self._told(team, now_s)
+            if any(stride.next_s <= now_s for stride in team.strides):
+                found += self._told(team, now_s)
         return found
 
     def heed(self, outcome: Outcome, facts: Iterable[e.Fact]) -> None:
@@ -167,6 +168,8 @@ class Coarse:
         state = self._orchestrator.state
         concerned: dict[str, bool] = {}
         for record in outcome.records:
+            if type(record) is SetAdvanced:
+                continue
             name = getattr(record, "simulation", None)
             if name in self._teams:
                 harmless = isinstance(record, HARMLESS)

@@ -149,6 +149,24 @@ def test_other_policies_can_be_tried(tmp_path: Path) -> None:
     assert stalls[1] == 0
 
 
+def test_coarse_finds_what_fine_finds(tmp_path: Path) -> None:
+    """The same end, the same useful node-seconds, segments and losses."""
+    made = co.Campaign("boxes", root=tmp_path)
+    workflow = box_workflow(segments=200)
+    for name in ("s", "t"):
+        made.submit(workflow, scenario=co.Scenario(name))
+
+    fine, coarse = (
+        made.rehearse(site(nodes=4), until=timedelta(days=9), seeds=1, coarse=mode)
+        for mode in (False, True)
+    )
+
+    lasts_s = [found[0].stop_s - found.begin_s for found in (fine, coarse)]
+    assert lasts_s[1] == pytest.approx(lasts_s[0], abs=1e-3)
+    assert coarse[0].spent == pytest.approx(fine[0].spent, abs=1e-2)
+    assert [f.segments for f in coarse[0].fates] == [f.segments for f in fine[0].fates]
+
+
 def test_stages_that_nobody_knows_are_named(tmp_path: Path) -> None:
     """Without a run and without a cost there is one clear error."""
     made, _ = campaign(tmp_path)

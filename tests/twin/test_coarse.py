@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import tomllib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import campaign_months
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.progress import Policies
-from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.model.plan import Coupling, StagePlan
+from climorch.model.plan import StagePlan
 from climorch.model.protection import Protection
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
@@ -24,126 +19,12 @@ from climorch.policy.limits import Limits
 from climorch.twin.costs import Overheads
 from climorch.twin.hazards import Absence, Failures, Outages
 from climorch.twin.storage import BadSpell, Storage
+from tests.twin.agreeing import COUPLED, USUAL, agree, alike, told_in_one
 from tests.unit.core.script import plan
-from tests.unit.core.script import stage as make_stage
 from tests.unit.twin.stage import Play, stage
 
 HOUR_S = 3600.0
 DAY_S = 86_400.0
-
-# What is decided about nodes and attempts; the rest follows from it.
-DECISIONS = (
-    c.SetLease,
-    c.PreemptPlanned,
-    c.ShrinkPlanned,
-    c.StartAttempt,
-    c.AbandonAttempt,
-    c.RolledBack,
-    c.EvaluateRule,
-)
-# Clocks differ by what is rounded where times are added up in another order.
-CLOCK_S = 1e-3
-
-
-def decisions(play: Play) -> list[tuple[float, c.Record]]:
-    """Return what was decided; losses without the digits that are rounding."""
-    found: list[tuple[float, c.Record]] = []
-    for now_s, record in play.records:
-        if isinstance(record, c.RolledBack):
-            record = c.RolledBack(
-                simulation=record.simulation,
-                set=record.set,
-                attempt=record.attempt,
-                boundary=record.boundary,
-                segments=record.segments,
-                lost_s=round(record.lost_s),
-                cause=record.cause,
-            )
-        elif isinstance(record, c.AbandonAttempt):
-            record = c.AbandonAttempt(
-                simulation=record.simulation,
-                set=record.set,
-                attempt=record.attempt,
-                why=record.why,
-            )
-        if isinstance(record, DECISIONS):
-            found.append((now_s, record))
-    return found
-
-
-def agree(
-    prepare: Callable[[Play], None], *, until_s: float = 30 * DAY_S, **how: Any
-) -> tuple[Play, Play]:
-    """Play in both modes; see that everything that counts is the same."""
-    fine, coarse = Play(**how), Play(**how, coarse=True)
-    for play in (fine, coarse):
-        prepare(play)
-        play.run(until_s)
-
-    ours, theirs = decisions(coarse), decisions(fine)
-    assert [record for _, record in ours] == [record for _, record in theirs]
-    assert [t for t, _ in ours] == pytest.approx([t for t, _ in theirs], abs=CLOCK_S)
-    assert coarse.twin.ended == fine.twin.ended
-    alike(coarse, fine)
-    return fine, coarse
-
-
-def alike(coarse: Play, fine: Play) -> None:
-    """See that state and books are the same in the end."""
-    ours, theirs = (p.twin.orchestrator.state.simulations for p in (coarse, fine))
-    assert ours.keys() == theirs.keys()
-    for name, simulation in ours.items():
-        other = theirs[name]
-        assert simulation.lease == other.lease
-        assert simulation.node_s == pytest.approx(other.node_s)
-        assert simulation.interruptions == other.interruptions
-        for s, t in zip(simulation.sets.values(), other.sets.values(), strict=True):
-            assert (s.phase, s.attempt, s.done) == (t.phase, t.attempt, t.done)
-            assert s.running == t.running
-            assert s.committed == t.committed
-            assert s.committed_segments == t.committed_segments
-            assert s.seconds == pytest.approx(t.seconds)
-            assert s.pace_s == pytest.approx(t.pace_s)
-            assert s.started_s == pytest.approx(t.started_s)
-            assert s.copies == t.copies
-            assert shown(s.shown) == pytest.approx(shown(t.shown))
-    books, others = coarse.twin.ledger, fine.twin.ledger
-    assert books.segments == others.segments
-    assert coarse.parts() == pytest.approx(fine.parts(), rel=1e-6, abs=1e-3)
-    assert [d.up_s for d in books.days] == pytest.approx([d.up_s for d in others.days])
-    for name, account in books.accounts.items():
-        other_account = others.accounts[name]
-        assert account.segments == other_account.segments
-        assert account.worst_loss_s == pytest.approx(other_account.worst_loss_s)
-        assert [i.why for i in account.interruptions] == [
-            i.why for i in other_account.interruptions
-        ]
-
-
-def shown(found: Any) -> dict[tuple[str, int, str], float]:
-    """Return what was learned of each stage, flat."""
-    return {
-        (stage, nodes, what): getattr(learned, what)
-        for stage, widths in found.items()
-        for nodes, learned in widths.items()
-        for what in ("count", "centre", "variance")
-    }
-
-
-def told_in_one(play: Play) -> int:
-    """Count the segments of which nobody heard one by one."""
-    return sum(
-        len(took)
-        for _, fact in play.facts(e.SetAdvanced)
-        for took in fact.seconds.values()
-    )
-
-
-USUAL: dict[str, Any] = {
-    "noise_cv": 0.2,
-    "overheads": Overheads(checkpoint_s=3.0, stall_s=0.5),
-    "nodes": 2,
-}
 
 
 def test_nearly_all_of_an_undisturbed_simulation_is_told_in_one() -> None:
@@ -187,27 +68,6 @@ def test_checkpoints_that_take_longer_than_a_segment_are_skipped() -> None:
     _, coarse = agree(lambda play: play.submit(stage(segments=100)), **how)
 
     assert told_in_one(coarse) > 80
-
-
-COUPLED: dict[str, tuple[StagePlan, ...]] = {
-    "in turn": (
-        stage("air", segments=80, reads={"sea": Coupling.PREVIOUS}),
-        stage("sea", segments=80, reads={"air": Coupling.SAME}),
-    ),
-    "side by side": (
-        stage("air", segments=80, reads={"sea": Coupling.PREVIOUS}),
-        stage("sea", segments=80, reads={"air": Coupling.PREVIOUS}),
-    ),
-    "nested": (
-        make_stage("air", boundaries=range(161), reads={"sea": Coupling.PREVIOUS}),
-        make_stage("sea", boundaries=range(0, 161, 4), reads={"air": Coupling.SAME}),
-    ),
-    "two sets": (stage("air", segments=80), stage("sea", segments=60)),
-    "phases": (
-        stage("spin", segments=50),
-        stage("air", segments=50, after=("spin",)),
-    ),
-}
 
 
 @pytest.mark.parametrize("stages", COUPLED.values(), ids=COUPLED.keys())
@@ -422,91 +282,3 @@ def test_campaigns_that_compete_on_a_rough_site_agree(seed: int) -> None:
     _, coarse = agree(prepare, until_s=2 * DAY_S, seed=seed, **how)
 
     assert told_in_one(coarse) > 100
-
-
-@dataclasses.dataclass
-class Months:
-    """The months of the benchmark, shortly, in one mode."""
-
-    told: dict[str, Any]
-    twin: Any
-    shares: campaign_months.Shares
-
-
-@pytest.fixture(scope="module")
-def months() -> tuple[Months, Months]:
-    """Three weeks on a fifth of the nodes: fine, coarse."""
-    told = tomllib.loads(campaign_months.SCENARIO.read_text())
-    told |= {"days": 21, "nodes": 60}
-    told["simulations"] |= {"count": 20, "most_nodes": 8}
-    told["absence_of_demand"]["until_day"] = 7
-    told["maintenance"]["first_day"] = 10
-    told["others"] |= {"from_day": 14, "days": 3}
-    found = []
-    for coarse in (False, True):
-        twin, shares, _ = campaign_months.play(told, coarse=coarse)
-        found.append(Months(told, twin, shares))
-    return found[0], found[1]
-
-
-def test_months_agree_within_what_was_promised(months: tuple[Months, Months]) -> None:
-    """Utilisation within a point; in truth to the last lease."""
-    fine, coarse = (m.twin.ledger for m in months)
-
-    assert abs(coarse.utilisation - fine.utilisation) <= 0.01
-    assert [(s.simulation, s.nodes) for s in coarse.spans] == [
-        (s.simulation, s.nodes) for s in fine.spans
-    ]
-    assert [s.stop_s for s in coarse.spans] == pytest.approx(
-        [s.stop_s for s in fine.spans], abs=1.0
-    )
-
-
-def test_months_are_told_in_less_than_a_tenth_of_the_records(
-    months: tuple[Months, Months],
-) -> None:
-    """Which is where the time goes."""
-    fine, coarse = months
-    assert coarse.shares.facts < fine.shares.facts / 10
-
-
-@pytest.mark.parametrize(
-    ("figure", "tolerance"),
-    [
-        ("useful", 0.01),
-        ("stall", 0.001),
-        ("lost", 0.002),
-        ("restore", 0.001),
-        ("drain", 0.001),
-        ("free", 0.005),
-    ],
-)
-def test_parts_of_the_node_hours_agree(
-    months: tuple[Months, Months], figure: str, tolerance: float
-) -> None:
-    """In shares of the node-hours that were up and ours."""
-    fine, coarse = (
-        {p.name.lower(): s / m.twin.ledger.up_node_s for p, s in spent.items()}
-        for m, spent in ((m, m.twin.ledger.spent()) for m in months)
-    )
-    assert coarse[figure] == pytest.approx(fine[figure], abs=tolerance)
-
-
-def test_shares_losses_and_ends_agree(months: tuple[Months, Months]) -> None:
-    """Decayed usage within a point, the worst loss within a minute, the same ends."""
-    fine, coarse = months
-    points = [campaign_months.worst_points(m.told, m.shares) for m in months]
-    assert points[1] == pytest.approx(points[0], abs=0.01)
-    worst_s = [
-        max(a.worst_loss_s for a in m.twin.ledger.accounts.values()) for m in months
-    ]
-    assert worst_s[1] == pytest.approx(worst_s[0], abs=60.0)
-    ends = [
-        {
-            name
-            for name, a in m.twin.ledger.accounts.items()
-            if a.completed_s is not None
-        }
-        for m in (fine, coarse)
-    ]
-    assert ends[0] == ends[1]
