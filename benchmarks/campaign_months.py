@@ -187,11 +187,15 @@ class Shares:
         self.seen.append((now_s, parts))
 
 
-def play(told: dict[str, Any]) -> tuple[Twin, Shares, list[e.SimulationSubmitted]]:
+def play(
+    told: dict[str, Any], *, coarse: bool = False
+) -> tuple[Twin, Shares, list[e.SimulationSubmitted]]:
     """Run a scenario."""
     orchestrator = Orchestrator(Policies())
     shares = Shares(orchestrator.state)
-    twin = Twin(orchestrator, site_of(told), seed=told["seed"], watcher=shares)
+    twin = Twin(
+        orchestrator, site_of(told), seed=told["seed"], watcher=shares, coarse=coarse
+    )
     houses = told["institutions"]
     twin.post(
         e.DriverStarted(epoch=1, host="twin", pid=0),

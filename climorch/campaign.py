@@ -30,6 +30,7 @@ from climorch.model.scenario import Project, Scenario
 from climorch.model.workflow import Workflow
 from climorch.report import CampaignStatus, Estimate, estimate
 from climorch.storage.checkpoints import CheckpointStore
+from climorch.storage.holding import Checkpoints
 from climorch.storage.results import ResultStore
 from climorch.twin.rehearsal import Play, rehearse, seconds_until
 from climorch.twin.rehearsed import Rehearsal
@@ -233,18 +234,19 @@ class Campaign(Steering):
         seeds: int | Iterable[int] = 5,
         policies: Policies | None = None,
         script: Iterable[tuple[timedelta, e.Fact]] = (),
+        coarse: bool = False,
+        processes: int = 1,
     ) -> Rehearsal:
         """Play what is left of the campaign on a virtual cluster.
 
         Starts from the campaign as it is and as this script submitted it, as if
-        the script were run again now; the campaign itself is not touched. What
-        is computed and not committed is computed again.
+        it were run again now, and does not touch the campaign. What is computed
+        and not committed is computed again.
 
         Parameters
         ----------
         site : TwinSite
-            Where. How long things take, as far as it does not say, is taken from
-            what the campaign knows.
+            Where. What it does not say is taken from what the campaign knows.
         until : datetime or timedelta
             End of the rehearsal, with a time zone; or how long from now.
         seeds : int or iterable of int
@@ -253,6 +255,11 @@ class Campaign(Steering):
             Rules to try instead of the campaign's.
         script : iterable of (timedelta, Fact)
             What else happens, and how long from now.
+        coarse : bool
+            Whether to be faster by what nobody has to decide about.
+        processes : int
+            Runs side by side; with more than one the script must call this
+            below ``if __name__ == "__main__":``.
 
         Returns
         -------
@@ -261,8 +268,8 @@ class Campaign(Steering):
 
         Raises
         ------
-        InvalidInputError
-            If nothing is known of how long the segments of some stages take.
+        InvalidInputError, BackendError
+            If nobody knows how long some segments take; if a process died.
         """
         state = self._state()
         begin_s = max(time.time(), state.now_s)
@@ -275,8 +282,10 @@ class Campaign(Steering):
             begin_s=begin_s,
             until_s=seconds_until(until, begin_s),
             script=tuple((after.total_seconds(), fact) for after, fact in script),
+            coarse=coarse,
         )
-        return rehearse(play, range(seeds) if isinstance(seeds, int) else seeds)
+        chosen = range(seeds) if isinstance(seeds, int) else seeds
+        return rehearse(play, chosen, processes=processes)
 
     def results(self, simulation: str, stage: str) -> xr.Dataset:
         """Open the results of a stage, lazily, up to the newest commit.
@@ -315,8 +324,8 @@ class Campaign(Steering):
         names = [n for n in self._state().simulations if store.exists(n, stage)]
         return xr.DataTree.from_dict({name: store.open(name, stage) for name in names})
 
-    def checkpoints(self, simulation: str) -> list[Path]:
-        """Return the checkpoints of a simulation, newest first.
+    def checkpoints(self, simulation: str) -> Checkpoints:
+        """Return the checkpoints of a simulation, newest first; ``verify()`` them.
 
         Parameters
         ----------
@@ -325,14 +334,15 @@ class Campaign(Steering):
 
         Returns
         -------
-        list of Path
-            Each opens with ``xr.open_zarr(path / "state.zarr" / stage)``.
+        Checkpoints
+            A sequence of paths; each opens with
+            ``xr.open_zarr(path / "state.zarr" / stage)``.
         """
         store = CheckpointStore(self.root, self.name)
         sets = known(self._state(), simulation).sets
         found = [c for s in sets for c in store.list(simulation, s)]
         found.sort(key=lambda c: (c.manifest.model_time, c.boundary), reverse=True)
-        return [c.path for c in found]
+        return Checkpoints([c.path for c in found])
 
     def _await_news(self, run: Run) -> None:
         """Return once `status` shows what was submitted, or it takes too long."""

@@ -12,7 +12,7 @@ from climorch.core.horizon import closes_s, shuts_out
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model.scenario import Project
 from climorch.policy.fairtree import normalised_shares
-from climorch.policy.reclaim import standings
+from climorch.policy.holders import standings
 from climorch.policy.sharing import Sharing, lasts_s, remaining_node_s, share_tree
 
 __all__ = [

@@ -20,6 +20,7 @@ from climorch.core.fold_commands import (
     stay,
 )
 from climorch.core.fold_paces import forget_node, note_paces
+from climorch.core.fold_strides import advanced, mean
 from climorch.core.fold_wishes import WISHES
 from climorch.core.state import (
     CampaignState,
@@ -36,8 +37,8 @@ from climorch.policy.learning import learn
 
 __all__ = ["apply"]
 
-# Weight of the newest sample in a running mean.
-RECENT = 0.3
+# Names of nodes that went and are remembered.
+MOST_ABSENT = 4096
 
 
 def apply(state: CampaignState, record: c.Record, now_s: float) -> None:
@@ -111,6 +112,7 @@ def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
         plan=fact.plan,
         branch=fact.branch,
         priority=fact.scenario.priority,
+        waits_since_s=state.now_s,
         sets={
             plan.name: SetState(plan=plan, done=dict(plan.segments_at[0]))
             for plan in fact.plan.sets
@@ -154,6 +156,7 @@ def _node_joined(state: CampaignState, fact: e.NodeJoined) -> None:
         # It came back before its loss was noticed: what it held is gone.
         _node_lost(state, e.NodeLost(node=fact.node))
     _count_up(state)
+    state.absent.pop(fact.node, None)
     state.nodes[fact.node] = Node(
         name=fact.node,
         cores=fact.cores,
@@ -194,6 +197,11 @@ def _node_gone(state: CampaignState, name: str) -> None:
     _count_up(state)
     forget_node(state, name)
     del state.nodes[name]
+    state.absent.pop(name, None)
+    state.absent[name] = state.now_s
+    if len(state.absent) > MOST_ABSENT:
+        # Where every node is a new name, as of batch jobs, it would never end.
+        del state.absent[next(iter(state.absent))]
 
 
 def _count_up(state: CampaignState) -> None:
@@ -228,7 +236,7 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     del s.running[fact.stage], s.started_s[fact.stage]
     s.done[fact.stage] = fact.segment + 1
     s.seconds[fact.stage, fact.segment] = fact.seconds
-    s.pace_s[fact.stage] = _mean(s.pace_s.get(fact.stage), fact.seconds)
+    s.pace_s[fact.stage] = mean(s.pace_s.get(fact.stage), fact.seconds)
     simulation = state.simulations[fact.simulation]
     shown = s.shown.setdefault(fact.stage, {})
     nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes
@@ -237,10 +245,6 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
         simulation.metrics[fact.stage] = dict(fact.metrics)
     if fact.paces:
         note_paces(state, simulation, fact)
-
-
-def _mean(old: float | None, new: float) -> float:
-    return new if old is None else (1 - RECENT) * old + RECENT * new
 
 
 def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:
@@ -272,7 +276,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
     if repeated or fact.boundary > s.plan.last or (known is not None and known.good):
         return
     s.newest[fact.attempt] = fact.boundary
-    s.cost_s = _mean(s.cost_s, fact.cost_s)
+    s.cost_s = mean(s.cost_s, fact.cost_s)
     s.writing = learn(s.writing, fact.seconds)
     # Unchanged chunks are linked from the newest checkpoint that is good.
     source = s.commits.get(s.committed)
@@ -307,6 +311,14 @@ def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
         s.retry_at_s = state.now_s + delay_s
     else:
         _break(simulation, s, fact.cause, fact.message)
+
+
+def _scrubbed(state: CampaignState, fact: e.CheckpointScrubbed) -> None:
+    simulation = state.simulations.get(fact.simulation)
+    s = simulation.sets.get(fact.set) if simulation else None
+    commit = s.commits.get(fact.boundary) if s else None
+    if commit is not None and fact.damaged:
+        commit.good = False
 
 
 def _deleted(state: CampaignState, fact: e.CheckpointDeleted) -> None:
@@ -354,8 +366,10 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.RestoreFailed: _restore_failed,
     e.SegmentFinished: _finished,
     e.SegmentFailed: _segment_failed,
+    e.SetAdvanced: advanced,
     e.CheckpointCommitted: _committed,
     e.CheckpointFailed: _checkpoint_failed,
+    e.CheckpointScrubbed: _scrubbed,
     e.CheckpointDeleted: _deleted,
     e.ResultsPublished: _published,
     e.RuleEvaluated: _rule_evaluated,

@@ -79,6 +79,7 @@ def _lease_set(state: CampaignState, command: c.SetLease) -> None:
     simulation = state.simulations[command.simulation]
     if not command.nodes:
         preempted = simulation.preempted is not None
+        simulation.waits_since_s = state.now_s
         end_turn(state, simulation)
         if preempted:
             _interrupted(state, simulation)

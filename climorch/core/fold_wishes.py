@@ -24,6 +24,8 @@ def _resumed(state: CampaignState, fact: e.ResumeRequested) -> None:
     simulation = state.simulations.get(fact.simulation)
     if simulation is None or simulation.control is Control.CANCELLED:
         return
+    if not simulation.wants_nodes:
+        simulation.waits_since_s = state.now_s
     simulation.control = Control.RUN
     simulation.failed = None
     simulation.failures.clear()

@@ -7,16 +7,19 @@ same orchestrator; replay feeds the records of a journal and decides nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from climorch.core.demand import (
     Demand,
     Grounds,
+    capacity_of,
     contest_of,
+    decided_on,
     demand_of,
     grounds_of,
     offers_of,
+    post,
 )
 from climorch.core.fold import apply
 from climorch.core.granting import audit
@@ -40,6 +43,7 @@ from climorch.model.commands import (
     WindowPlaced,
     is_command,
 )
+from climorch.policy.board import Board
 from climorch.policy.claims import Allocation
 
 __all__ = ["Orchestrator", "Outcome"]
@@ -58,6 +62,8 @@ CONCLUSIVE = frozenset(
         c.BeginCheckpoint,
         c.PublishResults,
         c.DeleteCheckpoint,
+        # All that was to be decided on the way is part of it.
+        e.SetAdvanced,
     }
 )
 
@@ -81,6 +87,11 @@ class Outcome:
     wake_at_s: float | None
 
 
+def nothing_new(now_s: float) -> Iterable[e.Fact]:
+    """Tell nothing; a twin in coarse mode tells how far all are, if it is asked."""
+    return ()
+
+
 class Orchestrator:
     """Decides what runs where and when.
 
@@ -96,15 +107,20 @@ class Orchestrator:
         self.policies = policies
         self.state = state or CampaignState()
         self.allocation = Allocation()
+        self.asked: Callable[[float], Iterable[e.Fact]] = nothing_new
         # None of this is memory: it is made anew after a replay.
         self._touched: set[str] = set()
         # Those of which nothing but finished segments was heard.
         self._moved_on: set[str] = set()
         self._demands: dict[str, Demand] = {}
         self._grounds: dict[str, Grounds] = {}
+        self._board = Board(policies.sharing.slice_s)
+        self._capacity = 0
         self._retries: dict[str, float] = {}
         self._paced: set[str] = set()
         self._nodes_changed = True
+        self._ask_again = False
+        self._losses = False
         self._edge_s, self._trial_s = -math.inf, math.inf
         self._timed = False
         self._touch_all()
@@ -142,10 +158,11 @@ class Orchestrator:
         if started and half_life_s != self.state.half_life_s:
             self._take(SharingSet(half_life_s=half_life_s), now_s, records)
         self.state.now_s = now_s
+        self._look_for_losses()
         self._touched |= {n for n, due in self._retries.items() if due <= now_s}
         self._pass_edges(now_s, records)
         visited: set[str] = set()
-        while self._touched or self._moved_on or self._nodes_changed:
+        while self._touched or self._moved_on or self._nodes_changed or self._ask_again:
             touched, self._touched = self._touched, set()
             names, self._moved_on = touched | self._moved_on, set()
             visited |= names
@@ -168,10 +185,9 @@ class Orchestrator:
         if not records:
             # The state is what the journal says, its clock included.
             self.state.now_s = before_s
-        commands = tuple(filter(is_command, records))
         return Outcome(
             records=tuple(records),
-            commands=commands,
+            commands=tuple(filter(is_command, records)),
             wake_at_s=self._wake_at_s(),
         )
 
@@ -180,9 +196,8 @@ class Orchestrator:
         first_s = min(
             *self._retries.values(),
             self._edge_s,
-            self.allocation.review_at_s,
             self._trial_s,
-            math.inf,
+            self.allocation.review_at_s,
         )
         return None if first_s == math.inf else first_s
 
@@ -193,7 +208,7 @@ class Orchestrator:
         self._paced.clear()
         self._trial_s = next_trial_s(self.state)
         if self.allocation.review_at_s <= now_s:
-            self._nodes_changed = True
+            self._ask_again = True
         if self._edge_s <= now_s:
             for decision in ended_windows(self.state):
                 self._take(decision, now_s, records)
@@ -238,10 +253,7 @@ class Orchestrator:
                     s.name for s in simulations.values() if record.node in s.lease
                 }
             case e.NodeJoined() | e.NodeLost():
-                self._nodes_changed = True
-                self._touched |= {
-                    s.name for s in simulations.values() if len(s.lease) < s.granted
-                }
+                self._nodes_changed = self._losses = True
             case (
                 e.WindowDeclared()
                 | e.WindowWithdrawn()
@@ -259,7 +271,7 @@ class Orchestrator:
                     if s.scenario.project == record.project.name
                 }
                 self._touched |= own
-                self._nodes_changed |= bool(own)
+                self._ask_again |= bool(own)
             case NodeShunned() | NodeTrusted():
                 self._nodes_changed = True
             case e.CampaignOpened() | SharingSet():
@@ -269,6 +281,13 @@ class Orchestrator:
                     self._touched.add(record.simulation)
                 if isinstance(record, e.RuleEvaluated):
                     self._touched |= {added.simulation for added in record.added}
+
+    def _look_for_losses(self) -> None:
+        """Touch whoever lacks nodes of its lease, once for all that came or went."""
+        if self._losses:
+            self._losses = False
+            simulations = self.state.simulations.values()
+            self._touched |= {s.name for s in simulations if len(s.lease) < s.granted}
 
     def _touch_all(self) -> None:
         self._touched |= self.state.simulations.keys()
@@ -281,46 +300,55 @@ class Orchestrator:
         records: list[Record],
     ) -> None:
         """Ask the policy who gets which nodes, where anything changed."""
-        changed = self._nodes_changed
-        self._nodes_changed = False
+        moved, changed = self._nodes_changed, self._nodes_changed or self._ask_again
+        self._nodes_changed = self._ask_again = False
         if changed:
             for placed in place_windows(self.state):
                 self._take(placed, now_s, records)
+        if moved or self._nodes_changed:
+            self._board.lay_out(offers_of(self.state))
+            self._capacity = capacity_of(self.state)
         for simulation in found:
             grounds = grounds_of(self.state, simulation)
             if self._grounds.get(simulation.name) == grounds:
                 continue
             self._grounds[simulation.name] = grounds
-            demand = demand_of(self.state, simulation)
-            if self._demands.get(simulation.name) != demand:
-                self._demands[simulation.name] = demand
-                changed = True
+            changed |= self._demand(simulation)
         if not changed:
             return
+        for fact in self.asked(now_s):
+            self._take(fact, now_s, records)
         self._note_budgets()
-        demands = self._demands.values()
-        wanted = [demand.claim for demand in demands if demand.claim is not None]
-        offered = offers_of(self.state, demands)
-        decided = self.allocation = self.policies.allocation(
-            wanted,
-            offered,
-            contest_of(self.state, wanted, self.policies.sharing, self.policies.moving),
-            tell_all=False,
+        board, sharing = self._board, self.policies.sharing
+        contest = contest_of(
+            self.state, board.wanted(), sharing, self._capacity, self.policies.moving
         )
-        audit(decided, wanted, offered)
+        decided = self.allocation = decided_on(
+            board, contest, self.policies.allocation, tell_all=False
+        )
+        audit(decided, board)
         for record in leased(self.state, decided):
             self._take(record, now_s, records)
+
+    def _demand(self, simulation: SimulationState) -> bool:
+        """See what a simulation asks for now; tell whether it is something else."""
+        demand = demand_of(self.state, simulation)
+        if self._demands.get(simulation.name) == demand:
+            return False
+        self._demands[simulation.name] = demand
+        post(self._board, simulation.name, demand)
+        return True
 
     def _note_budgets(self) -> None:
         """See whose budget ended with the time: no record tells those that wait."""
         out = broke(self.state)
-        if not out:
+        if not any(self._board.wanted_by(project) for project in out):
             return
-        for name, demand in self._demands.items():
-            simulation = self.state.simulations[name]
-            if demand.claim is not None and simulation.scenario.project in out:
-                self._grounds[name] = grounds_of(self.state, simulation)
-                self._demands[name] = demand_of(self.state, simulation)
+        for claim in list(self._board.claims.values()):
+            if claim.project in out:
+                simulation = self.state.simulations[claim.simulation]
+                self._grounds[simulation.name] = grounds_of(self.state, simulation)
+                self._demand(simulation)
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""

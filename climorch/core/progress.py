@@ -40,7 +40,7 @@ from climorch.model.events import Cause
 from climorch.policy.checkpointing import Pace
 from climorch.policy.recovery import mean_time_between_failures
 
-__all__ = ["Policies", "move_on", "next_records"]
+__all__ = ["Policies", "move_on", "next_records", "pace_of"]
 
 
 def next_records(
@@ -229,23 +229,45 @@ def _plan_checkpoint(
     if s.checkpoint is not None:
         # One in flight: skip, never queue.
         return
-    why = policies.checkpointing.due(_pace(state, simulation, s, boundary))
+    why = policies.checkpointing.due(
+        pace_of(state, simulation, s, boundary, state.now_s)
+    )
     if why is not None:
         yield _plan(simulation, s, boundary, why)
 
 
-def _pace(
-    state: CampaignState, simulation: SimulationState, s: SetState, boundary: int
+def pace_of(
+    state: CampaignState,
+    simulation: SimulationState,
+    s: SetState,
+    boundary: int,
+    now_s: float,
 ) -> Pace:
+    """Return what is known of a set when it reaches a common boundary.
+
+    Parameters
+    ----------
+    state, simulation, s
+        Of the set.
+    boundary : int
+        Index of the common boundary, below the last.
+    now_s : float
+        Driver's clock, seconds; nodes neither came nor went since they were counted.
+
+    Returns
+    -------
+    Pace
+        What checkpoint strategies go by.
+    """
     here, there = (s.plan.segments_at[b] for b in (boundary, boundary + 1))
     next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
     return Pace(
-        since_s=state.now_s - s.since_s,
+        since_s=now_s - s.since_s,
         boundaries=boundary - s.from_boundary,
         next_s=next_s,
         cost_s=s.cost_s,
         mtbf_s=mean_time_between_failures(
-            node_s=state.up_node_s,
+            node_s=state.node_s + len(state.nodes) * (now_s - state.counted_s),
             failures=state.failures,
             nodes=max(len(simulation.lease), 1),
         ),

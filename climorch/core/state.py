@@ -245,6 +245,9 @@ class SimulationState:
         How often it was preempted so far; when in the last 30 days, seconds.
     left_s : float or None
         When it last gave all nodes up, seconds; None: never.
+    waits_since_s : float
+        When it was last without nodes and wanted some, seconds: submitted, resumed,
+        or its lease given up.
     served_s : float
         Seconds that it held nodes in turns that are over.
     node_s, held_s : float
@@ -281,6 +284,7 @@ class SimulationState:
     interruptions_s: tuple[float, ...] = ()
     moved: Moved | None = None
     left_s: float | None = None
+    waits_since_s: float = 0.0
     served_s: float = 0.0
     interruptions: int = 0
     rules_done: set[str] = field(default_factory=set)
@@ -344,6 +348,8 @@ class CampaignState:
         When nodes last came or went, driver's clock, seconds.
     draining : set of str
         Nodes that nobody may lease, whether they are up or not.
+    absent : dict of str to float
+        Nodes that were up and are not, and when they went; the newest of them.
     wishes : set of str
         Wishes from the inbox that were taken.
     windows : dict of str to Window
@@ -369,6 +375,7 @@ class CampaignState:
     node_s: float = 0.0
     counted_s: float = 0.0
     draining: set[str] = field(default_factory=set)
+    absent: dict[str, float] = field(default_factory=dict)
     wishes: set[str] = field(default_factory=set)
     windows: dict[str, Window] = field(default_factory=dict)
     deadlines: int = 0
@@ -387,6 +394,11 @@ class CampaignState:
     def timed(self) -> bool:
         """Whether any node goes at a known time."""
         return bool(self.windows) or self.deadlines > 0
+
+    @property
+    def known_nodes(self) -> set[str]:
+        """Names of nodes that are up, were up lately or are drained."""
+        return self.nodes.keys() | self.draining | self.absent.keys()
 
     @property
     def up_node_s(self) -> float:

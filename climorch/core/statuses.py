@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from climorch.core.demand import claims, contest_of, offers
+from climorch.core.demand import board_of, contest_of, decided_on
 from climorch.core.holds import holding
 from climorch.core.horizon import needs_s, shuts_out, windows_of
 from climorch.core.outlook import (
@@ -213,9 +213,10 @@ def summarise(
     allocation : Allocate
         Which simulation holds which nodes.
     """
-    wanted = claims(state)
-    contest = contest_of(state, wanted, sharing or Sharing())
-    waits = allocation(wanted, offers(state), contest).waits
+    sharing = sharing or Sharing()
+    board = board_of(state, sharing)
+    contest = contest_of(state, board.wanted(), sharing)
+    waits = decided_on(board, contest, allocation, tell_all=True).waits
     return tuple(
         status_of(state, simulation, now_s, waits.get(simulation.name))
         for simulation in state.simulations.values()

@@ -34,6 +34,7 @@ from climorch.policy.checkpointing import CheckpointStrategy, Daly
 from climorch.policy.moving import Moving
 from climorch.policy.recovery import RecoveryPolicy
 from climorch.policy.retention import KeepLast, Kept, RetentionPolicy, guarded
+from climorch.policy.scrubbing import Scrub
 from climorch.policy.sharing import Sharing
 from climorch.policy.watching import Watch
 
@@ -64,6 +65,8 @@ class Policies:
         Retry budgets.
     full_every : int
         Every so many checkpoints of a set one shares no file with older ones.
+    scrub : Scrub
+        When checkpoints are read again, to find rot before they are needed.
     watch : Watch
         When a node counts as frozen and a task as stuck.
     sharing : Sharing
@@ -78,6 +81,7 @@ class Policies:
     retention: RetentionPolicy = field(default_factory=KeepLast)
     recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
     full_every: int = 8
+    scrub: Scrub = field(default_factory=Scrub)
     watch: Watch = field(default_factory=Watch)
     sharing: Sharing = field(default_factory=Sharing)
     allocation: Allocate = allocate

@@ -71,7 +71,7 @@ def check_node(state: CampaignState, node: str) -> None:
     InvalidInputError
         If it is no name at all.
     NotFoundError
-        If nodes are up and none has this name; says which there are.
+        If nodes are up and none has or had this name; says which there are.
     """
     if not (
         isinstance(node, str) and 0 < len(node) <= MOST_NAME and node.isprintable()
@@ -82,9 +82,9 @@ def check_node(state: CampaignState, node: str) -> None:
             remedy="take one from status().nodes",
         )
         raise InvalidInputError("no such node", faults=[fault])
-    known = state.nodes.keys() | state.draining
+    known = state.known_nodes
     if state.nodes and node not in known:
-        raise NotFoundError(f"node {node!r} is not up; these are: {sorted(known)}")
+        raise NotFoundError(f"node {node!r} is not known; these are: {sorted(known)}")
 
 
 def windows_wanted(state: CampaignState, folder: Path) -> dict[str, Window]:

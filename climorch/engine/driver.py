@@ -24,6 +24,7 @@ from climorch.engine.keeper import RecordKeeper
 from climorch.engine.lookout import Lookout
 from climorch.engine.recovery import reconcile
 from climorch.engine.runner import SetRunner
+from climorch.engine.scrubbing import Scrubber
 from climorch.engine.services import Services
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -175,11 +176,16 @@ class Driver:
             watch=self.spec.policies.watch,
         )
         chores = Chores(services, self.lookout.alarms)
+        scrubber = Scrubber(
+            self.spec.policies.scrub, self.orchestrator.state, checkpoints, self.post
+        )
         cluster.start()
+        scrubber.start()
         try:
             await self._execute(first, services, chores)
             await self._loop(services, chores)
         finally:
+            await scrubber.close()
             await cluster.close()
             await chores.close()
 

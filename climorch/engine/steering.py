@@ -106,7 +106,7 @@ class Steering:
         Raises
         ------
         NotFoundError
-            If nodes are up and none has this name.
+            If nodes are up, and none has or had this name.
         BackendError
             If the wish cannot be written.
         """
@@ -168,7 +168,7 @@ class Steering:
         InvalidInputError
             With every fault.
         NotFoundError
-            If nodes are up and none has such a name.
+            If nodes are up, and none has or had such a name.
         BackendError
             If the wish cannot be written.
         """

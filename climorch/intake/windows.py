@@ -100,7 +100,7 @@ def make_window(
     faults += _holder_faults(asked, holders)
     fault = None if asked.name is None else name_fault(asked.name, place="name")
     faults += [fault] if fault is not None else []
-    strange = [n for n in names if state.nodes and not _is_known(state, n)]
+    strange = [n for n in names if state.nodes and n not in state.known_nodes]
     faults += _size_faults(count, state)
     window = same = None
     if start_s < stop_s:
@@ -248,15 +248,11 @@ def _size_faults(count: int, state: CampaignState) -> Iterator[Fault]:
         )
 
 
-def _is_known(state: CampaignState, node: str) -> bool:
-    return node in state.nodes or node in state.draining
-
-
 def _strange_fault(state: CampaignState, strange: list[str]) -> Fault:
     return Fault(
         place="nodes",
-        problem=f"{', '.join(map(repr, strange))}: not up",
-        remedy=f"these are: {sorted(state.nodes.keys() | state.draining)}",
+        problem=f"{', '.join(map(repr, strange))}: not known",
+        remedy=f"these are: {sorted(state.known_nodes)}",
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
+from climorch.model.strides import SetAdvanced, Written
 from climorch.model.wishes import (
     CancelRequested,
     DrainRequested,
@@ -31,6 +32,7 @@ __all__ = [
     "CheckpointCommitted",
     "CheckpointDeleted",
     "CheckpointFailed",
+    "CheckpointScrubbed",
     "DrainRequested",
     "DriverStarted",
     "DriverStopped",
@@ -47,6 +49,7 @@ __all__ = [
     "RuleFailed",
     "SegmentFailed",
     "SegmentFinished",
+    "SetAdvanced",
     "SetRestored",
     "SimulationChanged",
     "SimulationSubmitted",
@@ -56,6 +59,7 @@ __all__ = [
     "WindowWithdrawn",
     "Wish",
     "WishTaken",
+    "Written",
 ]
 
 
@@ -294,6 +298,27 @@ class CheckpointFailed(_Fact, frozen=True, kw_only=True):
     message: str
 
 
+class CheckpointScrubbed(_Fact, frozen=True, kw_only=True):
+    """A checkpoint was read again, and something was not as it was committed.
+
+    Attributes
+    ----------
+    repaired : tuple of str
+        Files that were bad and were made good from another copy.
+    bad : tuple of str
+        Files that stay bad, each with what is wrong.
+    damaged : bool
+        Whether it must not be used again, as in `RestoreFailed`.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    repaired: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+    damaged: bool = False
+
+
 class CheckpointDeleted(_Fact, frozen=True, kw_only=True):
     """A checkpoint was moved to the trash."""
 
@@ -349,8 +374,10 @@ Fact = (
     | RestoreFailed
     | SegmentFinished
     | SegmentFailed
+    | SetAdvanced
     | CheckpointCommitted
     | CheckpointFailed
+    | CheckpointScrubbed
     | CheckpointDeleted
     | ResultsPublished
     | RuleEvaluated

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 
 from climorch.policy.moving import Moving
 
@@ -103,6 +104,9 @@ class Claim:
         Nodes that it is to have instead, if they are free.
     moved_s : float
         When it last began to move by itself, driver's clock, seconds.
+    waits_since_s : float
+        Since when it has been without nodes, driver's clock, seconds; infinite
+        where it holds any, or where nobody knows.
     """
 
     simulation: str
@@ -128,6 +132,7 @@ class Claim:
     avoids: tuple[str, ...] = ()
     seeks: tuple[str, ...] = ()
     moved_s: float = -math.inf
+    waits_since_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +159,9 @@ class Contest:
         Length of a turn among equals of one project.
     moving : Moving or None
         When leases move by themselves; None: never.
+    patience_s : float
+        Who has waited longer than that for nodes that no turn can give it is
+        served before all others.
     """
 
     now_s: float = 0.0
@@ -164,6 +172,11 @@ class Contest:
     min_run_s: float = 4 * 3600.0
     slice_s: float = 86_400.0
     moving: Moving | None = None
+    patience_s: float = 3 * 86_400.0
+
+    def typical_s(self) -> float:
+        """Return the median of what simulations would lose; 0 where nobody computes."""
+        return median(self.exposed_s.values()) if self.exposed_s else 0.0
 
     def place(self, claim: Claim) -> tuple[int, int, int, int]:
         """Return what sorts claims by whose turn it is, shares met or not."""
@@ -213,7 +226,8 @@ class Allocation:
     waits : mapping of str to str
         Why a simulation holds no lease, in words.
     awaits : mapping of str to tuple of str
-        Nodes that others hold and will give back to a simulation.
+        Nodes that others hold and will give back to a simulation; told only where
+        all is told.
     review_at_s : float
         When time alone may change this, driver's clock, seconds.
     moves : mapping of str to Move

@@ -44,11 +44,12 @@ class Moves:
 
 
 def plan_moves(
-    claims: Sequence[Claim],
+    claims: Iterable[Claim],
     pool: Pool,
     contest: Contest,
     moving: Moving,
     *,
+    mending: Iterable[Claim] = (),
     blocked: Sequence[Claim] = (),
     engaged: Collection[str] = (),
     waiting: Collection[str] = (),
@@ -57,8 +58,8 @@ def plan_moves(
 
     Parameters
     ----------
-    claims : sequence of Claim
-        Every simulation with work.
+    claims : iterable of Claim
+        Those that hold nodes.
     pool : Pool
         What is free after all that could be given out was; what moves need is
         taken from it.
@@ -66,6 +67,8 @@ def plan_moves(
         The time, and whose turn it is.
     moving : Moving
         The rules.
+    mending : iterable of Claim
+        Those that lack nodes and hold or await others.
     blocked : sequence of Claim
         Those that wait and cannot be given enough, the first to come first.
     engaged : collection of str
@@ -79,7 +82,7 @@ def plan_moves(
         Nobody leaves nodes that it needs unless others are free for it.
     """
     board = _Board(pool, contest, moving)
-    board.end_some(claims, waiting)
+    board.end_some(mending, waiting)
     if not (pool.slow or blocked or (pool.timed and moving.early)):
         return board.found
     able = [

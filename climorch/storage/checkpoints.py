@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from climorch.storage.jobs import ChunkReceipt
 from climorch.storage.layout import Layout
 from climorch.storage.names import check_names
 from climorch.storage.removal import empty_trash, set_aside, throw_away
+from climorch.storage.scrub import Scrubbed, scrub
 from climorch.storage.template import TemplateCache
 from climorch.storage.verify import VerifyReport, physically_independent, verify
 
@@ -36,6 +37,7 @@ __all__ = [
     "CheckpointRequest",
     "CheckpointStore",
     "InFlight",
+    "Scrubbed",
     "VerifyReport",
     "physically_independent",
 ]
@@ -254,6 +256,29 @@ class CheckpointStore:
     def verify(self, checkpoint: Checkpoint) -> VerifyReport:
         """Read every file of a checkpoint; report all that is not as committed."""
         return verify(checkpoint.path, checkpoint.manifest)
+
+    def scrub(
+        self,
+        simulation: str,
+        set: str,
+        boundary: int,
+        *,
+        pace: Callable[[int], None] = lambda read_bytes: None,
+    ) -> Scrubbed:
+        """Read a checkpoint to find rot early; repair what has another copy.
+
+        One that stays bad is set aside, unless only diagnostics are bad, which no
+        restore reads. A checkpoint that is not there (any more) is good.
+
+        Parameters
+        ----------
+        simulation, set, boundary
+            Which one.
+        pace : callable
+            As in `climorch.storage.verify.verify`.
+        """
+        refuse_if_fenced(self.layout, self.epoch)
+        return scrub(self.layout, self.epoch, simulation, set, boundary, pace)
 
     # -- removing -----------------------------------------------------------------
 

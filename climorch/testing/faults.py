@@ -43,7 +43,7 @@ R = TypeVar("R", bound=Record)
 POLL_S = 0.01
 
 
-def until(found: Callable[[], T | None], *, what: str, timeout_s: float = 30.0) -> T:
+def until(found: Callable[[], T | None], *, what: str, timeout_s: float = 90.0) -> T:
     """Poll until something is found.
 
     Parameters
@@ -89,7 +89,7 @@ def until_record(
     count: int = 1,
     where: Callable[[R], bool] = lambda record: True,
     run: Run | None = None,
-    timeout_s: float = 30.0,
+    timeout_s: float = 90.0,
 ) -> R:
     """Wait until the journal has so many records of a kind.
 
@@ -330,7 +330,7 @@ class Script:
         """Send a signal to the driver's process alone."""
         self._process.send_signal(number)
 
-    def finish(self, *, timeout_s: float = 60.0) -> tuple[int, str]:
+    def finish(self, *, timeout_s: float = 180.0) -> tuple[int, str]:
         """Wait for the end; return the exit status and what was printed.
 
         Raises

@@ -7,7 +7,7 @@ the orchestrator decides, here as on a real cluster.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,11 +19,12 @@ from climorch.model.plan import SimulationPlan
 from climorch.twin.cluster import VirtualCluster
 from climorch.twin.costs import Costs, Overheads, StageCost, Work
 from climorch.twin.draws import Draws, SegmentNoise
+from climorch.twin.lab import UNMEASURED, Lab, Price
 from climorch.twin.ledger import DAY_S, Ledger
 from climorch.twin.loads import LoadedNodes
 from climorch.twin.site import TwinSite
 from climorch.twin.storage import SharedStorage
-from climorch.twin.work import Lab, Price, SetWork
+from climorch.twin.work import SetWork
 
 if TYPE_CHECKING:
     import simpy
@@ -36,6 +37,10 @@ RuleAnswer = Callable[[CampaignState, c.EvaluateRule], e.RuleEvaluated | e.RuleF
 def no_edits(state: CampaignState, command: c.EvaluateRule) -> e.RuleEvaluated:
     """Answer of a rule that adds nothing."""
     return e.RuleEvaluated(simulation=command.simulation, rule=command.rule)
+
+
+def undisturbed(simulation: str) -> None:
+    """Nobody has to be told that the work of a simulation is disturbed."""
 
 
 @dataclass(slots=True)
@@ -79,6 +84,10 @@ class World:
         The books.
     cluster : VirtualCluster
         The nodes.
+    lab : Lab
+        What all sets share.
+    disturbed : callable
+        Told whose work is disturbed, before it is.
     """
 
     def __init__(
@@ -104,7 +113,7 @@ class World:
         self._loads = LoadedNodes(site.loads, site.node_names, draws, self._begin_s)
         self.ledger = Ledger(self._begin_s)
         self.cluster = VirtualCluster(env, site, draws, post=post, residents=self)
-        self._lab = Lab(
+        self.lab = Lab(
             env=env,
             storage=SharedStorage(env, site.storage),
             overheads=self._overheads,
@@ -113,6 +122,7 @@ class World:
             price=self._price,
             nodes=lambda simulation: len(self._leases[simulation].nodes),
         )
+        self.disturbed: Callable[[str], None] = undisturbed
         self._leases: dict[str, _Lease] = {}
         self._holder: dict[str, str] = {}
         self._mourners: dict[str, str] = {}
@@ -155,6 +165,8 @@ class World:
 
     def died(self, node: str) -> None:
         """Let all that a node held be gone; nobody has noticed."""
+        if node in self._holder:
+            self.disturbed(self._holder[node])
         holder = self._holder.pop(node, None)
         self.ledger.node_down(holder, self._env.now)
         if holder is not None:
@@ -194,29 +206,30 @@ class World:
         self.ledger.hold(name, len(lease.nodes), self._env.now)
         self._mend(name)
 
-    def _work(self, simulation: str, name: str) -> SetWork:
+    def work(self, simulation: str, name: str) -> SetWork:
+        """Return what a set of a simulation has under way."""
         sets = self._sets.setdefault(simulation, {})
         work = sets.get(name)
         if work is None:
-            work = sets[name] = SetWork(self._lab, simulation, name)
+            work = sets[name] = SetWork(self.lab, simulation, name)
         return work
 
     def _start(self, command: c.StartAttempt) -> None:
-        work = self._work(command.simulation, command.set)
+        work = self.work(command.simulation, command.set)
         work.start(command)
         if self._leases[command.simulation].unnoticed:
             work.freeze()
 
     def _segment(self, command: c.StartSegment) -> None:
         plan = self._state.simulations[command.simulation].plan
-        work = self._work(command.simulation, plan.set_of[command.stage])
+        work = self.work(command.simulation, plan.set_of[command.stage])
         work.segment(command)
 
     def _checkpoint(self, command: c.BeginCheckpoint) -> None:
-        self._work(command.simulation, command.set).checkpoint(command)
+        self.work(command.simulation, command.set).checkpoint(command)
 
     def _abandon(self, command: c.AbandonAttempt) -> None:
-        self._work(command.simulation, command.set).abandon()
+        self.work(command.simulation, command.set).abandon()
 
     def _later(self, delay_s: float, fact: e.Fact) -> None:
         timeout = self._env.timeout(delay_s)
@@ -248,8 +261,8 @@ class World:
 
         self._env.timeout(0.0).callbacks.append(answer)
 
-    def _price(self, simulation: str, stage: str, segment: int) -> Price:
-        """Say what a segment takes on its lease as it is now."""
+    def _price(self, simulation: str, stage: str, segment: int, now_s: float) -> Price:
+        """Say what a segment that starts now takes on its lease as it is."""
         known = self._state.simulations[simulation]
         plan = known.plan
         found = self._stages.get((simulation, stage))
@@ -261,11 +274,11 @@ class World:
         work = Work(simulation, plan.workflow, stage, segment, base, plan.params)
         slowest, paced = lease.slowest, self._paced and bool(lease.nodes)
         if paced:
-            speeds, now_s = self.cluster.speeds, self._env.now
+            speeds = self.cluster.speeds
             slowest = self._loads.slowest(lease.nodes, speeds, now_s)
         factor = self._noise.factor(simulation, stage, segment) / slowest
         if self._costs.drift_per_day:
-            days = (self._env.now - self._begin_s) / DAY_S
+            days = (now_s - self._begin_s) / DAY_S
             factor *= (1 + self._costs.drift_per_day) ** days
         base_s = found.cost(work, base) * factor
         nodes = len(lease.nodes)
@@ -278,7 +291,7 @@ class World:
                 f"the cost of stage {stage!r} of {simulation!r}, segment {segment}, "
                 f"is {seconds!r} s on {nodes} nodes; expected finite and > 0"
             )
-        paces = {}
+        paces: Mapping[str, float] = UNMEASURED
         if paced:
             place = (simulation, stage, segment)
             paces = self._loads.paces(place, lease.nodes, speeds, seconds, now_s)

@@ -38,7 +38,7 @@ def note(label: str) -> str:
 def gated(gate: str, label: str) -> str:
     """Leave a note, then wait until the gate is open."""
     place = note(label)
-    assert GATES[gate].wait(60)
+    assert GATES[gate].wait(240)
     return place
 
 

@@ -106,7 +106,7 @@ class Conductor:
                 self._wait(run, now_s)
                 self.now_s = now_s
                 self._step(run, script, campaign, site, fact)
-            assert run.wait(30)
+            assert run.wait(240)
         except PartedError as error:
             parted = str(error)
         finally:

@@ -88,7 +88,7 @@ def test_a_disk_that_refuses_checkpoints_is_told_until_it_takes_them(
     full.clear()
     until(lambda: len(heard) == 2, what="it is over")
     campaign.cancel("s")
-    assert run.wait(timeout_s=60)
+    assert run.wait(timeout_s=240)
 
     assert events(heard) == [("storage", "begins", "s"), ("storage", "ends", "s")]
 
@@ -136,7 +136,7 @@ def test_a_journal_that_cannot_be_written_is_told_until_it_can(
     assert kinds(records(campaign), e.WishTaken) == []
     broken.clear()
 
-    assert run.wait(timeout_s=60)
+    assert run.wait(timeout_s=240)
 
     assert events(heard) == [("journal", "begins", None), ("journal", "ends", None)]
     assert "the journal cannot be written (the disk is full)" in heard[0].text
@@ -211,7 +211,7 @@ def test_an_inbox_on_a_disk_that_hangs_stops_nothing(
     campaign.submit(box_workflow(segments=3), scenario=Scenario("s"))
     run = campaign.start(here())
 
-    assert run.wait(timeout_s=60)
+    assert run.wait(timeout_s=240)
 
     answers.set()
     assert campaign.status().finished

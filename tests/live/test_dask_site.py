@@ -145,7 +145,7 @@ def test_a_second_campaign_on_the_same_cluster_is_refused(
     with pytest.raises(ConflictError, match="another campaign runs on the Dask"):
         submitted(tmp_path / "two").run(DaskSite(theirs))
 
-    assert run.wait(timeout_s=60)
+    assert run.wait(timeout_s=240)
     check(first, segments=10)
 
 
@@ -184,7 +184,7 @@ def test_a_cluster_object_that_scales_replaces_a_lost_node(
 
         theirs.sync(theirs.workers[0].close, executor_wait=False)
 
-        assert run.wait(timeout_s=60)
+        assert run.wait(timeout_s=240)
     check(campaign, segments=10)
     joined = kinds(records(campaign), e.NodeJoined)
     assert len(joined) >= 3
@@ -274,5 +274,5 @@ def test_with_fewer_nodes_it_goes_on_and_with_too_few_it_waits(tmp_path: Path) -
         assert {s.status for s in campaign.status()} == {"waiting"}
         theirs.scale(4)
 
-        assert run.wait(timeout_s=60)
+        assert run.wait(timeout_s=240)
     check(campaign, segments=12)

@@ -72,7 +72,7 @@ def attempts(campaign: Campaign, simulation: str) -> int:
 
 def whole(campaign: Campaign, run: Run) -> None:
     """All end with the bits of an undisturbed run."""
-    assert run.wait(60)
+    assert run.wait(240)
     for name in ("wide", "gang"):
         assert same(ended(campaign, name), reference_run(name, segments=SEGMENTS))
     assert committed_twice(records(campaign)) == []
@@ -173,7 +173,7 @@ def test_an_owner_who_drains_a_node_first_costs_nobody_anything(
 
 def busy(label: str) -> Any:
     """Keep a thread until the test lets go; return where."""
-    assert GATE.wait(60)
+    assert GATE.wait(240)
     return where(0)
 
 
@@ -199,6 +199,6 @@ def test_foreign_tasks_that_were_there_first_end_where_they_are(
         GATE.set()
 
         assert client.gather(loads) == [address, address]
-        assert run.wait(60)
+        assert run.wait(240)
     assert same(ended(campaign, "one"), reference_run("one", segments=4))
     assert kinds(records(campaign), c.RolledBack) == []

@@ -157,7 +157,7 @@ def test_while_the_disk_refuses_rows_work_goes_on_provisionally(disk: Disk) -> N
             disk.take(driver)
             return computed(driver) >= begun + 6
 
-        until(works, what="six more segments", timeout_s=60)
+        until(works, what="six more segments", timeout_s=240)
 
         assert len(records_of(disk.folder, "c")) == rows
         assert set(files_of(disk.folder, but="inflight")) == kept
@@ -243,7 +243,7 @@ def test_no_space_for_chunks_drops_what_is_in_flight_and_makes_room(
     until(lambda: campaign.status()["s"].computed > begun + 2, what="it computes")
     assert campaign.status()["s"].exposure_s > 0
     full.clear()
-    assert run.wait(timeout_s=60)
+    assert run.wait(timeout_s=240)
 
     found = records(campaign)
     failed = kinds(found, e.CheckpointFailed)

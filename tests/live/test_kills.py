@@ -92,7 +92,7 @@ def test_a_driver_killed_at_a_random_moment_is_followed_by_one_that_ends_the_sam
         until(
             lambda: len(records_of(tmp_path, "c")) >= rows,
             what=f"{rows} rows",
-            timeout_s=60,
+            timeout_s=240,
         )
         killed.send(signal.SIGKILL)
         assert killed.finish()[0] == -signal.SIGKILL
@@ -169,7 +169,7 @@ def test_a_node_killed_in_mid_segment_costs_no_bit(tmp_path: Path) -> None:
 
     killed = kill_node(site, "node000")
 
-    assert run.wait(timeout_s=90)
+    assert run.wait(timeout_s=240)
     check(campaign)
     found = records(campaign)
     lost = [fact.node for fact in kinds(found, e.NodeLost)]

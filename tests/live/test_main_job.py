@@ -44,7 +44,7 @@ def kill_at(root: Path, rows: int) -> int:
         def there() -> bool:
             return len(records_of(root, NAME)) >= rows or not job.alive
 
-        until(there, what=f"{rows} rows", timeout_s=60)
+        until(there, what=f"{rows} rows", timeout_s=240)
         job.send(signal.SIGKILL)
         assert job.finish()[0] == -signal.SIGKILL
         until(lambda: job.orphans() == [], what="every process is gone")
@@ -58,7 +58,7 @@ def test_the_main_job_killed_three_times_ends_as_if_nothing_had_happened(
 ) -> None:
     """Driver killed at random moments and run again: bitwise equal; then all done."""
     with main_job(tmp_path / "calm", "--keep-nodes") as calm:
-        status, said = calm.finish(timeout_s=100)
+        status, said = calm.finish(timeout_s=240)
         assert status == 0, said
 
     # Random within the next 40 rows of the journal, each time further on.
@@ -68,7 +68,7 @@ def test_the_main_job_killed_three_times_ends_as_if_nothing_had_happened(
         rows += int(rng.integers(5, 40))
         rows = kill_at(tmp_path / "killed", rows)
     with main_job(tmp_path / "killed") as last:
-        status, said = last.finish(timeout_s=100)
+        status, said = last.finish(timeout_s=240)
         assert status == 0, said
 
     calm_end, killed_end = outcome(tmp_path / "calm"), outcome(tmp_path / "killed")
@@ -79,6 +79,6 @@ def test_the_main_job_killed_three_times_ends_as_if_nothing_had_happened(
     assert differing == []
     assert committed_twice(records_of(tmp_path / "killed", NAME)) == []
     with main_job(tmp_path / "killed") as again:
-        status, said = again.finish(timeout_s=100)
+        status, said = again.finish(timeout_s=240)
         assert status == 0, said
         assert "All is done already" in said

@@ -27,7 +27,7 @@ def test_one_lease_spans_nodes_here_and_nodes_apart(tmp_path: Path) -> None:
 
     killed = kill_node(site, "node002")
 
-    assert run.wait(timeout_s=100)
+    assert run.wait(timeout_s=240)
     assert same(ended(campaign, "s"), reference_run("s", segments=8))
     found = records(campaign)
     assert {"node000", "node001", "node002"} in [

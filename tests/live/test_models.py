@@ -92,7 +92,7 @@ def test_all_kinds_of_steps_are_one_set_that_goes_on_where_it_stopped(
         e.SegmentFinished,
         where=lambda fact: (fact.stage, fact.segment) == ("ice", STOP_AT - 1),
         run=run,
-        timeout_s=100,
+        timeout_s=240,
     )
     run.stop()
     stopped = int(campaign.status()["s"].committed)
@@ -162,12 +162,12 @@ def test_a_model_ends_when_its_simulation_does_not_need_it_any_more(
             "finished"
         )
 
-    until(ended, what="one has ended, one waits", timeout_s=100)
+    until(ended, what="one has ended, one waits", timeout_s=240)
     until(lambda: all(map(gone, pids(params))), what="the models of one are gone")
     (held,) = {int(words[1]) for words in noted(waits, "build")}
     assert not gone(held)
     gate.write_bytes(b"!")
-    assert run.wait(timeout_s=60)
+    assert run.wait(timeout_s=240)
     check(campaign, params)
 
 
@@ -183,7 +183,7 @@ def test_a_node_killed_while_its_model_holds_the_lock_costs_no_bit(
     site = LocalSite(nodes=2)
     campaign, params = submitted(tmp_path, gate=str(gate), hold_at=STOP_AT)
     run = campaign.start(site)
-    until(lambda: noted(params, "hold_at"), what="the lock is held", timeout_s=100)
+    until(lambda: noted(params, "hold_at"), what="the lock is held", timeout_s=240)
     # Opening it says that the model reads from it, inside of C.
     held = os.open(gate, os.O_WRONLY)
     failures = kinds(records(campaign), e.SegmentFailed)
@@ -208,7 +208,7 @@ def test_a_node_killed_while_its_model_holds_the_lock_costs_no_bit(
 
     until(lambda: gone(killed) and all(map(gone, holder)), what="all are gone")
     os.close(held)
-    assert run.wait(timeout_s=100)
+    assert run.wait(timeout_s=240)
     check(campaign, params)
     assert failures == []
     assert all(map(gone, mine))

@@ -44,7 +44,7 @@ def test_a_new_priority_holds_at_the_next_boundary(tmp_path: Path) -> None:
 
     computing(campaign, "t")
     assert campaign.status()["s"].status == "waiting"
-    run.wait(60)
+    run.wait(240)
     found = records(campaign)
     asked = next(i for i, r in enumerate(found) if isinstance(r, c.PreemptPlanned))
     gone = next(
@@ -77,7 +77,7 @@ def test_a_protected_simulation_keeps_what_another_must_give(tmp_path: Path) -> 
     for name in ("x", "y"):
         campaign.submit(short, scenario=Scenario(name, priority=9))
 
-    run.wait(60)
+    run.wait(240)
     found = records(campaign)
     assert [r.simulation for r in kinds(found, c.PreemptPlanned)] == ["loose"]
     leases = [r.nodes for r in kinds(found, c.SetLease) if r.simulation == "kept"]
@@ -117,7 +117,7 @@ def test_a_budget_that_is_used_up_ends_at_a_checkpoint(tmp_path: Path) -> None:
     """What runs is finished and saved, nothing more is begun; a larger one goes on."""
     campaign = poor(tmp_path, 2.0)
     run = campaign.start(here(2))
-    assert run.wait(60)
+    assert run.wait(240)
 
     status = campaign.status()
     assert status["s"].status == "waiting"

@@ -77,7 +77,7 @@ def test_a_driver_killed_in_any_step_is_followed_at_once(
         fault(root, step=step, call=call) as injection,
         script(root, injection, keep=2, segments=segments) as killed,
     ):
-        assert killed.finish(timeout_s=90)[0] == -signal.SIGKILL
+        assert killed.finish(timeout_s=240)[0] == -signal.SIGKILL
         assert injection.victims() == [killed.pid]
         until(lambda: killed.orphans() == [], what="every process is gone")
 
@@ -123,7 +123,7 @@ def test_another_host_waits_for_the_silence_and_then_takes_over(
         # Silent for long enough, were it not for the heartbeat that came.
         assert refused(first_s + SILENCE_S) > 0
         old.send(signal.SIGKILL)
-        old.finish(timeout_s=90)
+        old.finish(timeout_s=240)
         until(lambda: old.orphans() == [], what="every process is gone")
     last_s = lock_of(tmp_path).heartbeat_s
     assert refused(last_s + SILENCE_S - 0.5) == pytest.approx(0.5)
@@ -152,7 +152,7 @@ def test_a_paused_driver_that_wakes_up_after_a_takeover_changes_nothing(
         until(
             lambda: injection.fired and is_stopped(old.pid),
             what="it is stopped",
-            timeout_s=90,
+            timeout_s=240,
         )
         from_elsewhere(monkeypatch, now_s=lock_of(root).heartbeat_s + SILENCE_S)
         campaign = finish_here(root, keep=2, segments=segments)
@@ -160,7 +160,7 @@ def test_a_paused_driver_that_wakes_up_after_a_takeover_changes_nothing(
 
         old.send(signal.SIGCONT)
 
-        status, printed = old.finish(timeout_s=90)
+        status, printed = old.finish(timeout_s=240)
         assert status == 1, printed
         assert "climorch.errors.ConflictError" in printed.splitlines()[-1], printed
         until(lambda: old.orphans() == [], what="every process is gone")
@@ -181,7 +181,7 @@ def test_workers_of_a_paused_driver_cannot_write_after_a_takeover(
         fault(root, **what) as injection,
         script(root, injection, nodes_here=False) as old,
     ):
-        until(lambda: injection.fired, what="a worker is stopped", timeout_s=60)
+        until(lambda: injection.fired, what="a worker is stopped", timeout_s=240)
         old.send(signal.SIGSTOP)
         (worker,) = injection.victims()
         until(lambda: is_stopped(worker), what="it is stopped")
@@ -193,7 +193,7 @@ def test_workers_of_a_paused_driver_cannot_write_after_a_takeover(
         os.kill(worker, signal.SIGCONT)
         old.send(signal.SIGCONT)
 
-        status, printed = old.finish(timeout_s=90)
+        status, printed = old.finish(timeout_s=240)
         assert status == 1, printed
         assert "ConflictError" in printed.splitlines()[-1], printed
         until(lambda: old.orphans() == [], what="every process is gone")
@@ -212,7 +212,7 @@ def test_a_complete_checkpoint_of_a_dead_driver_is_finished_not_written_again(
         fault(root, step="before the manifest", call=3) as injection,
         script(root, injection) as killed,
     ):
-        assert killed.finish(timeout_s=90)[0] == -signal.SIGKILL
+        assert killed.finish(timeout_s=240)[0] == -signal.SIGKILL
     left: dict[str, int] = {}
     for path in (root / "c" / "inflight").rglob(DRAFT):
         draft = read_draft(path.parents[1])

@@ -188,7 +188,7 @@ def test_a_checkpoint_that_cannot_be_written_is_made_up_for_later(
     assert campaign.status()["s"].committed == 0
     full.clear()
 
-    assert run.wait(timeout_s=60)
+    assert run.wait(timeout_s=240)
 
     found = records(campaign)
     assert {f.cause for f in kinds(found, e.CheckpointFailed)} == {Cause.STORAGE}
@@ -232,7 +232,7 @@ def test_while_the_journal_fails_nothing_irrevocable_is_done_and_all_lands_later
     assert "the journal cannot be written" in caplog.text
     broken.clear()
 
-    assert run.wait(timeout_s=60)
+    assert run.wait(timeout_s=240)
 
     found = records(campaign)
     assert len(kinds(found, e.SegmentFinished)) == 12
@@ -257,7 +257,7 @@ def test_an_exception_in_a_hook_stops_the_campaign_loudly(
     monkeypatch.setattr(LeasePlugin, "_stamp_all", broken)
 
     with pytest.raises(InternalError, match="RuntimeError: a hook is broken"):
-        run.wait(timeout_s=30)
+        run.wait(timeout_s=240)
 
     monkeypatch.undo()
     again = Campaign("c", root=tmp_path, policies=policies(every=10))

@@ -97,7 +97,7 @@ def test_a_window_of_the_whole_site_is_waited_through(tmp_path: Path) -> None:
     assert "window power" in status["s"].why
     for node in status.nodes:
         kill_node(site, node.node)
-    assert run.wait(60)
+    assert run.wait(240)
     for name in "st":
         _, (none, left_s), (again, back_s), _ = held(run, name)
         assert (none, len(again)) == ((), 1)
@@ -137,7 +137,7 @@ def test_a_reservation_is_honoured(tmp_path: Path) -> None:
     # Nobody else has the node before the window is withdrawn.
     campaign.withdraw(name)
     until(lambda: campaign.status()[gave].nodes == 1, what=f"{gave} goes on")
-    run.wait(60)
+    run.wait(240)
     assert [w.name for w in kinds(records(campaign), e.WindowWithdrawn)] == []
     whole(campaign, "s", "t", segments=10)
 

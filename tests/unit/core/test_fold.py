@@ -7,6 +7,7 @@ import math
 import msgspec
 import pytest
 
+from climorch.core import fold
 from climorch.core.fold import apply
 from climorch.core.state import CampaignState, Node, Phase
 from climorch.model import commands as c
@@ -105,6 +106,9 @@ def test_a_change_brings_scenario_plan_and_priority() -> None:
             cause=Cause.MODEL,
             message="m",
         ),
+        e.CheckpointScrubbed(simulation="z", set="a", boundary=1, damaged=True),
+        e.CheckpointScrubbed(simulation="s", set="z", boundary=1, damaged=True),
+        e.CheckpointScrubbed(simulation="s", set="a", boundary=1, damaged=True),
         e.CheckpointCommitted(
             simulation="z", set="a", boundary=1, attempt=1, seconds=1.0
         ),
@@ -306,6 +310,25 @@ def test_nodes_count_one_by_one() -> None:
         seen.append(state.up_node_s)
 
     assert seen == [0.0, 5.0, 25.0, 26.0, 30.0, 32.0, 32.0]
+
+
+def test_names_of_nodes_that_went_are_known_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The newest of them, until they are back; one that is drained always."""
+    monkeypatch.setattr(fold, "MOST_ABSENT", 2)
+    state = CampaignState()
+    for at_s, name in enumerate("abcd"):
+        apply(state, e.NodeJoined(node=name, cores=1), float(at_s))
+    apply(state, e.DrainRequested(node="a"), 5.0)
+    for at_s, name in enumerate("abc", start=6):
+        apply(state, e.NodeLost(node=name), float(at_s))
+    assert state.absent == {"b": 7.0, "c": 8.0}
+    assert state.known_nodes == {"a", "b", "c", "d"}
+
+    apply(state, e.NodeJoined(node="b", cores=1), 9.0)
+
+    assert state.absent == {"c": 8.0}
 
 
 def test_checkpoints_are_kept_in_order_of_their_boundaries() -> None:

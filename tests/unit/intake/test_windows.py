@@ -166,7 +166,7 @@ def test_all_faults_are_told_at_once() -> None:
     assert "2026-11-30 22:00:00 UTC is not after the start, 2026-11-30 23:00" in told
     assert "2026-11-30 22:00:00 UTC is past; it is 2026-12-01 00:00:00 UTC" in told
     assert "'nobody' is neither a project nor a simulation; there are" in told
-    assert "'nowhere': not up; these are: ['n0', 'n1', 'n2', 'n3']" in told
+    assert "'nowhere': not known; these are: ['n0', 'n1', 'n2', 'n3']" in told
 
 
 def test_a_window_that_has_begun_may_be_declared() -> None:
@@ -183,10 +183,17 @@ def test_a_window_of_more_than_a_year_is_a_drain() -> None:
 
 def test_nodes_that_are_not_up_are_not_found() -> None:
     """While nodes are up; without a driver nobody knows."""
-    with pytest.raises(NotFoundError, match="'n9': not up; these are"):
+    with pytest.raises(NotFoundError, match="'n9': not known; these are"):
         make(["n0", "n9"])
     assert make(["n0", "n9"], state=CampaignState()).nodes == ("n0", "n9")
     assert make("n9", state=up("n0", drained=("n9",))).nodes == ("n9",)
+
+
+def test_a_node_that_is_down_now_may_be_serviced() -> None:
+    """It was up: its name is known."""
+    state = up("n0", "n1")
+    apply(state, e.NodeLost(node="n1"), 1.0)
+    assert make("n1", state=state).nodes == ("n1",)
 
 
 def test_more_nodes_than_are_up_are_a_fault() -> None:

@@ -35,6 +35,7 @@ VALUES: dict[str, Any] = {
     "cause": e.Cause.NOT_DURABLE,
     "cores": 4,
     "epoch": 1,
+    "from_boundary": 2,
     "given_s": 1.7e9,
     "half_life_s": 3600.0,
     "host": "h",
@@ -52,6 +53,7 @@ VALUES: dict[str, Any] = {
     "reason": "r",
     "rule": "r",
     "rung": "init",
+    "running": {"a": 1.5},
     "scenario": Scenario("s", params={"a": [1, None]}),
     "seconds": 0.25,
     "segment": 5,
@@ -59,6 +61,7 @@ VALUES: dict[str, Any] = {
     "set": "a",
     "slow": 2.5,
     "simulation": "s",
+    "since_s": 1.25,
     "stage": "a",
     "until_s": 3600.0,
     "version": "1",
@@ -78,4 +81,6 @@ def example(kind: type[msgspec.Struct]) -> Any:
     }
     if kind in (c.SetLease, c.WindowPlaced):
         values["nodes"] = ("n0", "n1")
+    if kind is e.SetAdvanced:
+        values["seconds"] = {"a": (0.5, 0.25)}
     return kind(**values)
