@@ -129,7 +129,9 @@ def decide(board: Board, contest: Contest, *, tell_all: bool = False) -> Allocat
     desk = _Desk(board, contest, tell_all=tell_all)
     for claim in desk.in_order():
         desk.serve(claim)
-    desk.move()
+    _move(desk)
+    # One slow node holds up all others of a lease: it is lent to nobody.
+    desk.pool.free &= ~desk.pool.slow
     desk.lend()
     if tell_all:
         desk.tell_all()
@@ -160,7 +162,7 @@ class _Desk:
         self.waits: dict[str, str] = {}
         self.awaits: dict[str, tuple[str, ...]] = {}
         self.moves: dict[str, Move] = {}
-        self._refused: list[Claim] = []
+        self.refused: list[Claim] = []
         # Who is the first to wait, for whom the others wait too.
         self._first = ""
         self._promised = False
@@ -284,16 +286,10 @@ class _Desk:
         return True
 
     def _give(self, claim: Claim, missing: int, able: int) -> None:
-        pool = self.pool
-        taken = 0
-        if claim.avoids:
-            taken = pool.take(pool.free & able & pool.mask(claim.seeks), missing)
-            other = pool.free & able & ~pool.mask(claim.avoids)
-            taken |= pool.take(other, missing - taken.bit_count())
-        taken |= pool.take(pool.free & able, missing - taken.bit_count())
+        taken = self.pool.take_for(claim, self.pool.free & able, missing)
         if claim.moving or not missing:
             return
-        self.leases[claim.simulation] = (*claim.held, *pool.names(taken))
+        self.leases[claim.simulation] = (*claim.held, *self.pool.names(taken))
         self._count(claim, missing)
         if claim.held:
             self._round.settled.add(claim.simulation)
@@ -316,7 +312,7 @@ class _Desk:
                     lacks = f"goes after {self._first}"
                 self._first = self._first or claim.simulation
                 self._blocked.add(claim)
-                self._refused.append(claim)
+                self.refused.append(claim)
                 self._round.refused(claim)
                 self.waits[claim.simulation] = lacks
                 return
@@ -368,25 +364,6 @@ class _Desk:
             fitting += bool(self.pool.mask((node,)) & source.mask)
         return back
 
-    def move(self) -> None:
-        """Let some move to nodes that nobody else can use now, for a gain."""
-        if self.contest.moving is None:
-            return
-        found = plan_moves(
-            self.board.holders.claims.values(),
-            self.pool,
-            self.contest,
-            self.contest.moving,
-            mending=self.board.mending.values(),
-            blocked=self._refused,
-            engaged={*self.leases, *self.shrink, *self.preempt},
-            waiting=self.waits,
-        )
-        self.moves, self.shrink = found.moves, {**self.shrink, **found.shrink}
-        self.review_at_s = min(self.review_at_s, found.review_at_s)
-        # One slow node holds up all others of a lease.
-        self.pool.free &= ~self.pool.slow
-
     def lend(self) -> None:
         """Lend free nodes one by one in turn, so that nobody takes them all."""
         if self._blocked or self._promised or not self.pool.free:
@@ -400,9 +377,8 @@ class _Desk:
     def _lend_one(self, claim: Claim) -> bool:
         """Lend a node, if one fits and the simulation could use one more."""
         lease = self.leases.get(claim.simulation, claim.held)
-        if claim.simulation in self.moves:
-            return False
-        if not claim.nodes <= len(lease) < claim.most_nodes:
+        could = claim.nodes <= len(lease) < claim.most_nodes
+        if not could or claim.simulation in self.moves:
             return False
         fits = self.pool.free & self.pool.able(claim)
         if fits:
@@ -422,6 +398,25 @@ class _Desk:
                 if able < claim.nodes
                 else f"goes after {self._first}"
             )
+
+
+def _move(desk: _Desk) -> None:
+    """Let some move to nodes that nobody else can use now, for a gain."""
+    contest, board = desk.contest, desk.board
+    if contest.moving is None:
+        return
+    found = plan_moves(
+        board.holders.claims.values(),
+        desk.pool,
+        contest,
+        contest.moving,
+        mending=board.mending.values(),
+        blocked=desk.refused,
+        engaged={*desk.leases, *desk.shrink, *desk.preempt},
+        waiting=desk.waits,
+    )
+    desk.moves, desk.shrink = found.moves, {**desk.shrink, **found.shrink}
+    desk.review_at_s = min(desk.review_at_s, found.review_at_s)
 
 
 @dataclass(slots=True)

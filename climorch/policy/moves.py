@@ -94,14 +94,12 @@ def plan_moves(
         and claim.simulation not in engaged
     ]
     if pool.timed and moving.early:
-        for claim in able:
-            if claim.level > 0:
-                board.leave_early(claim)
-    if pool.slow:
-        slow = [claim for claim in able if pool.held(claim) & pool.slow]
-        # A large lease stands still for more nodes.
-        for claim in sorted(slow, key=lambda c: (-c.level, -len(c.held), c.serial)):
-            board.leave_slow(claim, able)
+        for claim in [c for c in able if c.level > 0]:
+            board.leave_early(claim)
+    slow = [claim for claim in able if pool.held(claim) & pool.slow]
+    # A large lease stands still for more nodes.
+    for claim in sorted(slow, key=lambda c: (-c.level, -len(c.held), c.serial)):
+        board.leave_slow(claim, able)
     for head in blocked[:MOST_HEADS]:
         board.make_room(head, able)
     return board.found

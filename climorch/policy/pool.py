@@ -223,6 +223,18 @@ class Pool:
         self.coming &= ~taken
         return taken
 
+    def take_for(self, claim: Claim, mask: int, count: int) -> int:
+        """Take some of these nodes out for a claim; return them.
+
+        First those that it seeks, last those that it leaves.
+        """
+        if not claim.avoids:
+            return self.take(mask, count)
+        taken = self.take(mask & self.mask(claim.seeks), count)
+        other = mask & ~taken & ~self.mask(claim.avoids)
+        taken |= self.take(other, count - taken.bit_count())
+        return taken | self.take(mask & ~taken, count - taken.bit_count())
+
 
 def _fit(offer: NodeOffer, claim: Claim, now_s: float) -> bool:
     if (

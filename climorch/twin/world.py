@@ -7,7 +7,7 @@ the orchestrator decides, here as on a real cluster.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +19,7 @@ from climorch.model.plan import SimulationPlan
 from climorch.twin.cluster import VirtualCluster
 from climorch.twin.costs import Costs, Overheads, StageCost, Work
 from climorch.twin.draws import Draws, SegmentNoise
-from climorch.twin.lab import UNMEASURED, Lab, Price
+from climorch.twin.lab import Lab, Price
 from climorch.twin.ledger import DAY_S, Ledger
 from climorch.twin.loads import LoadedNodes
 from climorch.twin.site import TwinSite
@@ -272,9 +272,8 @@ class World:
         lease = self._leases[simulation]
         base = found.base
         work = Work(simulation, plan.workflow, stage, segment, base, plan.params)
-        slowest, paced = lease.slowest, self._paced and bool(lease.nodes)
-        if paced:
-            speeds = self.cluster.speeds
+        speeds, slowest = self.cluster.speeds, lease.slowest
+        if self._paced:
             slowest = self._loads.slowest(lease.nodes, speeds, now_s)
         factor = self._noise.factor(simulation, stage, segment) / slowest
         if self._costs.drift_per_day:
@@ -291,10 +290,8 @@ class World:
                 f"the cost of stage {stage!r} of {simulation!r}, segment {segment}, "
                 f"is {seconds!r} s on {nodes} nodes; expected finite and > 0"
             )
-        paces: Mapping[str, float] = UNMEASURED
-        if paced:
-            place = (simulation, stage, segment)
-            paces = self._loads.paces(place, lease.nodes, speeds, seconds, now_s)
+        place = (simulation, stage, segment)
+        paces = self._loads.paces(place, lease.nodes, speeds, seconds, now_s)
         return Price(seconds=seconds, base_s=base_s, base=base, paces=paces)
 
     def _look_up(self, plan: SimulationPlan, stage: str) -> _Stage:

@@ -46,7 +46,7 @@ CLOCK_S = 1e-3
 
 def decisions(play: Play) -> list[tuple[float, c.Record]]:
     """Return what was decided; losses without the digits that are rounding."""
-    found = []
+    found: list[tuple[float, c.Record]] = []
     for now_s, record in play.records:
         if isinstance(record, c.RolledBack):
             record = c.RolledBack(

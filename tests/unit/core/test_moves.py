@@ -195,7 +195,7 @@ def test_a_slow_node_is_tried_again_after_a_time() -> None:
     assert s.outcome.wake_at_s == shunned.until_s
     # As long as somebody holds it, its segments tell.
     assert s.at(shunned.until_s) == []
-    assert s.outcome.wake_at_s is None
+    assert s.wakes_after() is None
     s.finished(5)
     assert "lease s: a,x" in s.committed(6)
     assert s.tell() == ["trust b: it was slow long ago: it is tried again"]
