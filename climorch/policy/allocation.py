@@ -162,7 +162,6 @@ class _Desk:
         self.waits: dict[str, str] = {}
         self.awaits: dict[str, tuple[str, ...]] = {}
         self.moves: dict[str, Move] = {}
-        self.refused: list[Claim] = []
         # Who is the first to wait, for whom the others wait too.
         self._first = ""
         self._promised = False
@@ -312,7 +311,6 @@ class _Desk:
                     lacks = f"goes after {self._first}"
                 self._first = self._first or claim.simulation
                 self._blocked.add(claim)
-                self.refused.append(claim)
                 self._round.refused(claim)
                 self.waits[claim.simulation] = lacks
                 return
@@ -411,7 +409,7 @@ def _move(desk: _Desk) -> None:
         contest,
         contest.moving,
         mending=board.mending.values(),
-        blocked=desk.refused,
+        blocked=desk._blocked.refused,
         engaged={*desk.leases, *desk.shrink, *desk.preempt},
         waiting=desk.waits,
     )
@@ -427,17 +425,19 @@ class _Blocked:
     ----------
     least : dict of str to list of Claim
         By project: those after which others like them need not ask anybody.
+    refused : list of Claim
+        All of them, in the order in which they came.
     """
 
     least: dict[str, list[Claim]] = field(default_factory=dict)
-    _any: bool = False
+    refused: list[Claim] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return self._any
+        return bool(self.refused)
 
     def add(self, claim: Claim) -> None:
         """Note one that nobody could give enough to."""
-        self._any = True
+        self.refused.append(claim)
         if not (claim.held or claim.moving):
             self.least.setdefault(claim.project, []).append(claim)
 
