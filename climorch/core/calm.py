@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from climorch.core.holds import leaving
 from climorch.core.horizon import FAR, closes_s, roughly_s
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.policy.sharing import remaining_node_s
@@ -45,6 +46,7 @@ def calm_until_s(state: CampaignState, simulation: SimulationState) -> float:
         or len(simulation.lease) != simulation.granted
         or simulation.preempted is not None
         or simulation.shrink_to is not None
+        or leaving(simulation)
         or simulation.failures
         or not simulation.wants_nodes
         or not state.draining.isdisjoint(simulation.lease)

@@ -7,13 +7,13 @@ anew only where a record concerned the simulation.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, ValuesView
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.holds import leaving, spent, staying
 from climorch.core.horizon import closes_s, least_s, windows_of
-from climorch.core.outlook import exposure_s
+from climorch.core.outlook import Exposures
 from climorch.core.state import CampaignState, Node, SimulationState
 from climorch.policy.allocation import Allocate, allocate, decide
 from climorch.policy.board import Board
@@ -218,41 +218,6 @@ def _closings(state: CampaignState, node: Node) -> Iterator[Closing]:
         yield Closing(start_s=node.deadline_s)
     for window in windows_of(state, node.name):
         yield Closing(start_s=window.start_s, holder=window.holder)
-
-
-class Exposures(Mapping[str, float]):
-    """Compute that each simulation with nodes would lose now, in seconds.
-
-    Added up when it is asked for: of thousands, few passes ask. So it holds only as
-    long as the state stays as it is.
-
-    Parameters
-    ----------
-    state : CampaignState
-        What is known.
-    """
-
-    def __init__(self, state: CampaignState) -> None:
-        self._state = state
-
-    def __getitem__(self, simulation: str) -> float:
-        found = self._state.simulations[simulation]
-        if not found.lease:
-            raise KeyError(simulation)
-        return exposure_s(found, self._state.now_s)
-
-    def __iter__(self) -> Iterator[str]:
-        return (s.name for s in self._state.simulations.values() if s.lease)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def values(self) -> ValuesView[float]:
-        """Return all of them, added up at once."""
-        now_s = self._state.now_s
-        simulations = self._state.simulations.values()
-        found = {s.name: exposure_s(s, now_s) for s in simulations if s.lease}
-        return found.values()
 
 
 def contest_of(

@@ -47,8 +47,8 @@ def audit(decided: Allocation, board: Board) -> None:
         if name not in asking:
             continue
         claim = asking[name]
-        added = nodes[len(claim.held) :]
-        if nodes[: len(claim.held)] != claim.held:
+        held, added = nodes[: len(claim.held)], nodes[len(claim.held) :]
+        if held != claim.held:
             faults.append(
                 _fault(name, "loses nodes", "begin its lease with what it holds")
             )

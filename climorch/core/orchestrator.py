@@ -200,9 +200,8 @@ class Orchestrator:
         first_s = min(
             *self._retries.values(),
             self._edge_s,
-            self.allocation.review_at_s,
             self._trial_s,
-            math.inf,
+            self.allocation.review_at_s,
         )
         return None if first_s == math.inf else first_s
 

@@ -6,10 +6,19 @@ waiting for nodes are left out: the forecast is another matter.
 
 from __future__ import annotations
 
-from climorch.core.rhythm import steady_s
-from climorch.core.state import SetState, SimulationState, Status
+from collections.abc import Iterator, Mapping, ValuesView
 
-__all__ = ["checkpoint_age_s", "expected_end_s", "exposure_s", "period_s", "rate_sypd"]
+from climorch.core.rhythm import steady_s
+from climorch.core.state import CampaignState, SetState, SimulationState, Status
+
+__all__ = [
+    "Exposures",
+    "checkpoint_age_s",
+    "expected_end_s",
+    "exposure_s",
+    "period_s",
+    "rate_sypd",
+]
 
 DAY_S = 86_400.0
 
@@ -158,3 +167,38 @@ def exposure_s(simulation: SimulationState, now_s: float) -> float:
         for began_s in s.started_s.values():
             found += max(now_s - began_s, 0.0)
     return found
+
+
+class Exposures(Mapping[str, float]):
+    """Compute that each simulation with nodes would lose now, in seconds.
+
+    Added up when it is asked for: of thousands, few passes ask. So it holds only as
+    long as the state stays as it is.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    """
+
+    def __init__(self, state: CampaignState) -> None:
+        self._state = state
+
+    def __getitem__(self, simulation: str) -> float:
+        found = self._state.simulations[simulation]
+        if not found.lease:
+            raise KeyError(simulation)
+        return exposure_s(found, self._state.now_s)
+
+    def __iter__(self) -> Iterator[str]:
+        return (s.name for s in self._state.simulations.values() if s.lease)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def values(self) -> ValuesView[float]:
+        """Return all of them, added up at once."""
+        now_s = self._state.now_s
+        simulations = self._state.simulations.values()
+        found = {s.name: exposure_s(s, now_s) for s in simulations if s.lease}
+        return found.values()

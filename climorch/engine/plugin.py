@@ -86,12 +86,12 @@ class LeasePlugin(SchedulerPlugin):
         self.owner = owner
         self._on_orphaned = on_orphaned
         self.places = Places()
-        self.paces = Paces(self.failed)
         self.errors: list[str] = []
 
     async def start(self, scheduler: Scheduler) -> None:
         """Take note of the workers and tasks that are there already."""
         self._scheduler = scheduler
+        self.paces = Paces(self.failed)
         self._wishes = Wishes(self.places, self._workers_of)
         self._order = Order(scheduler)
         self._lending = Lending(scheduler)

@@ -283,16 +283,10 @@ class _Desk:
         return True
 
     def _give(self, claim: Claim, missing: int, able: int) -> None:
-        pool = self.pool
-        taken = 0
-        if claim.avoids:
-            taken = pool.take(pool.free & able & pool.mask(claim.seeks), missing)
-            other = pool.free & able & ~pool.mask(claim.avoids)
-            taken |= pool.take(other, missing - taken.bit_count())
-        taken |= pool.take(pool.free & able, missing - taken.bit_count())
+        taken = self.pool.take_for(claim, self.pool.free & able, missing)
         if claim.moving or not missing:
             return
-        self.leases[claim.simulation] = (*claim.held, *pool.names(taken))
+        self.leases[claim.simulation] = (*claim.held, *self.pool.names(taken))
         self._count(claim, missing)
         if claim.held:
             self._round.settled.add(claim.simulation)
@@ -377,15 +371,15 @@ class _Desk:
             return
         given = (self.board.claims[name] for name in self.leases)
         able = {**self.board.growing, **{c.simulation: c for c in given}}
-        stay = (claim for name, claim in able.items() if name not in self.moves)
-        order = sorted(stay, key=self.contest.place)
+        order = sorted(able.values(), key=self.contest.place)
         while self.pool.free and order:
             order = [claim for claim in order if self._lend_one(claim)]
 
     def _lend_one(self, claim: Claim) -> bool:
         """Lend a node, if one fits and the simulation could use one more."""
         lease = self.leases.get(claim.simulation, claim.held)
-        if not claim.nodes <= len(lease) < claim.most_nodes:
+        could = claim.nodes <= len(lease) < claim.most_nodes
+        if not could or claim.simulation in self.moves:
             return False
         fits = self.pool.free & self.pool.able(claim)
         if fits:

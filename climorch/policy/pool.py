@@ -33,6 +33,8 @@ class Layout:
     timed : bool
         Whether any of them goes at a known time: then what fits whom changes as
         time goes by.
+    slow : int
+        Nodes that are given out last, and lent to nobody.
     """
 
     def __init__(self, offers: Sequence[NodeOffer]) -> None:
@@ -71,18 +73,6 @@ class Layout:
             yield self._offers[bit.bit_length() - 1].name
             mask ^= bit
 
-    def offer(self, node: str) -> NodeOffer:
-        """Return the offer of a node that is there."""
-        return self._offers[self._bits[node].bit_length() - 1]
-
-    def until(self, claim: Claim, until_s: float) -> int:
-        """Return the nodes that stay for a claim until a time, fit or not."""
-        found = 0
-        for offer, alike in self._kinds.values():
-            if _end_s(offer, claim) >= until_s:
-                found |= alike
-        return found
-
     def able(self, claim: Claim, now_s: float) -> int:
         """Return the nodes that fit a claim at a time, whoever holds them."""
         if self.timed:
@@ -91,6 +81,20 @@ class Layout:
         found = self._fits.get(key)
         if found is None:
             found = self._fits[key] = self._fitting(claim, now_s)
+        return found
+
+    def offer(self, node: str) -> NodeOffer:
+        """Return what is offered under a name."""
+        return self._offers[self._bits[node].bit_length() - 1]
+
+    def staying(self, claim: Claim, until_s: float) -> int:
+        """Return the nodes that do not go before a time for a claim."""
+        if not self.timed:
+            return self.every
+        found = 0
+        for offer, alike in self._kinds.values():
+            if _end_s(offer, claim) >= until_s:
+                found |= alike
         return found
 
     def _fitting(self, claim: Claim, now_s: float) -> int:
@@ -121,8 +125,6 @@ class Pool:
         Nodes that nobody holds or has been promised.
     coming : int
         Nodes that will be given back and are promised to nobody.
-    slow : int
-        Nodes that are given out last, and lent to nobody.
     """
 
     def __init__(
@@ -208,7 +210,7 @@ class Pool:
             Driver's clock, seconds.
         """
         able = self.able(claim)
-        return self._layout.until(claim, until_s) & able if self.timed else able
+        return self._layout.staying(claim, until_s) & able
 
     def take(self, mask: int, count: int) -> int:
         """Take some of these nodes out, those that come first; return them."""
@@ -221,6 +223,18 @@ class Pool:
         self.free &= ~taken
         self.coming &= ~taken
         return taken
+
+    def take_for(self, claim: Claim, mask: int, count: int) -> int:
+        """Take some of these nodes out for a claim; return them.
+
+        First those that it seeks, last those that it leaves.
+        """
+        if not claim.avoids:
+            return self.take(mask, count)
+        taken = self.take(mask & self.mask(claim.seeks), count)
+        other = mask & ~taken & ~self.mask(claim.avoids)
+        taken |= self.take(other, count - taken.bit_count())
+        return taken | self.take(mask & ~taken, count - taken.bit_count())
 
 
 def _fit(offer: NodeOffer, claim: Claim, now_s: float) -> bool:

@@ -17,7 +17,10 @@ from climorch.twin.storage import SharedStorage
 if TYPE_CHECKING:
     import simpy
 
-__all__ = ["Lab", "Price", "Running", "Standing"]
+__all__ = ["UNMEASURED", "Lab", "Price", "Running", "Standing"]
+
+
+UNMEASURED: Mapping[str, float] = MappingProxyType({})
 
 
 class Price(NamedTuple):
@@ -38,7 +41,7 @@ class Price(NamedTuple):
     seconds: float
     base_s: float
     base: int
-    paces: Mapping[str, float] = MappingProxyType({})
+    paces: Mapping[str, float] = UNMEASURED
 
 
 @dataclass(slots=True, kw_only=True)

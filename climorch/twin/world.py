@@ -20,7 +20,7 @@ from climorch.twin.cluster import VirtualCluster
 from climorch.twin.copies import PartnerMemory
 from climorch.twin.costs import Costs, Overheads, StageCost, Work
 from climorch.twin.draws import Draws, SegmentNoise
-from climorch.twin.lab import Lab, Price
+from climorch.twin.lab import UNMEASURED, Lab, Price
 from climorch.twin.ledger import DAY_S, Ledger
 from climorch.twin.loads import LoadedNodes
 from climorch.twin.site import TwinSite
@@ -306,7 +306,7 @@ class World:
                 f"the cost of stage {stage!r} of {simulation!r}, segment {segment}, "
                 f"is {seconds!r} s on {nodes} nodes; expected finite and > 0"
             )
-        paces = {}
+        paces = UNMEASURED
         if paced:
             place = (simulation, stage, segment)
             paces = self._loads.paces(place, lease.nodes, speeds, seconds, now_s)

@@ -38,7 +38,7 @@ def begun(
     """Start a simulation, let it show its pace, load the last of its nodes."""
     campaign = Campaign("c", root=root, policies=policies(every=2, moving=moving))
     campaign.submit(
-        working("s", segments=segments, nodes=nodes), scenario=Scenario("s")
+        working("s", segments=segments, nodes=nodes, chunk=2), scenario=Scenario("s")
     )
     run = campaign.start(DaskSite(theirs.scheduler_address, min_nodes=3))
     until_record(root, "c", e.SegmentFinished, count=8, run=run)

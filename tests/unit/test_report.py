@@ -95,6 +95,7 @@ def test_nodes_are_a_table_of_their_own() -> None:
         "cores": 4,
         "memory_bytes": 0,
         "windows": (),
+        "slow": None,
     }
     assert len(CampaignStatus(campaign="c", simulations=()).nodes_to_pandas()) == 0
 

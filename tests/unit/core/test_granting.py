@@ -12,7 +12,7 @@ from climorch.core.granting import audit
 from climorch.core.progress import Policies
 from climorch.errors import InvalidInputError
 from climorch.policy.board import Board
-from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
+from climorch.policy.claims import Allocation, Claim, Contest, Move, NodeOffer
 from tests.unit.core.script import Script, stage, submitted
 
 OFFERS = [
@@ -66,6 +66,8 @@ def test_what_can_be_done_is_taken(decided: Allocation) -> None:
         ({"shrink": {"u": 1}}, "'u': has no claim"),
         ({"shrink": {"s": 2}}, "'s': shall keep 2 of 2 nodes"),
         ({"shrink": {"s": 0}}, "'s': shall keep 0 of 2 nodes"),
+        ({"moves": {"u": Move(leave=("a",), why="w")}}, "'u': has no claim"),
+        ({"moves": {"s": Move(leave=("c",), why="w")}}, "'s': shall leave c"),
     ],
 )
 def test_what_cannot_be_done_is_refused(decided: Any, problem: str) -> None:

@@ -124,6 +124,24 @@ CASES = {
         [want("x", 1, held="a"), want("y", 1, 2, serial=1, held="bc")],
         up("abc", slow={"a": 3}),
     ),
+    "who gives something back does not move as well": Case(
+        [want("x", 3, held="abc"), want("y", 1, 2, serial=1, held="de")],
+        up("abcde", slow={"a": 3, "d": 9}),
+        shrink={"y": 1},
+    ),
+    "who leaves early leaves once": Case(
+        [protected("x", 2, held="ab")],
+        up("abcd", closes={"a": 1199.0}, slow={"b": 3}),
+        {"x": ("a", "c")},
+    ),
+    "two could make the same room": Case(
+        [
+            want("x", 1, held="b"),
+            want("z", 1, serial=1, held="c"),
+            want("y", 2, serial=2, memory=8),
+        ],
+        up("abc", memory={"a": 2, "b": 8, "c": 8}),
+    ),
     "it rests": Case(
         [replace(want("x", 1, held="a"), moved_s=950.0)],
         up("ab", slow={"a": 3}),
