@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from climorch.core.demand import demand_of
+from climorch.core.demand import Exposures, demand_of
 from climorch.core.progress import Policies
 from climorch.model import events as e
 from climorch.model.protection import Protection
@@ -282,3 +282,34 @@ def test_shares_hold_over_a_restart() -> None:
     told = s.restart("n", "m")
     leased = [word for word in told if word.startswith("lease")]
     assert leased == ["lease c: n", "lease a: m"]
+
+
+def test_what_would_be_lost_is_added_up_when_it_is_asked_for() -> None:
+    """Of those that hold nodes; nobody else has anything to lose."""
+    s = contest(wanted("s"), wanted("t"), every=99)
+    s.restored()
+    s.finished(0)
+    found = Exposures(s.orchestrator.state)
+
+    assert dict(found) == {"s": found["s"]}
+    assert (len(found), [*found.values()]) == (1, [found["s"]])
+    assert found["s"] > 0.0
+    assert "t" not in found
+
+
+def test_a_gang_above_its_share_is_served_once_it_waited_too_long() -> None:
+    """Everybody is asked, and told why; paused time does not count."""
+    small = [wanted(f"s{i}", project="pq"[i % 2]) for i in range(4)]
+    s = contest(P, Q, *small, nodes="abcd", patience_s=500.0, slice_s=1e6)
+    for i in range(4):
+        segment(s, 0, f"s{i}")
+    s.tell(wanted("x", 4, project="p"))
+    since_s = s.simulation("x").waits_since_s
+    s.tell(e.PauseRequested(simulation="x"))
+    s.tell(e.ResumeRequested(simulation="x"), after_s=100.0)
+    assert s.simulation("x").waits_since_s == s.now_s > since_s + 100.0
+
+    assert s.simulation("s0").preempted is None
+    s.at(s.now_s + 500.0)
+    why = "x has waited too long"
+    assert [s.simulation(f"s{i}").preempted for i in range(4)] == [why] * 4

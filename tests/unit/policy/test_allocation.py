@@ -318,3 +318,38 @@ def test_what_moves_gets_nothing_yet_and_nobody_takes_what_it_will_need() -> Non
         "x": "needs 1 more nodes; 0 are free",
         "z": "goes after x",
     }
+
+
+def test_what_comes_back_beyond_what_was_asked_for_is_promised_to_the_next() -> None:
+    """Also to one of a kind of which another could be given nothing before."""
+    large = replace(want("w", 3, priority=5), project="p")
+    like_it = replace(want("v", 3, priority=5, serial=1), project="p")
+    small = replace(want("x", 1, priority=1, serial=2), project="q")
+    runs = replace(want("a", 4, serial=3, held="abcd"), project="q")
+    found = allocate(
+        [large, like_it, small, runs], up("abcd"), Contest(ranks={"p": 0, "q": 1})
+    )
+
+    assert found.preempt == {"a": "x has a higher priority"}
+    assert found.waits == {
+        "w": "needs 3 more nodes; 0 are free",
+        "x": "needs 1 more nodes; 0 are free, 1 are asked back from a",
+        "v": "needs 3 more nodes; 0 are free, 3 will be given back",
+    }
+    assert found.awaits == {"x": ("a",), "v": ("b", "c", "d")}
+
+
+def test_who_was_just_interrupted_or_never_is_borrows_nothing() -> None:
+    """The one waits ten minutes, the other until its turn has come."""
+    large = want("w", 3)
+    tired = replace(want("x", serial=1), interrupted_s=900.0)
+    never = replace(want("y", serial=2), unbroken=True)
+    rules = Contest(now_s=1000.0)
+
+    found = allocate([large, tired, never, want("a", held="c")], up("abc"), rules)
+    assert found.leases == {}
+    assert found.review_at_s == 1500.0
+    assert found.waits["x"] == found.waits["y"] == "goes after w"
+    later = replace(rules, now_s=1500.0)
+    found = allocate([large, tired, never, want("a", held="c")], up("abc"), later)
+    assert found.leases == {"x": ("a",)}

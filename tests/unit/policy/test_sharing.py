@@ -35,9 +35,13 @@ def flat(**projects: tuple[float, float]) -> Account:
 
 
 def test_settings_have_defaults() -> None:
-    """A week, seven times, four hours and a day."""
+    """A week, seven times, four hours, a day and three."""
     assert Sharing() == Sharing(
-        half_life_s=604800.0, gain=7.0, min_run_s=14400.0, slice_s=86400.0
+        half_life_s=604800.0,
+        gain=7.0,
+        min_run_s=14400.0,
+        slice_s=86400.0,
+        patience_s=259200.0,
     )
 
 
