@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import xarray as xr
 
 from climorch.core.explain import Explanation, explain
+from climorch.core.pacing import too_long_before
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
 from climorch.core.statuses import known, nodes_of, summarise, windows_in
@@ -26,10 +28,12 @@ from climorch.intake.submissions import Submissions
 from climorch.model import events as e
 from climorch.model.alarm import Alarm
 from climorch.model.names import name_fault
+from climorch.model.pace import CheckpointStrategy
 from climorch.model.scenario import Project, Scenario
 from climorch.model.workflow import Workflow
 from climorch.report import CampaignStatus, Estimate, estimate
 from climorch.storage.checkpoints import CheckpointStore
+from climorch.storage.holding import Checkpoints
 from climorch.storage.results import ResultStore
 from climorch.twin.rehearsal import Play, rehearse, seconds_until
 from climorch.twin.rehearsed import Rehearsal
@@ -77,11 +81,17 @@ class Campaign(Steering):
             raise InvalidInputError("this campaign cannot be made", faults=[fault])
         self.name = name
         self.root = Path(root).absolute()
-        self.policies = policies or Policies()
         self.on_alarm = on_alarm
         super().__init__(self.root / name, Submissions(projects))
+        self.policies = self._with_overrides(policies or Policies())
 
-    def submit(self, workflow: Workflow, *, scenario: Scenario) -> None:
+    def submit(
+        self,
+        workflow: Workflow,
+        *,
+        scenario: Scenario,
+        checkpointing: CheckpointStrategy | None = None,
+    ) -> None:
         """Add a simulation, or say again what it is.
 
         Parameters
@@ -90,6 +100,9 @@ class Campaign(Steering):
             Its stages; functions bind by the workflow's name.
         scenario : Scenario
             Its name, parameters, project and priority.
+        checkpointing : CheckpointStrategy or None
+            When it is checkpointed, in place of the campaign's strategy; like
+            functions it comes from the script. None: as the campaign.
 
         Raises
         ------
@@ -100,7 +113,12 @@ class Campaign(Steering):
             parameters, stages, couplings, chunks, calendar, start or
             segments, or with an end before what is committed.
         """
-        self._submissions.add(workflow, scenario=scenario, state=self._state())
+        state = self._state()
+        submitted = self._submissions.add(
+            workflow, scenario=scenario, state=state, checkpointing=checkpointing
+        )
+        for fault in too_long_before(state, submitted, self.policies.limits):
+            logger.warning("campaign=%s: %s", self.name, fault)
         run = self._live()
         if run is not None:
             run.bind(self._submissions.workflows)
@@ -130,9 +148,12 @@ class Campaign(Steering):
         """
         state = self._state()
         plan = self._submissions.plan(workflow, scenario=scenario, state=state)
-        strategy = self.policies.checkpointing
         return estimate(
-            state, plan, name=scenario.name, strategy=strategy, now_s=time.time()
+            state,
+            plan,
+            name=scenario.name,
+            policies=self.policies,
+            now_s=time.time(),
         )
 
     def run(self, site: Site) -> CampaignStatus:
@@ -201,7 +222,11 @@ class Campaign(Steering):
         return CampaignStatus(
             campaign=self.name,
             simulations=summarise(
-                state, now_s, self.policies.sharing, self.policies.allocation
+                state,
+                now_s,
+                self.policies.sharing,
+                self.policies.allocation,
+                self.policies.limits,
             ),
             nodes=nodes_of(state, now_s),
             windows=windows_in(state, now_s),
@@ -220,10 +245,7 @@ class Campaign(Steering):
         Explanation
             Its status, and every number that the decisions rest on.
         """
-        rules = self.policies
-        return explain(
-            self._state(), name, time.time(), rules.sharing, rules.allocation
-        )
+        return explain(self._state(), name, time.time(), policies=self.policies)
 
     def rehearse(
         self,
@@ -233,18 +255,19 @@ class Campaign(Steering):
         seeds: int | Iterable[int] = 5,
         policies: Policies | None = None,
         script: Iterable[tuple[timedelta, e.Fact]] = (),
+        coarse: bool = False,
+        processes: int = 1,
     ) -> Rehearsal:
         """Play what is left of the campaign on a virtual cluster.
 
         Starts from the campaign as it is and as this script submitted it, as if
-        the script were run again now; the campaign itself is not touched. What
-        is computed and not committed is computed again.
+        it were run again now, and does not touch the campaign. What is computed
+        and not committed is computed again.
 
         Parameters
         ----------
         site : TwinSite
-            Where. How long things take, as far as it does not say, is taken from
-            what the campaign knows.
+            Where. What it does not say is taken from what the campaign knows.
         until : datetime or timedelta
             End of the rehearsal, with a time zone; or how long from now.
         seeds : int or iterable of int
@@ -253,6 +276,11 @@ class Campaign(Steering):
             Rules to try instead of the campaign's.
         script : iterable of (timedelta, Fact)
             What else happens, and how long from now.
+        coarse : bool
+            Whether to be faster by what nobody has to decide about.
+        processes : int
+            Runs side by side; with more than one the script must call this
+            below ``if __name__ == "__main__":``.
 
         Returns
         -------
@@ -261,22 +289,24 @@ class Campaign(Steering):
 
         Raises
         ------
-        InvalidInputError
-            If nothing is known of how long the segments of some stages take.
+        InvalidInputError, BackendError
+            If nobody knows how long some segments take; if a process died.
         """
         state = self._state()
         begin_s = max(time.time(), state.now_s)
         play = Play(
             state=state,
             facts=tuple(self._submissions.news(state)),
-            policies=policies or self.policies,
+            policies=self._with_overrides(policies or self.policies),
             workflows=dict(self._submissions.workflows),
             site=site,
             begin_s=begin_s,
             until_s=seconds_until(until, begin_s),
             script=tuple((after.total_seconds(), fact) for after, fact in script),
+            coarse=coarse,
         )
-        return rehearse(play, range(seeds) if isinstance(seeds, int) else seeds)
+        chosen = range(seeds) if isinstance(seeds, int) else seeds
+        return rehearse(play, chosen, processes=processes)
 
     def results(self, simulation: str, stage: str) -> xr.Dataset:
         """Open the results of a stage, lazily, up to the newest commit.
@@ -315,8 +345,8 @@ class Campaign(Steering):
         names = [n for n in self._state().simulations if store.exists(n, stage)]
         return xr.DataTree.from_dict({name: store.open(name, stage) for name in names})
 
-    def checkpoints(self, simulation: str) -> list[Path]:
-        """Return the checkpoints of a simulation, newest first.
+    def checkpoints(self, simulation: str) -> Checkpoints:
+        """Return the checkpoints of a simulation, newest first; ``verify()`` them.
 
         Parameters
         ----------
@@ -325,14 +355,19 @@ class Campaign(Steering):
 
         Returns
         -------
-        list of Path
-            Each opens with ``xr.open_zarr(path / "state.zarr" / stage)``.
+        Checkpoints
+            A sequence of paths; each opens with
+            ``xr.open_zarr(path / "state.zarr" / stage)``.
         """
         store = CheckpointStore(self.root, self.name)
         sets = known(self._state(), simulation).sets
         found = [c for s in sets for c in store.list(simulation, s)]
         found.sort(key=lambda c: (c.manifest.model_time, c.boundary), reverse=True)
-        return [c.path for c in found]
+        return Checkpoints([c.path for c in found])
+
+    def _with_overrides(self, policies: Policies) -> Policies:
+        """Let the strategies of stages and scenarios count beside some rules."""
+        return replace(policies, overrides=self._submissions.overrides)
 
     def _await_news(self, run: Run) -> None:
         """Return once `status` shows what was submitted, or it takes too long."""

@@ -13,9 +13,8 @@ from climorch.core.estimating import Interval, StageOutlay, outlay
 from climorch.core.state import CampaignState
 from climorch.core.statuses import NodeStatus, SimulationStatus, WindowStatus
 from climorch.core.stretch import siblings
+from climorch.core.upkeep import Policies
 from climorch.model.plan import SimulationPlan
-from climorch.policy.checkpointing import CheckpointStrategy
-from climorch.policy.recovery import mean_time_between_failures
 
 __all__ = ["CampaignStatus", "Estimate", "estimate"]
 
@@ -216,7 +215,7 @@ def estimate(
     plan: SimulationPlan,
     *,
     name: str,
-    strategy: CheckpointStrategy,
+    policies: Policies,
     now_s: float,
 ) -> Estimate:
     """Estimate a simulation from what a campaign knows.
@@ -229,7 +228,7 @@ def estimate(
         What the simulation consists of.
     name : str
         Its name; if there is one of that name, it is that one.
-    strategy : CheckpointStrategy
+    policies : Policies
         When it is checkpointed.
     now_s : float
         UTC seconds.
@@ -245,15 +244,13 @@ def estimate(
         If nothing is known of a stage.
     """
     own = state.simulations.get(name)
-    up_s = sum(state.now_s - node.since_s for node in state.nodes.values())
     left = outlay(
         plan,
         own=own,
         others=siblings(state, plan, name),
-        strategy=strategy,
-        mtbf_s=mean_time_between_failures(
-            node_s=state.node_s + up_s, failures=state.failures, nodes=plan.nodes
-        ),
+        name=name,
+        policies=policies,
+        mtbf_s=state.mtbf_s(plan.nodes, state.now_s),
     )
     held_s = node_s = 0.0
     if own is not None:

@@ -16,10 +16,10 @@ from climorch.model.alarm import Alarm, AlarmEvent, AlarmKind
 from climorch.model.events import Cause
 from climorch.model.windows import Window
 
-__all__ = ["AlarmBook", "Trouble", "troubles"]
+__all__ = ["MOST_EXPOSURE_S", "AlarmBook", "Trouble", "troubles"]
 
 MOST_EXPOSURE_S = 3600.0
-"""Compute that may be at risk before somebody is told, in seconds."""
+"""As `Limits` have it by default, in seconds."""
 
 NEAR_S = 3600.0
 """How long before its start a window that lacks nodes is told of, in seconds."""
@@ -54,7 +54,9 @@ class Trouble:
     simulation: str | None = None
 
 
-def troubles(state: CampaignState, now_s: float) -> tuple[Trouble, ...]:
+def troubles(
+    state: CampaignState, now_s: float, *, most_exposure_s: float = MOST_EXPOSURE_S
+) -> tuple[Trouble, ...]:
     """Return what in the state needs a person.
 
     Parameters
@@ -63,14 +65,25 @@ def troubles(state: CampaignState, now_s: float) -> tuple[Trouble, ...]:
         What is known.
     now_s : float
         Driver's clock, seconds.
+    most_exposure_s : float
+        Compute that may be at risk before somebody is told, in seconds.
 
     Returns
     -------
     tuple of Trouble
         Of the kinds ``failed``, ``storage`` and ``exposure``, at most one of
-        each for each simulation, and ``window``, at most one for each of these.
+        each for each simulation; ``window``, at most one for each of these; and
+        ``node``, one for each that is in quarantine.
     """
     found = list(_bare_windows(state, now_s))
+    found += [
+        Trouble(
+            kind="node",
+            subject=node,
+            text=f"node {node} is in quarantine until it is undrained: {why}",
+        )
+        for node, why in state.quarantined.items()
+    ]
     for simulation in state.simulations.values():
         name = simulation.name
         told: list[tuple[AlarmKind, str]] = []
@@ -83,12 +96,12 @@ def troubles(state: CampaignState, now_s: float) -> tuple[Trouble, ...]:
                 ("storage", f"storage failed {tries} times since the last checkpoint")
             )
         exposed_s = exposure_s(simulation, now_s)
-        if exposed_s > MOST_EXPOSURE_S:
+        if exposed_s > most_exposure_s:
             told.append(
                 (
                     "exposure",
                     f"{exposed_s:.0f} s of compute would be lost by a failure now, "
-                    f"more than {MOST_EXPOSURE_S:.0f} s",
+                    f"more than {most_exposure_s:.0f} s",
                 )
             )
         found += [

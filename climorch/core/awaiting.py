@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from climorch.core.demand import claims, contest_of, offers
+from climorch.core.demand import board_of, contest_of, decided_on
 from climorch.core.holds import holding
 from climorch.core.horizon import shuts_out
 from climorch.core.outlook import expected_end_s, period_s
@@ -20,7 +20,8 @@ from climorch.core.state import CampaignState, Phase, SimulationState
 from climorch.core.stretch import write
 from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
-from climorch.policy.reclaim import lag, right_from_s, standings
+from climorch.policy.holders import standings
+from climorch.policy.rights import lag, right_from_s
 from climorch.policy.sharing import Sharing
 
 __all__ = ["Coming", "Market", "Start", "coming", "expected_start", "market_of"]
@@ -110,13 +111,13 @@ def market_of(
     allocation : Allocate
         Which simulation holds which nodes.
     """
-    wanted, nodes = claims(state), offers(state)
-    contest = contest_of(state, wanted, sharing)
+    board = board_of(state, sharing)
+    contest = contest_of(state, board.wanted(), sharing)
     return Market(
-        claims=wanted,
-        offers=nodes,
+        claims=tuple(board.claims.values()),
+        offers=board.offers(),
         contest=contest,
-        decided=allocation(wanted, nodes, contest),
+        decided=decided_on(board, contest, allocation, tell_all=True),
     )
 
 

@@ -7,29 +7,35 @@ anew only where a record concerned the simulation.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, ValuesView
+from dataclasses import dataclass, field, replace
 
 from climorch.core.fold_commands import MONTH_S
-from climorch.core.holds import spent, staying
-from climorch.core.horizon import least_s, windows_of
+from climorch.core.holds import leaving, spent, staying
+from climorch.core.horizon import closes_s, least_s, windows_of
 from climorch.core.outlook import exposure_s
 from climorch.core.state import CampaignState, Node, SimulationState
-from climorch.policy.claims import Claim, Closing, Contest, NodeOffer
+from climorch.policy.allocation import Allocate, allocate, decide
+from climorch.policy.board import Board
+from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
 from climorch.policy.fairtree import fair_tree
+from climorch.policy.moving import Moving
 from climorch.policy.sharing import Sharing, share_tree, targets
 
 __all__ = [
     "Demand",
+    "Exposures",
     "Grounds",
-    "claims",
+    "board_of",
+    "capacity_of",
     "contest_of",
+    "decided_on",
     "demand_of",
+    "exempt_until_s",
     "grounds_of",
-    "offers",
     "offers_of",
+    "post",
+    "shares",
 ]
 
 
@@ -78,6 +84,8 @@ def grounds_of(state: CampaignState, simulation: SimulationState) -> Grounds:
         simulation.borrowed,
         simulation.fruitful,
         simulation.interruptions_s,
+        simulation.waits_since_s,
+        simulation.moved,
         staying(state, simulation),
         state.timed,
     )
@@ -110,6 +118,8 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         most = keep
     moving = stays != simulation.lease
     wanting = moving or len(stays) < max(plan.nodes, most)
+    wanting |= _protected_from(state, simulation)
+    moved, avoids = simulation.moved, leaving(simulation)
     claim = Claim(
         simulation=simulation.name,
         project=simulation.scenario.project,
@@ -128,13 +138,26 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         served_s=simulation.served_s,
         exempt_until_s=exempt_until_s(simulation),
         fruitful=simulation.fruitful or not simulation.lease,
-        borrowed=simulation.borrowed and bool(simulation.lease),
+        borrowed=simulation.borrowed and bool(simulation.lease or avoids),
         unbroken=simulation.scenario.protection.max_preemptions == 0,
         interrupted_s=max(simulation.interruptions_s, default=-math.inf),
+        waits_since_s=math.inf if simulation.lease else simulation.waits_since_s,
+        avoids=avoids,
+        seeks=moved.seek if moved is not None and avoids else (),
+        moved_s=-math.inf if moved is None else moved.at_s,
     )
     away = frozenset(claim.held)
     return Demand(
         claim=claim, leaving=tuple(n for n in simulation.lease if n not in away)
+    )
+
+
+def _protected_from(state: CampaignState, simulation: SimulationState) -> bool:
+    """Whether it is protected and has nodes that go: it may leave them early."""
+    return (
+        state.timed
+        and simulation.scenario.protection.level > 0
+        and any(closes_s(state, simulation, n) < math.inf for n in simulation.lease)
     )
 
 
@@ -167,51 +190,27 @@ def exempt_until_s(simulation: SimulationState) -> float:
     return until_s
 
 
-def offers_of(state: CampaignState, demands: Iterable[Demand]) -> list[NodeOffer]:
-    """Return the nodes that may be leased, with those that will be given back.
+def offers_of(state: CampaignState) -> list[NodeOffer]:
+    """Return the nodes that may be leased, whether they will be given back or not.
 
     Parameters
     ----------
     state : CampaignState
         What is known.
-    demands : iterable of Demand
-        Of all simulations.
     """
-    leaving = {node for demand in demands for node in demand.leaving}
-    timed = state.timed
+    timed, slow = state.timed, state.paces.shunned
     return [
-        _offer(
-            node.name,
-            node.memory_bytes,
-            node.cores,
-            node.scratch_bytes,
-            node.name in leaving,
-            tuple(_closings(state, node)) if timed else (),
+        NodeOffer(
+            name=node.name,
+            memory_bytes=node.memory_bytes,
+            cores=node.cores,
+            scratch_bytes=node.scratch_bytes,
+            closings=tuple(_closings(state, node)) if timed else (),
+            slow=slow[node.name].slow if node.name in slow else 1.0,
         )
         for node in state.nodes.values()
         if node.name not in state.draining
     ]
-
-
-# Most are the same from pass to pass; of thousands, making them takes longer than
-# the pass.
-@lru_cache(maxsize=1 << 15)
-def _offer(
-    name: str,
-    memory_bytes: int,
-    cores: int,
-    scratch_bytes: int,
-    leaving: bool,
-    closings: tuple[Closing, ...],
-) -> NodeOffer:
-    return NodeOffer(
-        name=name,
-        memory_bytes=memory_bytes,
-        cores=cores,
-        scratch_bytes=scratch_bytes,
-        leaving=leaving,
-        closings=closings,
-    )
 
 
 def _closings(state: CampaignState, node: Node) -> Iterator[Closing]:
@@ -221,8 +220,47 @@ def _closings(state: CampaignState, node: Node) -> Iterator[Closing]:
         yield Closing(start_s=window.start_s, holder=window.holder)
 
 
+class Exposures(Mapping[str, float]):
+    """Compute that each simulation with nodes would lose now, in seconds.
+
+    Added up when it is asked for: of thousands, few passes ask. So it holds only as
+    long as the state stays as it is.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    """
+
+    def __init__(self, state: CampaignState) -> None:
+        self._state = state
+
+    def __getitem__(self, simulation: str) -> float:
+        found = self._state.simulations[simulation]
+        if not found.lease:
+            raise KeyError(simulation)
+        return exposure_s(found, self._state.now_s)
+
+    def __iter__(self) -> Iterator[str]:
+        return (s.name for s in self._state.simulations.values() if s.lease)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def values(self) -> ValuesView[float]:
+        """Return all of them, added up at once."""
+        now_s = self._state.now_s
+        simulations = self._state.simulations.values()
+        found = {s.name: exposure_s(s, now_s) for s in simulations if s.lease}
+        return found.values()
+
+
 def contest_of(
-    state: CampaignState, found: Iterable[Claim], sharing: Sharing
+    state: CampaignState,
+    wanted: Mapping[str, float],
+    sharing: Sharing,
+    capacity: int | None = None,
+    moving: Moving | None = None,
 ) -> Contest:
     """Return what decides between claims besides themselves, now.
 
@@ -230,15 +268,17 @@ def contest_of(
     ----------
     state : CampaignState
         What is known.
-    found : iterable of Claim
-        Of all simulations.
+    wanted : mapping of str to float
+        Nodes that each project with claims could hold.
     sharing : Sharing
         The rules.
+    capacity : int or None
+        As of `capacity_of`, where it is known.
+    moving : Moving or None
+        When leases move by themselves; None: no move is planned.
     """
-    wanted: dict[str, float] = defaultdict(float)
-    for claim in found:
-        wanted[claim.project] += max(claim.most_nodes, claim.nodes)
-    shared = shares(state, wanted, sharing) if len(wanted) > 1 else Shares()
+    several = len(wanted) > 1
+    shared = shares(state, wanted, sharing, capacity) if several else Shares()
     return Contest(
         now_s=state.now_s,
         ranks=shared.ranks,
@@ -246,11 +286,9 @@ def contest_of(
         floors=shared.floors,
         min_run_s=sharing.min_run_s,
         slice_s=sharing.slice_s,
-        exposed_s={
-            s.name: exposure_s(s, state.now_s)
-            for s in state.simulations.values()
-            if s.lease
-        },
+        patience_s=sharing.patience_s,
+        moving=moving,
+        exposed_s=Exposures(state),
     )
 
 
@@ -272,7 +310,10 @@ class Shares:
 
 
 def shares(
-    state: CampaignState, wanted: Mapping[str, float], sharing: Sharing
+    state: CampaignState,
+    wanted: Mapping[str, float],
+    sharing: Sharing,
+    capacity: int | None = None,
 ) -> Shares:
     """Compute the fair shares of the projects that want nodes.
 
@@ -284,13 +325,16 @@ def shares(
         Nodes that each project could hold.
     sharing : Sharing
         The rules.
+    capacity : int or None
+        As of `capacity_of`, where it is known.
     """
     usage = {
         project: used.decayed_node_s
         for project, used in state.usage_at(state.now_s).items()
     }
     root = share_tree(state.projects.values(), dict.fromkeys(wanted, 0.0) | usage)
-    capacity = _capacity(state)
+    if capacity is None:
+        capacity = capacity_of(state)
     factors = fair_tree(root)
     places = {f: i for i, f in enumerate(sorted(set(factors.values()), reverse=True))}
     return Shares(
@@ -300,25 +344,78 @@ def shares(
     )
 
 
-def _capacity(state: CampaignState) -> int:
+def capacity_of(state: CampaignState) -> int:
     """Count the nodes that are not serviced, drained or kept for somebody now."""
     now_s = state.now_s
     begun = [w for w in state.windows.values() if w.start_s <= now_s < w.stop_s]
     if not begun:
-        return len(state.nodes.keys() - state.draining)
-    return sum(
-        node not in state.draining and not any(w.covers(node) for w in begun)
-        for node in state.nodes
-    )
+        return len(state.nodes) - len(state.draining & state.nodes.keys())
+    if any(w.placed and not w.nodes for w in begun):
+        return 0
+    shut = {node for w in begun for node in w.nodes}
+    return len(state.nodes.keys() - state.draining - shut)
 
 
-def claims(state: CampaignState) -> tuple[Claim, ...]:
-    """Return what each simulation with work asks for."""
-    demands = (demand_of(state, s) for s in state.simulations.values())
-    return tuple(demand.claim for demand in demands if demand.claim is not None)
+def board_of(state: CampaignState, sharing: Sharing) -> Board:
+    """Return what all simulations ask for, and all nodes that are up.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    sharing : Sharing
+        The rules.
+    """
+    board = Board(sharing.slice_s)
+    board.lay_out(offers_of(state))
+    for simulation in state.simulations.values():
+        post(board, simulation.name, demand_of(state, simulation))
+    return board
 
 
-def offers(state: CampaignState) -> tuple[NodeOffer, ...]:
-    """Return the nodes that are up, with those that will be given back."""
-    demands = [demand_of(state, s) for s in state.simulations.values()]
-    return tuple(offers_of(state, demands))
+def post(board: Board, simulation: str, demand: Demand) -> None:
+    """Put on a board what a simulation asks for, in place of what it asked before.
+
+    Parameters
+    ----------
+    board : Board
+        Where; it is changed.
+    simulation : str
+        Who.
+    demand : Demand
+        What it wants now.
+    """
+    if demand.claim is None:
+        board.drop(simulation)
+    else:
+        board.put(demand.claim)
+    board.leave(simulation, demand.leaving)
+
+
+def decided_on(
+    board: Board, contest: Contest, allocation: Allocate, *, tell_all: bool
+) -> Allocation:
+    """Ask an allocation about what is on a board.
+
+    Parameters
+    ----------
+    board : Board
+        Claims and offers.
+    contest : Contest
+        The rules and measures.
+    allocation : Allocate
+        Which simulation holds which nodes.
+    tell_all : bool
+        As for `allocate`.
+
+    Returns
+    -------
+    Allocation
+        Of `allocate`, what it says of the claims and offers; but read off the
+        board, at the cost of what changed.
+    """
+    if allocation is allocate:
+        return decide(board, contest, tell_all=tell_all)
+    given = replace(contest, exposed_s=dict(contest.exposed_s))
+    claims = tuple(board.claims.values())
+    return allocation(claims, board.offers(), given, tell_all=tell_all)

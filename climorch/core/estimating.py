@@ -19,10 +19,12 @@ import numpy as np
 from climorch.core.rhythm import Draws, steady_draws_s, way_s
 from climorch.core.state import Phase, SetState, SimulationState
 from climorch.core.stretch import DRAWS, Drawn, durations, restore, write
+from climorch.core.upkeep import Policies
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.pace import CheckpointStrategy, Pace
 from climorch.model.plan import SetPlan, SimulationPlan
-from climorch.policy.checkpointing import CheckpointStrategy, Pace
 from climorch.policy.durations import Duration
+from climorch.policy.limits import Limits, judge
 
 __all__ = ["Interval", "Outlay", "StageOutlay", "outlay"]
 
@@ -110,8 +112,9 @@ def outlay(
     *,
     own: SimulationState | None = None,
     others: Sequence[SimulationState] = (),
-    strategy: CheckpointStrategy,
+    policies: Policies,
     mtbf_s: float,
+    name: str = "",
 ) -> Outlay:
     """Estimate what a simulation will take on the nodes that it asks for.
 
@@ -123,8 +126,8 @@ def outlay(
         How far it is; None: not begun.
     others : sequence of SimulationState
         Those that it can be judged by, see `climorch.core.stretch.siblings`.
-    strategy : CheckpointStrategy
-        When it is checkpointed.
+    policies, name
+        When it is checkpointed; its name, since it may have a strategy of its own.
     mtbf_s : float
         Mean time between failures of its lease, in seconds.
 
@@ -150,9 +153,9 @@ def outlay(
         if state.plan.last > state.reached:
             period_s = _period_s(state, known, drawn)
             begin = begin + _computing_s(state, known, drawn, period_s)
-            begin = begin + _around_s(
-                state, others, strategy, mtbf_s, float(np.median(period_s))
-            )
+            pace = _pace(state, others, mtbf_s, period_s)
+            strategy = _strategy(policies, plan, s, name)
+            begin += _around_s(state, others, strategy, policies.limits, pace)
         ends[s.name] = begin
     p10, p50, p90 = np.quantile(np.max(list(ends.values()), axis=0), LEVELS)
     return Outlay(
@@ -245,34 +248,56 @@ def _computing_s(
     return total
 
 
+def _strategy(
+    policies: Policies, plan: SimulationPlan, s: SetPlan, name: str
+) -> CheckpointStrategy:
+    return policies.overrides.strategy_for(
+        policies.checkpointing,
+        simulation=name,
+        workflow=plan.workflow,
+        stages=s.counts,
+    )
+
+
+def _pace(
+    s: SetState, others: Sequence[SimulationState], mtbf_s: float, period_s: Draws
+) -> Pace:
+    """Say what a strategy will be told where the set stands now."""
+    costs = [s.cost_s] if s.cost_s is not None else list(_costs(s.plan, others))
+    model_s = s.plan.commons[s.reached]
+    return Pace(
+        since_s=0.0,
+        boundaries=0,
+        next_s=float(np.median(period_s)),
+        cost_s=fmean(costs) if costs else None,
+        mtbf_s=mtbf_s,
+        model_s=model_s,
+        since_model_s=model_s,
+        calendar=s.plan.stages[0].calendar,
+    )
+
+
 def _around_s(
     s: SetState,
     others: Sequence[SimulationState],
     strategy: CheckpointStrategy,
-    mtbf_s: float,
-    period_s: float,
+    limits: Limits,
+    pace: Pace,
 ) -> float:
     """Add up what restores and checkpoints take, as far as that is known."""
     boundaries = s.plan.last - s.reached
-    costs = [s.cost_s] if s.cost_s is not None else list(_costs(s.plan, others))
-    cost_s = fmean(costs) if costs else None
-    every = next(
-        (
-            passed
-            for passed in range(1, boundaries)
-            if strategy.due(
-                Pace(
-                    since_s=passed * period_s,
-                    boundaries=passed,
-                    next_s=period_s,
-                    cost_s=cost_s,
-                    mtbf_s=mtbf_s,
-                )
-            )
-        ),
-        boundaries,
-    )
-    around_s = math.ceil(boundaries / every) * (cost_s or 0.0)
+    every = boundaries
+    for passed in range(1, boundaries):
+        there = replace(
+            pace,
+            since_s=passed * pace.next_s,
+            boundaries=passed,
+            model_s=s.plan.commons[s.reached + passed],
+        )
+        if judge(strategy.due(there), there, limits).due:
+            every = passed
+            break
+    around_s = math.ceil(boundaries / every) * (pace.cost_s or 0.0)
     last, first = write(s, others), restore(s, others)
     if last.samples:
         # The others are written while the next segments compute.

@@ -9,6 +9,7 @@ import msgspec
 
 from climorch.core.awaiting import market_of
 from climorch.core.factors import (
+    checkpoint_factors,
     going,
     project_factors,
     protection_factors,
@@ -17,8 +18,16 @@ from climorch.core.factors import (
     wait_factors,
     window_factors,
 )
-from climorch.core.state import CampaignState
-from climorch.core.statuses import SimulationStatus, known, status_of
+from climorch.core.shunning import move_factors
+from climorch.core.state import CampaignState, SimulationState
+from climorch.core.statuses import (
+    SimulationStatus,
+    known,
+    shut_windows,
+    status_of,
+)
+from climorch.core.upkeep import Policies
+from climorch.model.plan import SimulationPlan
 from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.sharing import Sharing
 
@@ -58,38 +67,33 @@ def explain(
     now_s: float,
     sharing: Sharing | None = None,
     allocation: Allocate = allocate,
+    policies: Policies | None = None,
 ) -> Explanation:
     """Say why a simulation is where it is.
 
     Parameters
     ----------
-    state : CampaignState
-        What is known.
-    name : str
-        Simulation.
-    now_s : float
-        Driver's clock, seconds.
-    sharing : Sharing or None
-        How projects share the nodes; None: as by default.
-    allocation : Allocate
-        Which simulation holds which nodes.
+    state, name, now_s
+        What is known, which simulation, and the driver's clock in seconds.
+    sharing, allocation
+        How projects share the nodes, who holds which; None: as by default.
+    policies : Policies or None
+        All rules, in place of these; None: the others as by default.
 
     Raises
     ------
     NotFoundError
-        If there is no such simulation.
+        There is none of that name.
     """
     simulation = known(state, name)
-    market = market_of(state, sharing := sharing or Sharing(), allocation)
-    status = status_of(state, simulation, now_s, market.decided.waits.get(name))
+    rules = policies or Policies(sharing=sharing or Sharing(), allocation=allocation)
+    market = market_of(state, sharing := rules.sharing, rules.allocation)
+    wait, shut = market.decided.waits.get(name), shut_windows(state)
+    status = status_of(state, simulation, now_s, wait, shut, rules.limits)
     factors: dict[str, Any] = {
         "priority": simulation.priority,
         "order of submission": simulation.serial,
-        "nodes needed": simulation.plan.nodes,
-        "nodes usable": simulation.plan.most_nodes,
-        "cores per node": simulation.plan.cores,
-        "memory per node, bytes": simulation.plan.memory_bytes,
-        "scratch per node, bytes": simulation.plan.scratch_bytes,
+        **_asked_for(simulation.plan),
         "nodes held": simulation.lease,
         "nodes up": tuple(state.nodes),
         "failures": {cause.value: n for cause, n in simulation.failures.items()},
@@ -103,12 +107,33 @@ def explain(
         factors["nodes go at"] = ends
     if status.status == "waiting":
         factors["waits for"] = wait_factors(state, simulation, market, now_s)
-    if simulation.missed:
-        factors["nodes lost"] = dict(simulation.missed)
-    if state.draining:
-        factors["nodes drained"] = tuple(sorted(state.draining))
+    factors |= move_factors(state, simulation)
+    factors |= _nodes_away(state, simulation)
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     for s in simulation.sets.values():
         factors[f"set {s.name}"] = set_factors(simulation, s)
+        factors[f"checkpoints of {s.name}"] = checkpoint_factors(
+            state, simulation, s, rules
+        )
     return Explanation(status=status, factors=factors)
+
+
+def _asked_for(plan: SimulationPlan) -> dict[str, int]:
+    return {
+        "nodes needed": plan.nodes,
+        "nodes usable": plan.most_nodes,
+        "cores per node": plan.cores,
+        "memory per node, bytes": plan.memory_bytes,
+        "scratch per node, bytes": plan.scratch_bytes,
+    }
+
+
+def _nodes_away(state: CampaignState, simulation: SimulationState) -> dict[str, Any]:
+    """Say which nodes are missing or left out, as far as any are."""
+    found = {
+        "nodes lost": dict(simulation.missed),
+        "nodes drained": tuple(sorted(state.draining)),
+        "nodes in quarantine": dict(state.quarantined),
+    }
+    return {name: nodes for name, nodes in found.items() if nodes}

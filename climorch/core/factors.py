@@ -9,14 +9,18 @@ from climorch.core.awaiting import Market, coming, expected_start
 from climorch.core.demand import exempt_until_s, shares
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.horizon import closes_s, shuts_out
+from climorch.core.pacing import too_long
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
+from climorch.core.upkeep import Policies, strategy_of
 from climorch.model.scenario import Project
 from climorch.policy.fairtree import normalised_shares
+from climorch.policy.holders import standings
+from climorch.policy.limits import faded
 from climorch.policy.partnering import partners
-from climorch.policy.reclaim import standings
 from climorch.policy.sharing import Sharing, lasts_s, remaining_node_s, share_tree
 
 __all__ = [
+    "checkpoint_factors",
     "going",
     "project_factors",
     "protection_factors",
@@ -231,6 +235,39 @@ def set_factors(simulation: SimulationState, s: SetState) -> Factors:
         "copy being written": held.salvaging,
         "last written from a copy": held.salvaged,
         "waits for": [name for name in before if not simulation.sets[name].complete],
+    }
+
+
+def checkpoint_factors(
+    state: CampaignState, simulation: SimulationState, s: SetState, rules: Policies
+) -> Factors:
+    """Say when a set is checkpointed, and which caps change that.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What is known.
+    simulation, s
+        As for `set_factors`.
+    rules : Policies
+        Strategies and caps.
+    """
+    nodes = len(simulation.lease) or simulation.plan.nodes
+    return {
+        "strategy": repr(strategy_of(rules, simulation, s)),
+        "cost of one, s": s.cost_s,
+        "spent lately, s": faded(s.spent_s, state.now_s - s.spent_at_s),
+        "between failures of the lease, s": state.mtbf_s(nodes, state.now_s),
+        "overhead cap": rules.limits.most_overhead,
+        "exposure cap, s": rules.limits.most_exposure_s,
+        "longest interval, s": rules.limits.longest_s,
+        "cap that binds": s.binds or None,
+        "because": s.binds_why or None,
+        "cannot be kept": [
+            str(fault)
+            for fault in too_long(state, simulation, rules.limits)
+            if fault.place.endswith(f"set {s.name!r}")
+        ],
     }
 
 

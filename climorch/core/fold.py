@@ -7,6 +7,7 @@ arrive late, twice or out of order.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
 from typing import Any
 
@@ -17,13 +18,23 @@ from climorch.core.fold_commands import (
     current,
     end_turn,
     hold,
+    stay,
 )
 from climorch.core.fold_copies import COPIES, supersede
+from climorch.core.fold_nodes import (
+    forgive,
+    hung,
+    node_gone,
+    node_joined,
+    node_lost,
+    quarantined,
+)
+from climorch.core.fold_paces import note_paces
+from climorch.core.fold_strides import advanced, mean
 from climorch.core.fold_wishes import WISHES
 from climorch.core.state import (
     CampaignState,
     CheckpointState,
-    Node,
     Phase,
     SetState,
     SimulationState,
@@ -32,14 +43,10 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
 from climorch.policy.learning import learn
+from climorch.policy.limits import faded
+from climorch.policy.reliability import everything_lost
 
-__all__ = ["apply"]
-
-# Weight of the newest sample in a running mean.
-RECENT = 0.3
-
-# Names of nodes that went and are remembered.
-MOST_ABSENT = 4096
+__all__ = ["apply", "prove"]
 
 
 def apply(state: CampaignState, record: c.Record, now_s: float) -> None:
@@ -56,7 +63,9 @@ def apply(state: CampaignState, record: c.Record, now_s: float) -> None:
     """
     if isinstance(record, e.DriverStarted):
         # With the clock as it stood: nobody knows that nodes were up after the
-        # last record of the driver before.
+        # last record of the driver before. If any was held, it took all with it.
+        if any(simulation.lease for simulation in state.simulations.values()):
+            state.losses = everything_lost(state.losses)
         _all_released(state)
     state.now_s = max(state.now_s, now_s)
     _TABLE[type(record)](state, record)
@@ -71,6 +80,8 @@ def _driver_started(state: CampaignState, fact: e.DriverStarted) -> None:
     state.stopping = False
     for simulation in state.simulations.values():
         # Running the script again is how a user says "try again".
+        if simulation.failed is not None:
+            forgive(state, simulation.name)
         simulation.failed = None
         simulation.failures.clear()
 
@@ -81,11 +92,12 @@ def _driver_stopped(state: CampaignState, fact: e.DriverStopped) -> None:
 
 def _all_released(state: CampaignState) -> None:
     for node in list(state.nodes):
-        _node_gone(state, node)
+        node_gone(state, node)
     for simulation in state.simulations.values():
         end_turn(state, simulation)
         hold(state, simulation, ())
         simulation.granted, simulation.lease_why = 0, ""
+        stay(simulation)
         simulation.rules_asked.clear()
         for s in simulation.sets.values():
             s.retry_at_s = 0.0
@@ -113,6 +125,7 @@ def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
         plan=fact.plan,
         branch=fact.branch,
         priority=fact.scenario.priority,
+        waits_since_s=state.now_s,
         sets={
             plan.name: SetState(plan=plan, done=dict(plan.segments_at[0]))
             for plan in fact.plan.sets
@@ -151,63 +164,6 @@ def _stop(state: CampaignState, fact: e.StopRequested) -> None:
     state.stopping = True
 
 
-def _node_joined(state: CampaignState, fact: e.NodeJoined) -> None:
-    if fact.node in state.nodes:
-        # It came back before its loss was noticed: what it held is gone.
-        _node_lost(state, e.NodeLost(node=fact.node))
-    _count_up(state)
-    state.absent.pop(fact.node, None)
-    state.nodes[fact.node] = Node(
-        name=fact.node,
-        cores=fact.cores,
-        memory_bytes=fact.memory_bytes,
-        scratch_bytes=fact.scratch_bytes,
-        since_s=state.now_s,
-        deadline_s=fact.deadline_s,
-    )
-    state.deadlines += fact.deadline_s is not None
-
-
-def _node_lost(state: CampaignState, fact: e.NodeLost) -> None:
-    if fact.node not in state.nodes:
-        return
-    state.failures += not _expected(state, fact.node)
-    _node_gone(state, fact.node)
-    for simulation in state.simulations.values():
-        if fact.node in simulation.lease:
-            left = tuple(n for n in simulation.lease if n != fact.node)
-            hold(state, simulation, left)
-            simulation.missed[fact.node] = fact.reason
-
-
-def _expected(state: CampaignState, name: str) -> bool:
-    """Whether a node was to go by now: then its loss says nothing about nodes."""
-    end_s = state.nodes[name].deadline_s
-    return (end_s is not None and end_s <= state.now_s) or any(
-        window.hard
-        and window.start_s <= state.now_s < window.stop_s
-        and window.covers(name)
-        for window in state.windows.values()
-    )
-
-
-def _node_gone(state: CampaignState, name: str) -> None:
-    node = state.nodes[name]
-    state.deadlines -= node.deadline_s is not None
-    _count_up(state)
-    del state.nodes[name]
-    state.absent.pop(name, None)
-    state.absent[name] = state.now_s
-    if len(state.absent) > MOST_ABSENT:
-        # Where every node is a new name, as of batch jobs, it would never end.
-        del state.absent[next(iter(state.absent))]
-
-
-def _count_up(state: CampaignState) -> None:
-    """Count how long nodes were up, before one comes or goes."""
-    state.node_s, state.counted_s = state.up_node_s, state.now_s
-
-
 def _restored(state: CampaignState, fact: e.SetRestored) -> None:
     s = current(state, fact)
     if s is not None and s.phase is Phase.RESTORING:
@@ -236,22 +192,30 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     del s.running[fact.stage], s.started_s[fact.stage]
     s.done[fact.stage] = fact.segment + 1
     s.seconds[fact.stage, fact.segment] = fact.seconds
-    s.pace_s[fact.stage] = _mean(s.pace_s.get(fact.stage), fact.seconds)
+    s.pace_s[fact.stage] = mean(s.pace_s.get(fact.stage), fact.seconds)
     simulation = state.simulations[fact.simulation]
+    if not any(other.shown for other in simulation.sets.values()):
+        prove(state, simulation)
     shown = s.shown.setdefault(fact.stage, {})
     nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes
     shown[nodes] = learn(shown.get(nodes), fact.seconds)
     if fact.metrics:
         simulation.metrics[fact.stage] = dict(fact.metrics)
+    if fact.paces:
+        note_paces(state, simulation, fact)
 
 
-def _mean(old: float | None, new: float) -> float:
-    return new if old is None else (1 - RECENT) * old + RECENT * new
+def prove(state: CampaignState, simulation: SimulationState) -> None:
+    """Note that a simulation has finished a first segment."""
+    known = state.proven.setdefault(simulation.plan.workflow, [])
+    insort(known, (simulation.serial, simulation.name))
 
 
 def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:
     s = current(state, fact)
     if s is not None:
+        if fact.cause is Cause.HANG and s.phase is not Phase.BROKEN:
+            hung(state, fact)
         _break(state.simulations[fact.simulation], s, fact.cause, fact.message)
 
 
@@ -279,7 +243,9 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
     if repeated or fact.boundary > s.plan.last or (known is not None and known.good):
         return
     s.newest[fact.attempt] = fact.boundary
-    s.cost_s = _mean(s.cost_s, fact.cost_s)
+    s.cost_s = mean(s.cost_s, fact.cost_s)
+    s.spent_s = faded(s.spent_s, state.now_s - s.spent_at_s) + fact.cost_s
+    s.spent_at_s = state.now_s
     s.writing = learn(s.writing, fact.seconds)
     # Unchanged chunks are linked from the newest checkpoint that is good.
     source = s.commits.get(s.committed)
@@ -314,6 +280,14 @@ def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
         s.retry_at_s = state.now_s + delay_s
     else:
         _break(simulation, s, fact.cause, fact.message)
+
+
+def _scrubbed(state: CampaignState, fact: e.CheckpointScrubbed) -> None:
+    simulation = state.simulations.get(fact.simulation)
+    s = simulation.sets.get(fact.set) if simulation else None
+    commit = s.commits.get(fact.boundary) if s else None
+    if commit is not None and fact.damaged:
+        commit.good = False
 
 
 def _deleted(state: CampaignState, fact: e.CheckpointDeleted) -> None:
@@ -355,18 +329,21 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.SimulationChanged: _changed,
     e.WishTaken: _wish_taken,
     e.StopRequested: _stop,
-    e.NodeJoined: _node_joined,
-    e.NodeLost: _node_lost,
+    e.NodeJoined: node_joined,
+    e.NodeLost: node_lost,
     e.SetRestored: _restored,
     e.RestoreFailed: _restore_failed,
     e.SegmentFinished: _finished,
     e.SegmentFailed: _segment_failed,
+    e.SetAdvanced: advanced,
     e.CheckpointCommitted: _committed,
     e.CheckpointFailed: _checkpoint_failed,
+    e.CheckpointScrubbed: _scrubbed,
     e.CheckpointDeleted: _deleted,
     e.ResultsPublished: _published,
     e.RuleEvaluated: _rule_evaluated,
     e.RuleFailed: _rule_failed,
+    c.NodeQuarantined: quarantined,
     **WISHES,
     **COMMANDS,
     **COPIES,

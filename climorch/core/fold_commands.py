@@ -6,15 +6,19 @@ The other half of `fold`: what the orchestrator itself decided.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from climorch.core.fold_paces import shunned, trusted
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model import commands as c
+from climorch.model.events import Cause
+from climorch.policy.moving import Moved
 from climorch.policy.usage import Usage
 
-__all__ = ["COMMANDS", "break_off", "charge", "current", "end_turn", "hold"]
+__all__ = ["COMMANDS", "break_off", "charge", "current", "end_turn", "hold", "stay"]
 
 # Terms of protection count interruptions over so long, in seconds.
 MONTH_S = 30 * 86_400.0
@@ -76,6 +80,7 @@ def _lease_set(state: CampaignState, command: c.SetLease) -> None:
     simulation = state.simulations[command.simulation]
     if not command.nodes:
         preempted = simulation.preempted is not None
+        simulation.waits_since_s = state.now_s
         end_turn(state, simulation)
         if preempted:
             _interrupted(state, simulation)
@@ -84,6 +89,9 @@ def _lease_set(state: CampaignState, command: c.SetLease) -> None:
     if not set(command.nodes) <= set(simulation.lease):
         # It was given others.
         simulation.missed.clear()
+        stay(simulation)
+    elif not command.nodes:
+        _gave_all_up(state, simulation, command.why)
     hold(state, simulation, command.nodes)
     simulation.granted = len(command.nodes)
     simulation.lease_why = command.why
@@ -108,6 +116,31 @@ def _interrupted(state: CampaignState, simulation: SimulationState) -> None:
     simulation.interruptions += 1
 
 
+def stay(simulation: SimulationState) -> None:
+    """Let a move that is under way be over."""
+    moved = simulation.moved
+    if moved is not None and not moved.over:
+        simulation.moved = replace(moved, over=True)
+
+
+def _gave_all_up(state: CampaignState, simulation: SimulationState, why: str) -> None:
+    """Let a move go on only where it is why nothing is held now."""
+    if simulation.moved is not None and simulation.moved.why != why:
+        stay(simulation)
+    if simulation.complete:
+        state.paces.places.pop(simulation.name, None)
+
+
+def _move_planned(state: CampaignState, decision: c.MovePlanned) -> None:
+    state.simulations[decision.simulation].moved = Moved(
+        leave=decision.leave,
+        seek=decision.seek,
+        why=decision.why,
+        at_s=state.now_s,
+        over=not decision.leave,
+    )
+
+
 def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
     s = state.simulations[command.simulation].sets[command.set]
     s.phase = Phase.RESTORING
@@ -117,6 +150,7 @@ def _attempt_started(state: CampaignState, command: c.StartAttempt) -> None:
     s.done = dict(s.plan.segments_at[command.boundary])
     s.seconds.clear()
     s.planned = s.checkpoint = None
+    s.put_off = False
     s.held.let_go()
     s.held.begun = command.boundary
 
@@ -135,6 +169,7 @@ def _checkpoint_begun(state: CampaignState, command: c.BeginCheckpoint) -> None:
         s.planned = None
         s.since_s = state.now_s
         s.from_boundary = command.boundary
+        s.put_off = False
 
 
 def _abandoned(state: CampaignState, command: c.AbandonAttempt) -> None:
@@ -164,6 +199,13 @@ def _rule_asked(state: CampaignState, command: c.EvaluateRule) -> None:
 def _planned(state: CampaignState, decision: c.CheckpointPlanned) -> None:
     s = state.simulations[decision.simulation].sets[decision.set]
     s.planned, s.planned_why = decision.boundary, decision.why
+    if decision.asked:
+        s.binds, s.binds_why = decision.binds, decision.why if decision.binds else ""
+
+
+def _postponed(state: CampaignState, decision: c.CheckpointPostponed) -> None:
+    s = state.simulations[decision.simulation].sets[decision.set]
+    s.binds, s.binds_why, s.put_off = decision.binds, decision.why, True
 
 
 def _shrink(state: CampaignState, decision: c.ShrinkPlanned) -> None:
@@ -216,6 +258,11 @@ def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
 def _simulation_failed(state: CampaignState, decision: c.SimulationFailed) -> None:
     simulation = state.simulations[decision.simulation]
     simulation.failed = (decision.cause, decision.message)
+    if decision.cause is Cause.POISON:
+        # The nodes that it killed are not to blame.
+        state.mishaps = tuple(
+            m for m in state.mishaps if m.simulation != decision.simulation
+        )
 
 
 COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
@@ -228,8 +275,12 @@ COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.DeleteCheckpoint: _deleting,
     c.EvaluateRule: _rule_asked,
     c.CheckpointPlanned: _planned,
+    c.CheckpointPostponed: _postponed,
     c.ShrinkPlanned: _shrink,
     c.PreemptPlanned: _preempted,
+    c.MovePlanned: _move_planned,
+    c.NodeShunned: shunned,
+    c.NodeTrusted: trusted,
     c.WindowPlaced: _window_placed,
     c.WindowEnded: _window_ended,
     c.SharingSet: _sharing_set,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from climorch.core.fold_nodes import forgive, released
 from climorch.core.state import CampaignState, Control
 from climorch.model import events as e
 
@@ -24,7 +25,11 @@ def _resumed(state: CampaignState, fact: e.ResumeRequested) -> None:
     simulation = state.simulations.get(fact.simulation)
     if simulation is None or simulation.control is Control.CANCELLED:
         return
+    if not simulation.wants_nodes:
+        simulation.waits_since_s = state.now_s
     simulation.control = Control.RUN
+    if simulation.failed is not None:
+        forgive(state, simulation.name)
     simulation.failed = None
     simulation.failures.clear()
     for s in simulation.sets.values():
@@ -48,7 +53,7 @@ def _drained(state: CampaignState, fact: e.DrainRequested) -> None:
 
 
 def _undrained(state: CampaignState, fact: e.UndrainRequested) -> None:
-    state.draining.discard(fact.node)
+    released(state, fact.node)
 
 
 def _window_declared(state: CampaignState, fact: e.WindowDeclared) -> None:

@@ -1,4 +1,4 @@
-"""Whether what an allocation decided can be done at all.
+"""What an allocation decided: whether it can be done at all, and what follows.
 
 Users may bring their own. Nodes that are leased twice would be found out only by
 what two simulations do to each other; so it is refused before it is a record.
@@ -6,50 +6,49 @@ what two simulations do to each other; so it is refused before it is a record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 
 from climorch.errors import Fault, InvalidInputError
-from climorch.policy.claims import Allocation, Claim, NodeOffer
+from climorch.policy.board import Board
+from climorch.policy.claims import Allocation, Claim
 
 __all__ = ["audit"]
 
 
-def audit(
-    decided: Allocation, claims: Iterable[Claim], offers: Iterable[NodeOffer]
-) -> None:
+def audit(decided: Allocation, board: Board) -> None:
     """Refuse a decision that breaks what an allocation promises.
 
     Parameters
     ----------
     decided : Allocation
         What it said.
-    claims : iterable of Claim
-        What it was asked by.
-    offers : iterable of NodeOffer
-        What it was offered.
+    board : Board
+        What it was asked by, and offered.
 
     Raises
     ------
     InvalidInputError
         With every fault.
     """
-    if not (decided.leases or decided.shrink or decided.preempt):
+    if not (decided.leases or decided.shrink or decided.preempt or decided.moves):
         return
-    asking = {claim.simulation: claim for claim in claims}
+    asking, pool = board.claims, board.pool(0.0)
     faults = [
         _fault(name, "has no claim", "answer those that ask")
-        for name in {**decided.leases, **decided.shrink, **decided.preempt}
+        for name in {
+            **decided.leases,
+            **decided.shrink,
+            **decided.preempt,
+            **decided.moves,
+        }
         if name not in asking
     ]
-    free = {offer.name for offer in offers if not offer.leaving}
-    for claim in asking.values():
-        free.difference_update(claim.held)
     for name, nodes in decided.leases.items():
         if name not in asking:
             continue
         claim = asking[name]
-        held, added = nodes[: len(claim.held)], nodes[len(claim.held) :]
-        if held != claim.held:
+        added = nodes[len(claim.held) :]
+        if nodes[: len(claim.held)] != claim.held:
             faults.append(
                 _fault(name, "loses nodes", "begin its lease with what it holds")
             )
@@ -57,19 +56,28 @@ def audit(
             problem = f"gets {len(nodes)} nodes of {claim.nodes}"
             faults.append(_fault(name, problem, "lease whole gangs"))
         for node in added:
-            if node not in free:
+            bit = pool.mask((node,))
+            if not bit & pool.free:
                 problem = f"gets {node!r}, which is not free"
                 faults.append(_fault(name, problem, "lease each free node once"))
-            free.discard(node)
+            pool.free &= ~bit
+    faults += _lessened(decided, asking)
+    if faults:
+        raise InvalidInputError("this allocation cannot be carried out", faults=faults)
+
+
+def _lessened(decided: Allocation, asking: Mapping[str, Claim]) -> Iterator[Fault]:
     for name, keep in decided.shrink.items():
         if name not in asking:
             continue
         claim = asking[name]
         if not claim.nodes <= keep < len(claim.held):
             problem = f"shall keep {keep} of {len(claim.held)} nodes"
-            faults.append(_fault(name, problem, "keep its gang, and fewer than it has"))
-    if faults:
-        raise InvalidInputError("this allocation cannot be carried out", faults=faults)
+            yield _fault(name, problem, "keep its gang, and fewer than it has")
+    for name, move in decided.moves.items():
+        if name in asking and not set(move.leave) <= set(asking[name].held):
+            problem = f"shall leave {', '.join(move.leave)}"
+            yield _fault(name, problem, "leave nodes that it holds")
 
 
 def _fault(simulation: str, problem: str, remedy: str) -> Fault:

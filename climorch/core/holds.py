@@ -12,7 +12,7 @@ from climorch.core.horizon import closing, shuts_out, windows_of
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.policy.sharing import used_up
 
-__all__ = ["Hold", "broke", "holding", "is_over", "spent", "staying"]
+__all__ = ["Hold", "broke", "holding", "is_over", "leaving", "spent", "staying"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +108,16 @@ def is_over(state: CampaignState) -> bool:
 
 def staying(state: CampaignState, simulation: SimulationState) -> tuple[str, ...]:
     """Return the leased nodes that a simulation need not leave, in order."""
-    away = state.draining.union(closing(state, simulation))
+    away = state.draining.union(closing(state, simulation), leaving(simulation))
     if not away:
         return simulation.lease
     return tuple(node for node in simulation.lease if node not in away)
+
+
+def leaving(simulation: SimulationState) -> tuple[str, ...]:
+    """Return the nodes of a move that is not over."""
+    moved = simulation.moved
+    return () if moved is None or moved.over else moved.leave
 
 
 def _leaving_why(state: CampaignState, simulation: SimulationState) -> str | None:
@@ -126,4 +132,7 @@ def _leaving_why(state: CampaignState, simulation: SimulationState) -> str | Non
             if shuts_out(window, simulation)
         )
         return f"{why} (window {', '.join(names)})" if names else why
+    moved = simulation.moved
+    if moved is not None and set(leaving(simulation)).intersection(simulation.lease):
+        return moved.why
     return None

@@ -15,12 +15,14 @@ from climorch.core.stretch import release_s, restore_s, siblings
 from climorch.model.windows import Window
 
 __all__ = [
+    "FAR",
     "closes_s",
     "closing",
     "gone",
     "least_s",
     "needs_s",
     "next_edge_s",
+    "roughly_s",
     "shuts_out",
     "windows_of",
 ]
@@ -117,7 +119,7 @@ def closing(state: CampaignState, simulation: SimulationState) -> tuple[str, ...
     if first_s == math.inf:
         return ()
     left_s = first_s - state.now_s
-    if left_s > FAR * _roughly_s(simulation.sets.values()) and left_s > 0:
+    if left_s > FAR * roughly_s(simulation.sets.values()) and left_s > 0:
         return ()
     last_s = state.now_s + needs_s(state, simulation)
     hard = {
@@ -130,8 +132,19 @@ def closing(state: CampaignState, simulation: SimulationState) -> tuple[str, ...
     )
 
 
-def _roughly_s(sets: Iterable[SetState]) -> float:
-    """Bound the way to the next boundary, cheaply: all stages one after the other."""
+def roughly_s(sets: Iterable[SetState]) -> float:
+    """Bound the way to the next boundary, cheaply: all stages one after the other.
+
+    Parameters
+    ----------
+    sets : iterable of SetState
+        Of a simulation.
+
+    Returns
+    -------
+    float
+        Seconds; infinite while a stage has finished no segment.
+    """
     return max(
         (
             sum(

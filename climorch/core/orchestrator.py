@@ -7,38 +7,45 @@ same orchestrator; replay feeds the records of a journal and decides nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from climorch.core.demand import (
     Demand,
     Grounds,
+    capacity_of,
     contest_of,
+    decided_on,
     demand_of,
     grounds_of,
     offers_of,
+    post,
 )
 from climorch.core.fold import apply
 from climorch.core.granting import audit
 from climorch.core.holds import broke, is_over
 from climorch.core.horizon import next_edge_s
+from climorch.core.leasing import leased
 from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
+from climorch.core.shunning import next_trial_s, verdicts
 from climorch.core.state import CampaignState, SimulationState
+from climorch.core.upkeep import quarantine_nodes
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.commands import (
     Command,
-    PreemptPlanned,
+    NodeShunned,
+    NodeTrusted,
     Record,
-    SetLease,
     SharingSet,
-    ShrinkPlanned,
     WindowEnded,
     WindowPlaced,
     is_command,
 )
+from climorch.policy.board import Board
 from climorch.policy.claims import Allocation
 
 __all__ = ["Orchestrator", "Outcome"]
@@ -54,11 +61,14 @@ CONCLUSIVE = frozenset(
         c.StartSegment,
         c.SegmentCommitted,
         c.CheckpointPlanned,
+        c.CheckpointPostponed,
         c.BeginCheckpoint,
         c.CopyPlanned,
         c.BeginCopy,
         c.PublishResults,
         c.DeleteCheckpoint,
+        # All that was to be decided on the way is part of it.
+        e.SetAdvanced,
     }
 )
 
@@ -82,6 +92,11 @@ class Outcome:
     wake_at_s: float | None
 
 
+def nothing_new(now_s: float) -> Iterable[e.Fact]:
+    """Tell nothing; a twin in coarse mode tells how far all are, if it is asked."""
+    return ()
+
+
 class Orchestrator:
     """Decides what runs where and when.
 
@@ -97,15 +112,20 @@ class Orchestrator:
         self.policies = policies
         self.state = state or CampaignState()
         self.allocation = Allocation()
+        self.asked: Callable[[float], Iterable[e.Fact]] = nothing_new
         # None of this is memory: it is made anew after a replay.
         self._touched: set[str] = set()
         # Those of which nothing but finished segments was heard.
         self._moved_on: set[str] = set()
         self._demands: dict[str, Demand] = {}
         self._grounds: dict[str, Grounds] = {}
+        self._board = Board(policies.sharing.slice_s)
+        self._capacity = 0
         self._retries: dict[str, float] = {}
+        self._paced: set[str] = set()
         self._nodes_changed = True
-        self._edge_s = -math.inf
+        self._ask_again = self._losses = False
+        self._edge_s, self._trial_s = -math.inf, math.inf
         self._timed = False
         self._touch_all()
 
@@ -142,10 +162,11 @@ class Orchestrator:
         if started and half_life_s != self.state.half_life_s:
             self._take(SharingSet(half_life_s=half_life_s), now_s, records)
         self.state.now_s = now_s
+        self._look_for_losses()
         self._touched |= {n for n, due in self._retries.items() if due <= now_s}
         self._pass_edges(now_s, records)
         visited: set[str] = set()
-        while self._touched or self._moved_on or self._nodes_changed:
+        while self._touched or self._moved_on or self._nodes_changed or self._ask_again:
             touched, self._touched = self._touched, set()
             names, self._moved_on = touched | self._moved_on, set()
             visited |= names
@@ -168,24 +189,31 @@ class Orchestrator:
         if not records:
             # The state is what the journal says, its clock included.
             self.state.now_s = before_s
-        commands = tuple(filter(is_command, records))
         return Outcome(
             records=tuple(records),
-            commands=commands,
+            commands=tuple(filter(is_command, records)),
             wake_at_s=self._wake_at_s(),
         )
 
     def _wake_at_s(self) -> float | None:
         """When time alone may change a decision; None: never."""
         first_s = min(
-            *self._retries.values(), self._edge_s, self.allocation.review_at_s, math.inf
+            *self._retries.values(),
+            self._edge_s,
+            self.allocation.review_at_s,
+            self._trial_s,
+            math.inf,
         )
         return None if first_s == math.inf else first_s
 
     def _pass_edges(self, now_s: float, records: list[Record]) -> None:
-        """Look again at whoever is on nodes that came or went with the time."""
+        """Look again at whoever is on nodes that came, went, or are slow now."""
+        for verdict in verdicts(self.state, self._paced, self.policies.moving):
+            self._take(verdict, now_s, records)
+        self._paced.clear()
+        self._trial_s = next_trial_s(self.state)
         if self.allocation.review_at_s <= now_s:
-            self._nodes_changed = True
+            self._ask_again = True
         if self._edge_s <= now_s:
             for decision in ended_windows(self.state):
                 self._take(decision, now_s, records)
@@ -216,23 +244,24 @@ class Orchestrator:
             return
         simulations = self.state.simulations
         match record:
-            case e.SegmentFinished() | e.CopyHeld() | e.CopyFailed():
+            case e.SegmentFinished():
+                if record.simulation in simulations:
+                    self._moved_on.add(record.simulation)
+                self._paced.update(record.paces)
+            case e.CopyHeld() | e.CopyFailed():
                 if record.simulation in simulations:
                     self._moved_on.add(record.simulation)
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
                 self._touch_all()
             case e.WishTaken():
                 self._touch(record.wish)
-            case e.DrainRequested() | e.UndrainRequested():
+            case e.DrainRequested() | e.UndrainRequested() | c.NodeQuarantined():
                 self._nodes_changed = True
                 self._touched |= {
                     s.name for s in simulations.values() if record.node in s.lease
                 }
             case e.NodeJoined() | e.NodeLost():
-                self._nodes_changed = True
-                self._touched |= {
-                    s.name for s in simulations.values() if len(s.lease) < s.granted
-                }
+                self._nodes_changed = self._losses = True
             case (
                 e.WindowDeclared()
                 | e.WindowWithdrawn()
@@ -250,7 +279,9 @@ class Orchestrator:
                     if s.scenario.project == record.project.name
                 }
                 self._touched |= own
-                self._nodes_changed |= bool(own)
+                self._ask_again |= bool(own)
+            case NodeShunned() | NodeTrusted():
+                self._nodes_changed = True
             case e.CampaignOpened() | SharingSet():
                 pass
             case _:
@@ -258,6 +289,13 @@ class Orchestrator:
                     self._touched.add(record.simulation)
                 if isinstance(record, e.RuleEvaluated):
                     self._touched |= {added.simulation for added in record.added}
+
+    def _look_for_losses(self) -> None:
+        """Touch whoever lacks nodes of its lease, once for all that came or went."""
+        if self._losses:
+            self._losses = False
+            simulations = self.state.simulations.values()
+            self._touched |= {s.name for s in simulations if len(s.lease) < s.granted}
 
     def _touch_all(self) -> None:
         self._touched |= self.state.simulations.keys()
@@ -270,63 +308,58 @@ class Orchestrator:
         records: list[Record],
     ) -> None:
         """Ask the policy who gets which nodes, where anything changed."""
-        changed = self._nodes_changed
-        self._nodes_changed = False
+        moved, changed = self._nodes_changed, self._nodes_changed or self._ask_again
+        self._nodes_changed = self._ask_again = False
         if changed:
-            for placed in place_windows(self.state):
-                self._take(placed, now_s, records)
+            apart = quarantine_nodes(self.state, self.policies)
+            for decision in chain(apart, place_windows(self.state)):
+                self._take(decision, now_s, records)
+        if moved or self._nodes_changed:
+            self._board.lay_out(offers_of(self.state))
+            self._capacity = capacity_of(self.state)
         for simulation in found:
-            grounds = grounds_of(self.state, simulation)
-            if self._grounds.get(simulation.name) == grounds:
-                continue
-            self._grounds[simulation.name] = grounds
-            demand = demand_of(self.state, simulation)
-            if self._demands.get(simulation.name) != demand:
-                self._demands[simulation.name] = demand
-                changed = True
+            changed |= self._see(simulation)
         if not changed:
             return
+        for fact in self.asked(now_s):
+            self._take(fact, now_s, records)
         self._note_budgets()
-        demands = self._demands.values()
-        wanted = [demand.claim for demand in demands if demand.claim is not None]
-        offered = offers_of(self.state, demands)
-        decided = self.allocation = self.policies.allocation(
-            wanted,
-            offered,
-            contest_of(self.state, wanted, self.policies.sharing),
-            tell_all=False,
+        board, rules = self._board, self.policies
+        contest = contest_of(
+            self.state, board.wanted(), rules.sharing, self._capacity, rules.moving
         )
-        audit(decided, wanted, offered)
-        for name, nodes in decided.leases.items():
-            s = self.state.simulations[name]
-            borrowed = name in decided.borrowed or (s.borrowed and bool(s.lease))
-            why = "lies idle until its turn comes" if borrowed else "its turn"
-            lease = SetLease(simulation=name, nodes=nodes, why=why, borrowed=borrowed)
-            self._take(lease, now_s, records)
-        for name, keep in decided.shrink.items():
-            if self.state.simulations[name].shrink_to is None:
-                self._take(ShrinkPlanned(simulation=name, nodes=keep), now_s, records)
-        for name, why in decided.preempt.items():
-            self._take(PreemptPlanned(simulation=name, why=why), now_s, records)
+        decided = self.allocation = decided_on(
+            board, contest, rules.allocation, tell_all=False
+        )
+        audit(decided, board)
+        for record in leased(self.state, decided):
+            self._take(record, now_s, records)
+
+    def _see(self, simulation: SimulationState) -> bool:
+        """See what a simulation asks for now; tell whether it is something else."""
+        grounds = grounds_of(self.state, simulation)
+        if self._grounds.get(simulation.name) == grounds:
+            return False
+        self._grounds[simulation.name] = grounds
+        demand = demand_of(self.state, simulation)
+        if self._demands.get(simulation.name) == demand:
+            return False
+        self._demands[simulation.name] = demand
+        post(self._board, simulation.name, demand)
+        return True
 
     def _note_budgets(self) -> None:
         """See whose budget ended with the time: no record tells those that wait."""
         out = broke(self.state)
-        if not out:
-            return
-        for name, demand in self._demands.items():
-            simulation = self.state.simulations[name]
-            if demand.claim is not None and simulation.scenario.project in out:
-                self._grounds[name] = grounds_of(self.state, simulation)
-                self._demands[name] = demand_of(self.state, simulation)
+        if any(self._board.wanted_by(project) for project in out):
+            for claim in [*self._board.claims.values()]:
+                if claim.project in out:
+                    self._see(self.state.simulations[claim.simulation])
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""
-        times = [
-            s.retry_at_s
-            for s in simulation.sets.values()
-            if s.retry_at_s > self.state.now_s
-        ]
+        sets, now_s = simulation.sets.values(), self.state.now_s
+        times = [s.retry_at_s for s in sets if s.retry_at_s > now_s]
         if times and (simulation.wants_nodes or simulation.lease):
             self._retries[simulation.name] = min(times)
         else:

@@ -152,8 +152,9 @@ def exposure_s(simulation: SimulationState, now_s: float) -> float:
     float
         Seconds, summed over stages, what is being computed included.
     """
-    return sum(
-        sum(s.seconds.values())
-        + sum(max(now_s - began_s, 0.0) for began_s in s.started_s.values())
-        for s in simulation.sets.values()
-    )
+    found = 0.0
+    for s in simulation.sets.values():
+        found += sum(s.seconds.values())
+        for began_s in s.started_s.values():
+            found += max(now_s - began_s, 0.0)
+    return found

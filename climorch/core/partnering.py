@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from climorch.core.phases import Control
+from climorch.core.lifecycle import Control
 from climorch.core.state import CampaignState, SetState, SimulationState
 from climorch.model.commands import BeginCopy, CopyPlanned, Record, SalvageCopy
 from climorch.model.events import Cause
-from climorch.policy.checkpointing import CheckpointStrategy
+from climorch.model.pace import CheckpointStrategy
 from climorch.policy.partnering import CopyPace, partner_copy_of
 
 __all__ = ["copy_at", "plan_copy", "salvage_goes_on", "salvage_of"]

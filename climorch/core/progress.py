@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from climorch.core.frontier import ready_segments
 from climorch.core.holds import Hold, holding
+from climorch.core.pacing import ruling_at, word_on
 from climorch.core.partnering import copy_at, plan_copy
 from climorch.core.state import (
     CampaignState,
@@ -27,19 +28,19 @@ from climorch.core.upkeep import (
     retire,
     roll_back,
     settle_loss,
+    strategy_of,
 )
 from climorch.model.commands import (
     AbandonAttempt,
     BeginCheckpoint,
     CheckpointPlanned,
+    CheckpointPostponed,
     Record,
     SetLease,
     StartAttempt,
     StartSegment,
 )
 from climorch.model.events import Cause
-from climorch.policy.checkpointing import Pace
-from climorch.policy.recovery import mean_time_between_failures
 
 __all__ = ["Policies", "move_on", "next_records"]
 
@@ -169,7 +170,7 @@ def _advance(
     if s.phase is not Phase.ACTIVE:
         return
     yield from _plan_checkpoint(state, simulation, s, policies)
-    yield from plan_copy(state, simulation, s, policies.checkpointing)
+    yield from plan_copy(state, simulation, s, strategy_of(policies, simulation, s))
     # Before a checkpoint, which then writes what is copied.
     yield from copy_at(simulation, s)
     yield from _meet(state, simulation, s, policies)
@@ -233,29 +234,25 @@ def _plan_checkpoint(
     if s.checkpoint is not None:
         # One in flight: skip, never queue.
         return
-    why = policies.checkpointing.due(_pace(state, simulation, s, boundary))
-    if why is not None:
-        yield _plan(simulation, s, boundary, why)
-
-
-def _pace(
-    state: CampaignState, simulation: SimulationState, s: SetState, boundary: int
-) -> Pace:
-    here, there = (s.plan.segments_at[b] for b in (boundary, boundary + 1))
-    next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
-    return Pace(
-        since_s=state.now_s - s.since_s,
-        boundaries=boundary - s.from_boundary,
-        next_s=next_s,
-        cost_s=s.cost_s,
-        mtbf_s=mean_time_between_failures(
-            node_s=state.up_node_s,
-            failures=state.failures,
-            nodes=max(len(simulation.lease), 1),
-        ),
-        nodes=max(len(simulation.lease), 1),
-        copied=s.held.boundary is not None,
-    )
+    ruling = ruling_at(state, simulation, s, boundary, state.now_s, policies)
+    if ruling.due:
+        binds, why = word_on(s, ruling)
+        yield CheckpointPlanned(
+            simulation=simulation.name,
+            set=s.name,
+            boundary=boundary,
+            why=why,
+            asked=True,
+            binds=binds,
+        )
+    elif ruling.binds and not s.put_off:
+        yield CheckpointPostponed(
+            simulation=simulation.name,
+            set=s.name,
+            boundary=boundary,
+            why=ruling.why,
+            binds=ruling.binds,
+        )
 
 
 def _meet(

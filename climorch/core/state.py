@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from climorch.core.held import Held
-from climorch.core.phases import Control, Phase, Status
+from climorch.core.lifecycle import Control, Phase, Status
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, SetPlan, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
 from climorch.policy.learning import Learned
+from climorch.policy.moving import Moved
+from climorch.policy.quarantine import Mishap
+from climorch.policy.reliability import Losses, lease_mtbf_s
+from climorch.policy.straggling import Paces
 from climorch.policy.usage import Usage
 
 __all__ = [
@@ -102,7 +106,7 @@ class SetState:
     from_boundary : int
         Where it got them, or the last one that it began to checkpoint.
     seconds : dict of (str, int) to float
-        Duration of each segment that is computed and not committed.
+        Of each segment that is computed and not committed.
     started_s : dict of str to float
         When each running segment was started.
     broken_off_s : float
@@ -113,6 +117,13 @@ class SetState:
         What a stage's segments took, by stage and nodes of the lease.
     writing, restoring : Learned or None
         What checkpoints took to be committed, and states to be there again.
+    cost_s, spent_s : float
+        Mean time lost to a checkpoint, and to all of them until ``spent_at_s``
+        as that time fades; seconds.
+    binds, binds_why : str
+        Which cap has changed what the strategy wanted, when it last had a say.
+    put_off : bool
+        Whether a checkpoint was put off since the last one.
     commits : dict of int to CheckpointState
         Checkpoints that exist by boundary, ascending.
     newest : dict of int to int
@@ -148,6 +159,11 @@ class SetState:
     writing: Learned | None = None
     restoring: Learned | None = None
     cost_s: float | None = None
+    spent_s: float = 0.0
+    spent_at_s: float = 0.0
+    binds: str = ""
+    binds_why: str = ""
+    put_off: bool = False
     commits: dict[int, CheckpointState] = field(default_factory=dict)
     committed_segments: dict[str, int] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
@@ -220,21 +236,23 @@ class SimulationState:
         Whether it has nodes though it was not its turn.
     preempted : str or None
         Why it gives all nodes up after its next checkpoint.
-    interruptions_s : tuple of float
-        When it was preempted in the last 30 days, seconds.
+    interruptions, interruptions_s : int, tuple of float
+        How often it was preempted so far; when in the last 30 days, seconds.
     left_s : float or None
         When it last gave all nodes up, seconds; None: never.
+    waits_since_s : float
+        When it was submitted, resumed, or last gave all nodes up, seconds.
     served_s : float
         Seconds that it held nodes in turns that are over.
-    interruptions : int
-        How often it was preempted so far.
     node_s, held_s : float
         Node-seconds that it held until ``lease_since_s``; seconds in which it
         held any.
+    moved : Moved or None
+        Its last move, over or not.
     lost_s : float
         Seconds of computing that were lost.
     failures : dict of Cause to int
-        Failures by cause since the last committed checkpoint.
+        By cause, since the last committed checkpoint.
     """
 
     name: str
@@ -258,7 +276,9 @@ class SimulationState:
     shrink_to: int | None = None
     preempted: str | None = None
     interruptions_s: tuple[float, ...] = ()
+    moved: Moved | None = None
     left_s: float | None = None
+    waits_since_s: float = 0.0
     served_s: float = 0.0
     interruptions: int = 0
     rules_done: set[str] = field(default_factory=set)
@@ -314,10 +334,15 @@ class CampaignState:
     ----------
     now_s : float
         Newest time of any record, driver's clock.
-    failures : int
-        Nodes lost so far; with ``node_s``, the observed failure rate.
-    node_s : float
-        Node-seconds that nodes were up until ``counted_s``.
+    losses : Losses
+        Nodes lost so far, by event.
+    mishaps : tuple of Mishap
+        Nodes lost alone and segments that hung lately, by time.
+    quarantined : dict of str to str
+        Nodes that are draining because of such, and why.
+    node_s, up_s : float
+        Node-seconds that nodes were up, and seconds in which any was, until
+        ``counted_s``.
     counted_s : float
         When nodes last came or went, driver's clock, seconds.
     draining : set of str
@@ -334,6 +359,10 @@ class CampaignState:
         Time in which the usage of projects halves, seconds.
     usage : dict of str to Usage
         What each project with simulations has used until its newest change.
+    paces : Paces
+        What nodes took for their work.
+    proven : dict of str to list of (int, str)
+        By workflow, who has finished a segment: serials, ascending, and names.
     """
 
     campaign: str = ""
@@ -343,8 +372,11 @@ class CampaignState:
     projects: dict[str, Project] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
     simulations: dict[str, SimulationState] = field(default_factory=dict)
-    failures: int = 0
+    losses: Losses = field(default_factory=Losses)
+    mishaps: tuple[Mishap, ...] = ()
+    quarantined: dict[str, str] = field(default_factory=dict)
     node_s: float = 0.0
+    up_s: float = 0.0
     counted_s: float = 0.0
     draining: set[str] = field(default_factory=set)
     absent: dict[str, float] = field(default_factory=dict)
@@ -353,6 +385,8 @@ class CampaignState:
     deadlines: int = 0
     half_life_s: float = FIRST_HALF_LIFE_S
     usage: dict[str, Usage] = field(default_factory=dict)
+    paces: Paces = field(default_factory=Paces)
+    proven: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def usage_at(self, now_s: float) -> dict[str, Usage]:
         """Return what each project has used until a time, with what it holds since."""
@@ -375,6 +409,16 @@ class CampaignState:
     def up_node_s(self) -> float:
         """Node-seconds that nodes were up so far."""
         return self.node_s + len(self.nodes) * (self.now_s - self.counted_s)
+
+    def held_node_s(self, now_s: float) -> float:
+        """Return the node-seconds that all leases have held until a time."""
+        return sum(used.held_until(now_s) for used in self.usage.values())
+
+    def mtbf_s(self, nodes: int, now_s: float) -> float:
+        """Return the observed mean time between failures of so many nodes, seconds."""
+        up_s = self.up_s + bool(self.nodes) * (now_s - self.counted_s)
+        held_s = self.held_node_s(now_s)
+        return lease_mtbf_s(self.losses, node_s=held_s, up_s=up_s, nodes=nodes)
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:
         """Every set with its simulation, in order of submission."""

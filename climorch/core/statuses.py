@@ -6,23 +6,27 @@ what it would say now.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from climorch.core.demand import claims, contest_of, offers
+from climorch.core.demand import board_of, contest_of, decided_on
 from climorch.core.holds import holding
-from climorch.core.horizon import needs_s, shuts_out, windows_of
+from climorch.core.horizon import needs_s, shuts_out
 from climorch.core.outlook import (
     checkpoint_age_s,
     expected_end_s,
     exposure_s,
     rate_sypd,
 )
+from climorch.core.pacing import caps_of
 from climorch.core.state import CampaignState, Phase, SimulationState
 from climorch.errors import NotFoundError
 from climorch.model.windows import Window
 from climorch.policy.allocation import Allocate, allocate
+from climorch.policy.limits import Limits
 from climorch.policy.sharing import Sharing
 
 __all__ = [
@@ -31,6 +35,7 @@ __all__ = [
     "WindowStatus",
     "known",
     "nodes_of",
+    "shut_windows",
     "status_of",
     "summarise",
     "windows_in",
@@ -69,6 +74,9 @@ class SimulationStatus:
         None while it does not run or a stage to come was never measured.
     checkpoint_age_s : float or None
         Age of its newest verified checkpoint, in seconds; None without one.
+    caps : str
+        Which cap on checkpoints has changed what its strategy wanted, or cannot
+        be kept, in words; empty: none.
     why : str
         Reason for its status.
     """
@@ -89,6 +97,7 @@ class SimulationStatus:
     rate_sypd: float | None = None
     expected_end_s: float | None = None
     checkpoint_age_s: float | None = None
+    caps: str = ""
     why: str
 
     @property
@@ -127,6 +136,8 @@ class NodeStatus:
         Memory; 0: unlimited or not known.
     windows : tuple of str
         Those that have begun and that it is in.
+    slow : float or None
+        How many times longer than expected it takes; None: it is not slow.
     """
 
     node: str
@@ -136,6 +147,7 @@ class NodeStatus:
     cores: int = 0
     memory_bytes: int = 0
     windows: tuple[str, ...] = ()
+    slow: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name."""
@@ -196,6 +208,7 @@ def summarise(
     now_s: float,
     sharing: Sharing | None = None,
     allocation: Allocate = allocate,
+    limits: Limits | None = None,
 ) -> tuple[SimulationStatus, ...]:
     """Return the status of every simulation, in order of submission.
 
@@ -209,18 +222,35 @@ def summarise(
         How projects share the nodes; None: as by default.
     allocation : Allocate
         Which simulation holds which nodes.
+    limits : Limits or None
+        Caps on checkpoints; None: as by default.
     """
-    wanted = claims(state)
-    contest = contest_of(state, wanted, sharing or Sharing())
-    waits = allocation(wanted, offers(state), contest).waits
+    board = board_of(state, sharing := sharing or Sharing())
+    contest = contest_of(state, board.wanted(), sharing)
+    waits = decided_on(board, contest, allocation, tell_all=True).waits
+    shut = shut_windows(state)
     return tuple(
-        status_of(state, simulation, now_s, waits.get(simulation.name))
+        status_of(state, simulation, now_s, waits.get(simulation.name), shut, limits)
         for simulation in state.simulations.values()
     )
 
 
+def shut_windows(state: CampaignState) -> tuple[Window, ...]:
+    """Return the windows, not over, in which nodes are that are up."""
+    return tuple(
+        window
+        for window in state.windows.values()
+        if window.stop_s > state.now_s and any(map(window.covers, state.nodes))
+    )
+
+
 def status_of(
-    state: CampaignState, simulation: SimulationState, now_s: float, wait: str | None
+    state: CampaignState,
+    simulation: SimulationState,
+    now_s: float,
+    wait: str | None,
+    shut: Sequence[Window],
+    limits: Limits | None = None,
 ) -> SimulationStatus:
     """Return the status of a simulation.
 
@@ -234,6 +264,10 @@ def status_of(
         Driver's clock, seconds.
     wait : str or None
         Why the allocation gives it no nodes, if so.
+    shut : sequence of Window
+        As of `shut_windows`.
+    limits : Limits or None
+        Caps on checkpoints; None: as by default.
     """
     held_s = max(now_s - simulation.lease_since_s, 0.0) if simulation.lease else 0.0
     sets = simulation.sets.values()
@@ -254,7 +288,8 @@ def status_of(
         rate_sypd=rate_sypd(simulation),
         expected_end_s=expected_end_s(simulation, now_s),
         checkpoint_age_s=checkpoint_age_s(simulation, now_s),
-        why=_why(state, simulation, wait),
+        caps=caps_of(state, simulation, limits or Limits()),
+        why=_why(state, simulation, wait, shut),
     )
 
 
@@ -271,6 +306,7 @@ def nodes_of(state: CampaignState, now_s: float) -> tuple[NodeStatus, ...]:
     holders = {n: s.name for s in state.simulations.values() for n in s.lease}
     begun = [w for w in state.windows.values() if w.start_s <= now_s < w.stop_s]
     named = {node for window in begun for node in window.nodes}
+    shunned = state.paces.shunned
     return tuple(
         NodeStatus(
             node=name,
@@ -280,6 +316,7 @@ def nodes_of(state: CampaignState, now_s: float) -> tuple[NodeStatus, ...]:
             cores=state.nodes[name].cores if name in state.nodes else 0,
             memory_bytes=state.nodes[name].memory_bytes if name in state.nodes else 0,
             windows=tuple(window.name for window in begun if window.covers(name)),
+            slow=shunned[name].slow if name in shunned else None,
         )
         for name in sorted(state.nodes.keys() | state.draining | named)
     )
@@ -312,7 +349,12 @@ def windows_in(state: CampaignState, now_s: float) -> tuple[WindowStatus, ...]:
     )
 
 
-def _why(state: CampaignState, simulation: SimulationState, wait: str | None) -> str:
+def _why(
+    state: CampaignState,
+    simulation: SimulationState,
+    wait: str | None,
+    shut: Sequence[Window],
+) -> str:
     if simulation.failed is not None:
         cause, message = simulation.failed
         return f"{cause.value}: {message}"
@@ -333,33 +375,43 @@ def _why(state: CampaignState, simulation: SimulationState, wait: str | None) ->
     lost = ", ".join(f"{n} ({r})" if r else n for n, r in simulation.missed.items())
     if simulation.lease:
         why = simulation.lease_why
-        if not lost:
-            return why
-        return f"{why}: {lost}" if why == "nodes lost" else f"{why}; nodes lost: {lost}"
+        if lost:
+            why += f": {lost}" if why == "nodes lost" else f"; nodes lost: {lost}"
+        return why + _slowed(state, simulation)
     if wait and lost:
         wait = f"{wait}; nodes lost: {lost}"
     drained = sorted(state.draining & state.nodes.keys())
     if wait and drained:
         wait = f"{wait}; drained: {', '.join(drained)}"
-    if wait and (closed := _closed(state, simulation)):
+    if wait and (closed := _closed(state, simulation, shut)):
         wait = f"{wait}; not for it: {closed}"
     return wait or "no driver runs"
 
 
-def _closed(state: CampaignState, simulation: SimulationState) -> str:
+def _slowed(state: CampaignState, simulation: SimulationState) -> str:
+    """Name the slow nodes on which a simulation stays."""
+    shunned = state.paces.shunned
+    found = [
+        f"{node} is {shunned[node].slow:.1f} times slower than expected"
+        for node in simulation.lease
+        if node in shunned
+    ]
+    return "; ".join(["", *found, "it stays until others are free"]) if found else ""
+
+
+def _closed(
+    state: CampaignState, simulation: SimulationState, shut: Sequence[Window]
+) -> str:
     """Name the windows that keep nodes which are up from a waiting simulation."""
-    if not state.windows:
-        # To ask what it needs looks at all others: thousands may wait.
-        return ""
-    last_s = state.now_s + needs_s(state, simulation)
-    found: dict[str, Window] = {}
-    for node in state.nodes:
-        for window in windows_of(state, node):
-            now = window.start_s <= state.now_s or window.start_s < last_s
-            if now and shuts_out(window, simulation):
-                found[window.name] = window
+    own = [w for w in shut if shuts_out(w, simulation)]
+    first_s = max((w.start_s for w in own), default=-math.inf)
+    # To ask what it needs is dear: thousands may wait.
+    needed_s = needs_s(state, simulation) if first_s > state.now_s else 0.0
+    last_s = state.now_s + needed_s
     return ", ".join(
-        f"nodes of window {w.name} until {_date(w.stop_s)}" for w in found.values()
+        f"nodes of window {w.name} until {_date(w.stop_s)}"
+        for w in own
+        if w.start_s <= state.now_s or w.start_s < last_s
     )
 
 

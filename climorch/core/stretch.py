@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import count
+from itertools import count, islice
 from math import isqrt
 from statistics import NormalDist
 
@@ -24,11 +24,13 @@ __all__ = [
     "Drawn",
     "axis",
     "durations",
+    "p99_s",
     "release_s",
     "restore",
     "restore_s",
     "siblings",
     "stretch_s",
+    "way_of",
     "write",
 ]
 
@@ -41,6 +43,7 @@ MOST_SIBLINGS = 32
 # Segments of one stage in two simulations are alike if their mean spans of model
 # time differ by less: months are not of equal length.
 ALIKE = 0.1
+P99 = 0.99
 # Assumed before one was measured, in seconds; ours.
 FIRST_WRITE_S, FIRST_RESTORE_S = 30.0, 30.0
 
@@ -72,17 +75,9 @@ def siblings(
         Others of the same workflow that have finished a segment, the newest
         first, at most `MOST_SIBLINGS`.
     """
-    found = []
-    for other in reversed(state.simulations.values()):
-        if (
-            other.plan.workflow == plan.workflow
-            and other.name != name
-            and any(s.shown for s in other.sets.values())
-        ):
-            found.append(other)
-            if len(found) == MOST_SIBLINGS:
-                break
-    return tuple(found)
+    newest = reversed(state.proven.get(plan.workflow, ()))
+    others = (state.simulations[other] for _, other in newest if other != name)
+    return tuple(islice(others, MOST_SIBLINGS))
 
 
 def durations(
@@ -169,6 +164,28 @@ def stretch_s(
     return float(np.quantile(way_s(s.plan, boundary, drawn.segment), P95))
 
 
+def way_of(plan: SetPlan, boundary: int, takes_s: Mapping[str, float]) -> float:
+    """Say how long a set needs from a common boundary to the next, if that is known.
+
+    Parameters
+    ----------
+    plan : SetPlan
+        The set.
+    boundary : int
+        Index of the common boundary.
+    takes_s : mapping of str to float
+        Seconds of a segment of each stage.
+
+    Returns
+    -------
+    float
+        Seconds; 0 at the last boundary.
+    """
+    if boundary >= plan.last:
+        return 0.0
+    return float(way_s(plan, boundary, lambda stage: np.array([takes_s[stage]]))[0])
+
+
 def release_s(
     simulation: SimulationState,
     s: SetState,
@@ -193,6 +210,32 @@ def release_s(
     """
     way = stretch_s(simulation, s, boundary, nodes=nodes, others=others)
     return None if way is None else way + write(s, others).p95_s
+
+
+def p99_s(simulation: SimulationState, s: SetState, stage: str) -> float | None:
+    """Say what one in a hundred segments of a stage exceeds.
+
+    Parameters
+    ----------
+    simulation : SimulationState
+        Which.
+    s : SetState
+        The set of the stage.
+    stage : str
+        Its name.
+
+    Returns
+    -------
+    float or None
+        Seconds on the nodes of its lease, with few samples far above all of
+        them; None while it has finished none: a guess may be far off, and what
+        others took says little of how long this one may.
+    """
+    if not s.shown.get(stage):
+        return None
+    nodes = len(simulation.lease) or None
+    found = durations(simulation.plan, s.plan, nodes=nodes, own=simulation)[stage]
+    return None if found is None else found.quantile_s(P99)
 
 
 def restore_s(s: SetState, others: Sequence[SimulationState] = ()) -> float:

@@ -22,6 +22,7 @@ from climorch.model.commands import (
     AbandonAttempt,
     DeleteCheckpoint,
     EvaluateRule,
+    NodeQuarantined,
     PublishResults,
     Record,
     RolledBack,
@@ -31,9 +32,13 @@ from climorch.model.commands import (
 )
 from climorch.model.events import Cause
 from climorch.policy.allocation import Allocate, allocate
-from climorch.policy.checkpointing import CheckpointStrategy, Daly
+from climorch.policy.checkpointing import CheckpointStrategy, Daly, Overrides
+from climorch.policy.limits import Limits
+from climorch.policy.moving import Moving
+from climorch.policy.quarantine import Suspect, bad_nodes, hangs_too_often, kills_nodes
 from climorch.policy.recovery import RecoveryPolicy
 from climorch.policy.retention import KeepLast, Kept, RetentionPolicy, guarded
+from climorch.policy.scrubbing import Scrub
 from climorch.policy.sharing import Sharing
 from climorch.policy.watching import Watch
 
@@ -44,9 +49,12 @@ __all__ = [
     "commit",
     "keep_house",
     "kept_checkpoints",
+    "quarantine_nodes",
     "retire",
     "roll_back",
+    "set_apart",
     "settle_loss",
+    "strategy_of",
 ]
 
 
@@ -58,27 +66,63 @@ class Policies:
     ----------
     checkpointing : CheckpointStrategy
         When a set is checkpointed besides its end and its releases.
+    limits : Limits
+        Caps on what checkpoints cost and on what a failure may cost; they stand
+        above every strategy.
+    overrides : Overrides
+        Strategies of stages and scenarios, in place of the campaign's; a
+        campaign fills them in from what is submitted.
     retention : RetentionPolicy
         Which checkpoints may go.
     recovery : RecoveryPolicy
         Retry budgets.
     full_every : int
         Every so many checkpoints of a set one shares no file with older ones.
+    scrub : Scrub
+        When checkpoints are read again, to find rot before they are needed.
     watch : Watch
         When a node counts as frozen and a task as stuck.
     sharing : Sharing
         How institutions and projects share the nodes.
     allocation : Allocate
         Which simulation holds which nodes.
+    moving : Moving
+        When nodes count as slow, and when leases move by themselves.
     """
 
     checkpointing: CheckpointStrategy = field(default_factory=Daly)
+    limits: Limits = field(default_factory=Limits)
+    overrides: Overrides = field(default_factory=Overrides)
     retention: RetentionPolicy = field(default_factory=KeepLast)
     recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
     full_every: int = 8
+    scrub: Scrub = field(default_factory=Scrub)
     watch: Watch = field(default_factory=Watch)
     sharing: Sharing = field(default_factory=Sharing)
     allocation: Allocate = allocate
+    moving: Moving = field(default_factory=Moving)
+
+
+def strategy_of(
+    policies: Policies, simulation: SimulationState, s: SetState
+) -> CheckpointStrategy:
+    """Return the strategy of a set, where the wishes of its stages meet.
+
+    Parameters
+    ----------
+    policies : Policies
+        The rules.
+    simulation : SimulationState
+        Whose.
+    s : SetState
+        The set.
+    """
+    return policies.overrides.strategy_for(
+        policies.checkpointing,
+        simulation=simulation.name,
+        workflow=simulation.plan.workflow,
+        stages=s.plan.counts,
+    )
 
 
 def commit(simulation: SimulationState, s: SetState) -> Iterator[Record]:
@@ -113,7 +157,7 @@ def settle_loss(
             failures = simulation.failures.get(cause, 0)
             gives_up = policies.recovery.gives_up(cause, failures)
             if s.phase is not Phase.SALVAGING and not gives_up:
-                strategy = policies.checkpointing
+                strategy = strategy_of(policies, simulation, s)
                 found = salvage_of(state, simulation, s, (cause, message), strategy)
                 if found is not None:
                     yield found
@@ -128,9 +172,12 @@ def settle_loss(
             )
             yield from roll_back(simulation, s, cause)
             if simulation.failed is None and gives_up:
+                if cause is Cause.HANG:
+                    message = f"quarantined after {failures} hangs in a row: {message}"
                 yield SimulationFailed(
                     simulation=simulation.name, cause=cause, message=message
                 )
+    yield from set_apart(state, simulation, policies)
     if uprooted:
         # What is left of the lease is all that counts from now on.
         yield SetLease(
@@ -139,6 +186,61 @@ def settle_loss(
             why="nodes lost",
             borrowed=simulation.borrowed,
         )
+
+
+def set_apart(
+    state: CampaignState, simulation: SimulationState, policies: Policies
+) -> Iterator[Record]:
+    """Give a simulation up that hangs again and again, or kills its nodes."""
+    rules, name = policies.recovery.quarantine, simulation.name
+    mine = [m for m in state.mishaps if m.simulation == name]
+    if not mine or not simulation.wants_nodes:
+        return
+    why = hangs_too_often(mine, rules, simulation=name, now_s=state.now_s)
+    if why is not None:
+        message = f"quarantined: {why}"
+        yield SimulationFailed(simulation=name, cause=Cause.HANG, message=message)
+        return
+    why = kills_nodes(_suspect(state, simulation), rules)
+    if why is not None:
+        message = f"quarantined, poison: {why}"
+        yield SimulationFailed(simulation=name, cause=Cause.POISON, message=message)
+
+
+def _suspect(state: CampaignState, simulation: SimulationState) -> Suspect:
+    """Compare what a simulation lost since its newest checkpoint with all others."""
+    lost = [m for m in state.mishaps if not m.hang]
+    mine = [m for m in lost if m.simulation == simulation.name]
+    commits = (c for s in simulation.sets.values() for c in s.commits.values())
+    since_s = max((c.committed_s for c in commits if c.good), default=0.0)
+    held_s = state.now_s - simulation.lease_since_s
+    own_node_s = simulation.node_s + len(simulation.lease) * held_s
+    width = max(simulation.granted, simulation.plan.nodes)
+    # Of the same span as the losses: what is older is not remembered of either.
+    return Suspect(
+        nodes=tuple(m.node for m in mine if m.at_s > since_s),
+        node_s=min(width * (state.now_s - since_s), own_node_s),
+        others_lost=len(lost) - len(mine),
+        others_node_s=state.held_node_s(state.now_s) - own_node_s,
+    )
+
+
+def quarantine_nodes(state: CampaignState, policies: Policies) -> Iterator[Record]:
+    """Set nodes apart that are to blame for what different simulations came to."""
+    if not state.mishaps:
+        return
+    up = state.nodes.keys() - state.draining
+    gangs = (s.plan.nodes for s in state.simulations.values() if s.wants_nodes)
+    found = bad_nodes(
+        state.mishaps,
+        policies.recovery.quarantine,
+        now_s=state.now_s,
+        nodes=len(state.nodes.keys() | state.quarantined.keys()),
+        apart=state.quarantined,
+        spare=len(up) - max(gangs, default=0),
+    )
+    for node, why in found.items():
+        yield NodeQuarantined(node=node, why=why)
 
 
 def clear_out(state: CampaignState, simulation: SimulationState) -> Iterator[Record]:

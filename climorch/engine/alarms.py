@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from climorch.core.alarms import AlarmBook, Trouble, troubles
+from climorch.core.alarms import MOST_EXPOSURE_S, AlarmBook, Trouble, troubles
 from climorch.core.state import CampaignState
 from climorch.model.alarm import Alarm, AlarmKind
 
@@ -32,6 +32,8 @@ class Alarms:
     ----------
     on_alarm : callable or None
         Given each `Alarm`.
+    most_exposure_s : float
+        Compute that may be at risk before somebody is told, in seconds.
     now : callable
         UTC seconds.
     """
@@ -40,9 +42,11 @@ class Alarms:
         self,
         on_alarm: Callable[[Alarm], None] | None = None,
         *,
+        most_exposure_s: float = MOST_EXPOSURE_S,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._on_alarm = on_alarm
+        self._most_exposure_s = most_exposure_s
         self._now = now
         self._book = AlarmBook()
         self._lock = threading.Lock()
@@ -88,7 +92,7 @@ class Alarms:
     def look(self, state: CampaignState) -> None:
         """Tell what in the state needs a person, what is over, and reminders."""
         now_s = self._now()
-        found = troubles(state, now_s)
+        found = troubles(state, now_s, most_exposure_s=self._most_exposure_s)
         with self._lock:
             self._tell(self._book.watch(found, now_s))
 

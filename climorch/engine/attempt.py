@@ -16,6 +16,7 @@ import dask
 
 from climorch.core.frontier import needed_exports
 from climorch.core.state import SetState
+from climorch.core.stretch import p99_s
 from climorch.engine.keys import futures_in
 from climorch.engine.opaque import advance_opaque, is_opaque
 from climorch.engine.outputs import Outputs
@@ -72,6 +73,7 @@ class Attempt:
         self.exports: dict[str, dict[int, xr.Dataset]] = {}
         self.finals: dict[str, xr.Dataset] = {}
         self.not_finite: dict[str, int] = {}
+        self.took: dict[str, dict[str, float]] = {}
         # Boundary at which the states are roots and nothing was computed since.
         self.rooted_at: int | None = None
         self.outputs = Outputs(services, simulation, self.set.name, self.number)
@@ -140,15 +142,17 @@ class Attempt:
         told = make_segment(self.simulation, self.plan, stage, segment)
         chunk = self.outputs.chunk(declared)
         if is_opaque(declared):
-            return await advance_opaque(
+            tag, built, took = await advance_opaque(
                 self.services, self.tag, declared, told, state, inputs, chunk
             )
+            self.took[stage.name] = took
+            return tag, built
         seed = (self.tag, stage.name, segment)
         built = await asyncio.to_thread(
             build_segment, declared, state, inputs, told, seed, chunk
         )
         watched = self._watched(stage, segment)
-        return make_tag(self.simulation, watched=watched), built
+        return make_tag(self.simulation, watched=watched, paced=stage.name), built
 
     def reroot(self, rooted: Mapping[tuple[str, str], xr.Dataset]) -> None:
         """Go on with rooted states; exports that nobody will read are dropped."""
@@ -197,8 +201,9 @@ class Attempt:
     def _watched(self, stage: StagePlan, segment: int) -> Watched | None:
         """Return how long tasks of a segment may take, if that is known."""
         services = self.services
-        s = services.state.simulations[self.simulation].sets[self.set.name]
-        limit_s = stuck_after_s(services.watch, stage.name, s.pace_s.get(stage.name))
+        simulation = services.state.simulations[self.simulation]
+        takes_s = p99_s(simulation, simulation.sets[self.set.name], stage.name)
+        limit_s = stuck_after_s(services.watch, stage.name, takes_s)
         if limit_s is None:
             return None
         return Watched(

@@ -265,6 +265,7 @@ class Cluster:
                         attempt=message["attempt"],
                         cause=e.Cause.HANG,
                         message=message["message"],
+                        node=message["node"],
                     )
                 )
             case "alarm":

@@ -24,6 +24,7 @@ from climorch.engine.keeper import RecordKeeper
 from climorch.engine.lookout import Lookout
 from climorch.engine.recovery import reconcile
 from climorch.engine.runner import SetRunner
+from climorch.engine.scrubbing import Scrubber
 from climorch.engine.services import Services
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -89,7 +90,9 @@ class Driver:
         self.workflows = dict(spec.workflows)
         self.orchestrator = Orchestrator(spec.policies)
         folder = spec.root / spec.campaign
-        self.lookout = Lookout(folder, spec.facts, spec.on_alarm)
+        self.lookout = Lookout(
+            folder, spec.facts, spec.on_alarm, spec.policies.limits.most_exposure_s
+        )
         self._facts = FactQueue()
         self._runners: dict[tuple[str, str], SetRunner] = {}
         self._deferred: list[c.Command] = []
@@ -175,11 +178,16 @@ class Driver:
             watch=self.spec.policies.watch,
         )
         chores = Chores(services, self.lookout.alarms)
+        scrubber = Scrubber(
+            self.spec.policies.scrub, self.orchestrator.state, checkpoints, self.post
+        )
         cluster.start()
+        scrubber.start()
         try:
             await self._execute(first, services, chores)
             await self._loop(services, chores)
         finally:
+            await scrubber.close()
             await cluster.close()
             await chores.close()
 

@@ -29,6 +29,8 @@ class Lookout:
         What the driver begins with; wishes among them are known.
     on_alarm : callable or None
         Told of what needs a person.
+    most_exposure_s : float
+        Compute that may be at risk before somebody is told, in seconds.
     """
 
     def __init__(
@@ -36,8 +38,9 @@ class Lookout:
         folder: Path,
         facts: Iterable[Fact],
         on_alarm: Callable[[Alarm], None] | None,
+        most_exposure_s: float,
     ) -> None:
-        self.alarms = Alarms(on_alarm)
+        self.alarms = Alarms(on_alarm, most_exposure_s=most_exposure_s)
         known = [fact.id for fact in facts if isinstance(fact, WishTaken)]
         self.inbox = InboxWatch(folder / FOLDER, self.alarms, known)
 

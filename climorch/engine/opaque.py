@@ -121,7 +121,7 @@ async def advance_opaque(
     state: xr.Dataset,
     inputs: Mapping[str, xr.Dataset],
     output_chunk: int | None,
-) -> tuple[dict[str, Any], Advance]:
+) -> tuple[dict[str, Any], Advance, dict[str, float]]:
     """Compute a segment and return it as fields that are cut out of it.
 
     Parameters
@@ -145,6 +145,8 @@ async def advance_opaque(
         Where the tasks of the fields run.
     advance : Advance
         Lazy, with keys that nobody else has.
+    took : dict of str to float
+        Its node and the seconds that the model ran.
 
     Raises
     ------
@@ -169,7 +171,7 @@ async def advance_opaque(
         *(told.build_s, told.run_s),
     )
     advance = _lazy(run, description, stage, output_chunk)
-    return tag, accepted(stage, state, advance)
+    return tag, accepted(stage, state, advance), {node: told.run_s}
 
 
 def _place(services: Services, simulation: str, stage: Stage) -> str:

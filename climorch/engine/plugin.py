@@ -17,6 +17,7 @@ from climorch.engine.labels import Labels
 from climorch.engine.lending import Lending
 from climorch.engine.nodes import loss_reason, node_name
 from climorch.engine.ordering import Order
+from climorch.engine.pacing import Paces
 from climorch.engine.placing import Places, Wishes
 from climorch.engine.recall import Recaller, can_run, decide_anew
 from climorch.engine.tags import ANNOTATION, COMPUTE, TOPIC, Tag
@@ -28,7 +29,7 @@ from climorch.policy.watching import Watch
 if TYPE_CHECKING:
     from distributed.scheduler import TaskState, WorkerState
 
-__all__ = ["NAME", "LeasePlugin", "set_leases", "take_leave"]
+__all__ = ["NAME", "LeasePlugin", "set_leases", "take_leave", "take_paces"]
 
 NAME = "climorch-leases"
 
@@ -65,6 +66,8 @@ class LeasePlugin(SchedulerPlugin):
     ----------
     places : Places
         Leases and the workers that they mean now.
+    paces : Paces
+        What tasks of segments took on each node.
     errors : list of str
         Exceptions of hooks.
     """
@@ -83,6 +86,7 @@ class LeasePlugin(SchedulerPlugin):
         self.owner = owner
         self._on_orphaned = on_orphaned
         self.places = Places()
+        self.paces = Paces(self.failed)
         self.errors: list[str] = []
 
     async def start(self, scheduler: Scheduler) -> None:
@@ -121,6 +125,7 @@ class LeasePlugin(SchedulerPlugin):
             "places": len(self.places),
             "wishes": len(self._wishes),
             "members": len(self._order),
+            "paces": len(self.paces),
         }
 
     async def close(self) -> None:
@@ -160,6 +165,13 @@ class LeasePlugin(SchedulerPlugin):
         known = scheduler.tasks
         self._stamp_all(known[key] for key in tasks if key in known)
 
+    def transition(
+        self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Note what a task took that has ended: one of five calls per task."""
+        if finish == "memory" and start == "processing":
+            self.paces.ended(self._scheduler, key, kwargs)
+
     @_latched
     def valid_workers_downscaling(
         self, scheduler: Scheduler, workers: list[WorkerState]
@@ -187,6 +199,7 @@ class LeasePlugin(SchedulerPlugin):
         """
         was_free = not self.places.free
         moved = self.places.assign(leases)
+        self.paces.follow(leases)
         self._wishes.refresh()
         misplaced = self._misplaced(moved)
         raised = self.places.competing(self._order.change(priorities))
@@ -222,9 +235,8 @@ class LeasePlugin(SchedulerPlugin):
     def _left(self, worker: str, reason: str) -> None:
         name = self.places.leave(worker)
         if name is not None:
-            self._tell(
-                {"what": "lost", "node": name, "address": worker, "reason": reason}
-            )
+            told = {"node": name, "address": worker, "reason": reason}
+            self._tell({"what": "lost", **told})
 
     def _offered(self, workers: list[WorkerState]) -> list[WorkerState]:
         return [w for w in workers if not self.places.leased(node_name(w.name))]
@@ -321,6 +333,26 @@ def set_leases(
     plugin = _plugin(dask_scheduler)
     plugin.update(leases, priorities)
     return plugin.errors
+
+
+def take_paces(
+    simulation: str, stage: str, dask_scheduler: Scheduler
+) -> dict[str, float]:
+    """Take what nodes took for a segment; runs on the Dask scheduler.
+
+    Parameters
+    ----------
+    simulation, stage : str
+        Whose.
+    dask_scheduler : distributed.Scheduler
+        Given by Dask.
+
+    Returns
+    -------
+    dict of str to float
+        As `Paces.take`.
+    """
+    return _plugin(dask_scheduler).paces.take(simulation, stage)
 
 
 def take_leave(dask_scheduler: Scheduler) -> None:

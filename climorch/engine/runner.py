@@ -16,6 +16,7 @@ from climorch.core.state import SetState
 from climorch.engine import checkpointing
 from climorch.engine.attempt import Attempt
 from climorch.engine.copying import Copies
+from climorch.engine.measuring import paces_of
 from climorch.engine.services import Services
 from climorch.engine.steps import cause_of
 from climorch.engine.worker import clear_attempt
@@ -204,6 +205,7 @@ class SetRunner:
         async def compute() -> None:
             metrics = await attempt.advance(stage, command.segment)
             seconds = services.clock() - begin
+            paces = await paces_of(attempt, stage.name, seconds)
             tasks_logger.info(
                 "segment simulation=%s stage=%s segment=%d attempt=%d seconds=%.3f",
                 self.simulation,
@@ -221,6 +223,7 @@ class SetRunner:
                     seconds=seconds,
                     nodes=len(services.lease(self.simulation)),
                     metrics=metrics,
+                    paces=paces,
                 )
             )
 

@@ -27,6 +27,7 @@ from climorch.engine.keeper import RecordKeeper
 from climorch.errors import BackendError, Fault, InvalidInputError
 from climorch.model.commands import Record, decode_record
 from climorch.model.events import Fact, StopRequested
+from climorch.storage import durable
 from climorch.storage.journal import SqliteJournal
 from climorch.storage.owner import this_process
 
@@ -49,10 +50,10 @@ def open_journal(root: Path, campaign: str) -> SqliteJournal:
     """
     folder = root / campaign
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        durable.make_directories(folder)
         probe = folder / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
+        durable.write_durably(probe, b"")
+        durable.remove_file(probe)
     except OSError as error:
         raise InvalidInputError(
             "the campaign's folder cannot be used",

@@ -20,6 +20,7 @@ __all__ = [
     "COMPUTE",
     "IO",
     "LIGHT",
+    "PACED",
     "TOPIC",
     "Tag",
     "Watched",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 ANNOTATION = "climorch"
+# Under this a label names the stage whose segment a task belongs to.
+PACED = "paced"
 TOPIC = "climorch"
 COMPUTE = "cpu"
 IO = "io"
@@ -129,6 +132,7 @@ def make_tag(
     node: str | None = None,
     blocks: Mapping[str, tuple[Sequence[int], Sequence[str]]] | None = None,
     watched: Watched | None = None,
+    paced: str = "",
 ) -> dict[str, Any]:
     """Return the annotation of some tasks.
 
@@ -144,7 +148,10 @@ def make_tag(
         For keys ``(name, i, j, ...)``: number of blocks per dimension and the
         preferred node of each block in C order.
     watched : Watched or None
-        Segment that they compute; None: nobody looks how long they take.
+        Segment that they compute; None: nobody looks whether they are stuck.
+    paced : str
+        Stage whose segment they compute, so that nodes are compared by what they
+        take for it; empty: they are not.
 
     Returns
     -------
@@ -166,6 +173,8 @@ def make_tag(
             "attempt": watched.attempt,
             "limit_s": watched.limit_s,
         }
+    if paced:
+        tag[PACED] = paced
     return tag
 
 

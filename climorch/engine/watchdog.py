@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from distributed.comm import get_address_host
 from distributed.scheduler import heartbeat_interval
 
+from climorch.engine.nodes import node_name
 from climorch.engine.tags import Tag
 from climorch.errors import InternalError
 from climorch.policy.watching import (
@@ -183,6 +184,7 @@ class Watchdog:
                 "stage": seen.stage,
                 "segment": seen.segment,
                 "attempt": seen.attempt,
+                "node": node_name(worker.name),
                 "message": text,
             }
         )

@@ -18,10 +18,10 @@ from climorch.intake.calendar import boundaries, span_faults
 from climorch.model.names import name_fault
 from climorch.model.plan import Coupling
 from climorch.model.span import CALENDARS
-from climorch.model.steps import function_of
+from climorch.model.steps import LiveModel, function_of
 from climorch.model.workflow import Stage, Workflow
 
-__all__ = ["workflow_faults"]
+__all__ = ["strategy_faults", "workflow_faults"]
 
 # The conventions know two names for several calendars.
 _SAME_CALENDAR = {
@@ -53,6 +53,17 @@ def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault
         *_function_faults(workflow, place),
         *_chunk_faults(workflow, place),
     ]
+    for stage in workflow.stages:
+        here = f"{place}, stage {stage.name!r}"
+        faults += strategy_faults(here, stage.checkpointing)
+        if stage.scope is not None and isinstance(stage.step, LiveModel):
+            faults.append(
+                Fault(
+                    place=f"{here}, scope",
+                    problem="a LiveModel keeps all of its state between segments",
+                    remedy="let load and dump do it, or use Isolated",
+                )
+            )
     if not branched:
         faults += _init_faults(workflow, place)
     spans = [
@@ -67,6 +78,32 @@ def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault
     for template in workflow.templates:
         faults += workflow_faults(template, branched=True)
     return faults
+
+
+def strategy_faults(place: str, checkpointing: object) -> list[Fault]:
+    """Return what is wrong with the checkpoint strategy of a stage or scenario.
+
+    Parameters
+    ----------
+    place : str
+        Whose it is.
+    checkpointing : object
+        A strategy; None: there is none of its own.
+
+    Returns
+    -------
+    list of Fault
+        Empty where it can be asked.
+    """
+    if checkpointing is None or callable(getattr(checkpointing, "due", None)):
+        return []
+    return [
+        Fault(
+            place=f"{place}, checkpointing",
+            problem=f"{type(checkpointing).__name__} has no method due(pace)",
+            remedy="pass a strategy such as EverySegments(count=10)",
+        )
+    ]
 
 
 def _name_faults(workflow: Workflow, place: str) -> Iterator[Fault]:

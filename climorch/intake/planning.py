@@ -46,13 +46,15 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
     Returns
     -------
     dict of str to Provenance
-        Keys ``stage.step``, ``stage.init`` and ``rule``.
+        Keys ``stage.step``, ``stage.init``, ``stage.rebuild`` and ``rule``.
     """
     functions: dict[str, Any] = {}
     for stage in workflow.stages:
         functions[f"{stage.name}.step"] = function_of(stage.step)
         if callable(stage.init):
             functions[f"{stage.name}.init"] = stage.init
+        if stage.scope is not None and stage.scope.rebuild is not None:
+            functions[f"{stage.name}.rebuild"] = stage.scope.rebuild
     functions |= {name: then for name, _, then in workflow.rules}
     return {name: _whence(function) for name, function in functions.items()}
 

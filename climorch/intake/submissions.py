@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from climorch.core.ports import Site
 from climorch.core.state import CampaignState
 from climorch.errors import ConflictError, Fault, InvalidInputError
-from climorch.intake.check import workflow_faults
+from climorch.intake.check import strategy_faults, workflow_faults
 from climorch.intake.planning import change_faults, make_plan, provenance, require_no
 from climorch.intake.trace import trace_faults
 from climorch.model.events import (
@@ -21,9 +21,11 @@ from climorch.model.events import (
     SimulationChanged,
     SimulationSubmitted,
 )
+from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import SimulationPlan
 from climorch.model.scenario import DEFAULT_PROJECT, Project, Scenario
 from climorch.model.workflow import Workflow
+from climorch.policy.checkpointing import Overrides
 
 __all__ = ["Submissions"]
 
@@ -40,6 +42,8 @@ class Submissions:
     ----------
     workflows : dict of str to Workflow
         Where functions bind, templates included.
+    overrides : Overrides
+        Strategies that stages and scenarios ask for; filled in with each `add`.
 
     Raises
     ------
@@ -55,6 +59,10 @@ class Submissions:
             raise InvalidInputError("these projects cannot share", faults=faults)
         self._projects = {project.name: project for project in declared}
         self._submitted: dict[str, SimulationSubmitted] = {}
+        self._stages: dict[tuple[str, str], CheckpointStrategy] = {}
+        self._scenarios: dict[str, CheckpointStrategy] = {}
+        # Filled in as simulations come, also while a driver runs.
+        self.overrides = Overrides(stages=self._stages, scenarios=self._scenarios)
         self._traced: set[int] = set()
 
     def __contains__(self, name: str) -> bool:
@@ -66,8 +74,13 @@ class Submissions:
         return {DEFAULT_PROJECT, *self._projects, *self._submitted}
 
     def add(
-        self, workflow: Workflow, *, scenario: Scenario, state: CampaignState
-    ) -> None:
+        self,
+        workflow: Workflow,
+        *,
+        scenario: Scenario,
+        state: CampaignState,
+        checkpointing: CheckpointStrategy | None = None,
+    ) -> SimulationSubmitted:
         """Take a simulation, or say what is wrong with it.
 
         Parameters
@@ -78,6 +91,13 @@ class Submissions:
             Its name, parameters, project and priority.
         state : CampaignState
             What the campaign knows.
+        checkpointing : CheckpointStrategy or None
+            When it is checkpointed, in place of the campaign's strategy.
+
+        Returns
+        -------
+        SimulationSubmitted
+            What it is.
 
         Raises
         ------
@@ -87,6 +107,7 @@ class Submissions:
             If a simulation of this name is another one.
         """
         faults = self._faults(workflow, scenario)
+        faults += strategy_faults(f"scenario {scenario.name!r}", checkpointing)
         new = scenario.name not in state.simulations
         if not faults and new and id(workflow) not in self._traced:
             faults += trace_faults(workflow, scenario)
@@ -96,12 +117,20 @@ class Submissions:
         _refuse_another(scenario, plan, state)
         for bound in (workflow, *workflow.templates):
             self.workflows[bound.name] = bound
-        self._submitted[scenario.name] = SimulationSubmitted(
+            for stage in bound.stages:
+                if stage.checkpointing is not None:
+                    self._stages[bound.name, stage.name] = stage.checkpointing
+        if checkpointing is not None:
+            self._scenarios[scenario.name] = checkpointing
+        else:
+            self._scenarios.pop(scenario.name, None)
+        submitted = self._submitted[scenario.name] = SimulationSubmitted(
             simulation=scenario.name,
             scenario=scenario,
             plan=plan,
             provenance=provenance(workflow),
         )
+        return submitted
 
     def plan(
         self, workflow: Workflow, *, scenario: Scenario, state: CampaignState

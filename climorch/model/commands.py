@@ -17,11 +17,16 @@ __all__ = [
     "BeginCheckpoint",
     "BeginCopy",
     "CheckpointPlanned",
+    "CheckpointPostponed",
     "Command",
     "CopyPlanned",
     "Decision",
     "DeleteCheckpoint",
     "EvaluateRule",
+    "MovePlanned",
+    "NodeQuarantined",
+    "NodeShunned",
+    "NodeTrusted",
     "PreemptPlanned",
     "PublishResults",
     "Record",
@@ -188,11 +193,49 @@ class CheckpointPlanned(_Decision, frozen=True, kw_only=True):
     ----------
     why : str
         Reason in words.
+    asked : bool
+        Whether the strategy and its caps had a say; otherwise the set is at its
+        end or has to let go of nodes.
+    binds : str
+        Which cap has changed what the strategy wanted: ``"exposure"``, or empty.
     """
 
     simulation: str
     set: str
     boundary: int
+    why: str
+    asked: bool = False
+    binds: str = ""
+
+
+class CheckpointPostponed(_Decision, frozen=True, kw_only=True):
+    """A checkpoint that the strategy wanted is put off; told once for each.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words.
+    binds : str
+        Which cap: ``"overhead"``.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    why: str
+    binds: str = "overhead"
+
+
+class NodeQuarantined(_Decision, frozen=True, kw_only=True):
+    """A node gets no new lease until somebody undrains it.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words: what happened on it.
+    """
+
+    node: str
     why: str
 
 
@@ -234,6 +277,61 @@ class PreemptPlanned(_Decision, frozen=True, kw_only=True):
     """
 
     simulation: str
+    why: str
+
+
+class MovePlanned(_Decision, frozen=True, kw_only=True):
+    """A simulation leaves nodes after its next checkpoint, for others.
+
+    Attributes
+    ----------
+    leave : tuple of str
+        Which it leaves; empty: none any more, it stays.
+    seek : tuple of str
+        Which it is to have instead, if they are free then.
+    why : str
+        Reason in words.
+    """
+
+    simulation: str
+    leave: tuple[str, ...]
+    seek: tuple[str, ...] = ()
+    why: str
+
+
+class NodeShunned(_Decision, frozen=True, kw_only=True):
+    """A node is slow: it is given out last, and whoever holds it moves if it can.
+
+    Attributes
+    ----------
+    slow : float
+        How many times longer than expected it takes.
+    segments : int
+        In so many segments in a row.
+    simulation : str
+        Whose segments these were.
+    until_s : float
+        When it is tried again if nobody computes on it meanwhile, driver's
+        clock, seconds.
+    """
+
+    node: str
+    slow: float
+    segments: int
+    simulation: str
+    until_s: float
+
+
+class NodeTrusted(_Decision, frozen=True, kw_only=True):
+    """A node is not shunned any more.
+
+    Attributes
+    ----------
+    why : str
+        Reason in words.
+    """
+
+    node: str
     why: str
 
 
@@ -314,9 +412,14 @@ Command = (
 )
 Decision = (
     CheckpointPlanned
+    | CheckpointPostponed
     | CopyPlanned
+    | NodeQuarantined
     | ShrinkPlanned
     | PreemptPlanned
+    | MovePlanned
+    | NodeShunned
+    | NodeTrusted
     | WindowPlaced
     | WindowEnded
     | SharingSet

@@ -13,6 +13,7 @@ import msgspec
 from climorch.model.copying import CopyFailed, CopyHeld, SalvageFailed
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
+from climorch.model.strides import SetAdvanced, Written
 from climorch.model.wishes import (
     CancelRequested,
     DrainRequested,
@@ -32,6 +33,7 @@ __all__ = [
     "CheckpointCommitted",
     "CheckpointDeleted",
     "CheckpointFailed",
+    "CheckpointScrubbed",
     "CopyFailed",
     "CopyHeld",
     "DrainRequested",
@@ -51,6 +53,7 @@ __all__ = [
     "SalvageFailed",
     "SegmentFailed",
     "SegmentFinished",
+    "SetAdvanced",
     "SetRestored",
     "SimulationChanged",
     "SimulationSubmitted",
@@ -60,6 +63,7 @@ __all__ = [
     "WindowWithdrawn",
     "Wish",
     "WishTaken",
+    "Written",
 ]
 
 
@@ -75,6 +79,7 @@ class Cause(Enum):
     STORAGE = "storage"
     CORRUPT = "damaged checkpoint"
     WALLTIME = "its nodes went before it had ended"
+    POISON = "its nodes go while it computes"
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -232,6 +237,9 @@ class SegmentFinished(_Fact, frozen=True, kw_only=True):
         Nodes of the lease meanwhile.
     metrics : dict of str to float
         Scalars that the step returned.
+    paces : dict of str to float
+        Node to the seconds that an equal share of the work takes there; empty:
+        not measured.
     """
 
     simulation: str
@@ -241,10 +249,17 @@ class SegmentFinished(_Fact, frozen=True, kw_only=True):
     seconds: float
     nodes: int = 0
     metrics: dict[str, float] = {}
+    paces: dict[str, float] = {}
 
 
 class SegmentFailed(_Fact, frozen=True, kw_only=True):
-    """A segment ended without a result."""
+    """A segment ended without a result.
+
+    Attributes
+    ----------
+    node : str
+        Where it hung; empty: it did not, or nobody knows.
+    """
 
     simulation: str
     stage: str
@@ -252,6 +267,7 @@ class SegmentFailed(_Fact, frozen=True, kw_only=True):
     attempt: int
     cause: Cause
     message: str
+    node: str = ""
 
 
 class CheckpointCommitted(_Fact, frozen=True, kw_only=True):
@@ -293,6 +309,27 @@ class CheckpointFailed(_Fact, frozen=True, kw_only=True):
     attempt: int
     cause: Cause
     message: str
+
+
+class CheckpointScrubbed(_Fact, frozen=True, kw_only=True):
+    """A checkpoint was read again, and something was not as it was committed.
+
+    Attributes
+    ----------
+    repaired : tuple of str
+        Files that were bad and were made good from another copy.
+    bad : tuple of str
+        Files that stay bad, each with what is wrong.
+    damaged : bool
+        Whether it must not be used again, as in `RestoreFailed`.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    repaired: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+    damaged: bool = False
 
 
 class CheckpointDeleted(_Fact, frozen=True, kw_only=True):
@@ -350,8 +387,10 @@ Fact = (
     | RestoreFailed
     | SegmentFinished
     | SegmentFailed
+    | SetAdvanced
     | CheckpointCommitted
     | CheckpointFailed
+    | CheckpointScrubbed
     | CheckpointDeleted
     | CopyHeld
     | CopyFailed

@@ -7,13 +7,15 @@ workflow are told together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from climorch.model.advance import Advance, Segment
 from climorch.model.edits import Committed, Edit
+from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import Coupling
 from climorch.model.resources import Resources
+from climorch.model.scope import Scope, ScopedInit, ScopedStep
 from climorch.model.span import Span
 from climorch.model.steps import Isolated, LiveModel, StepFunction
 
@@ -59,6 +61,12 @@ class Stage:
         checked for its number of NaN not to grow.
     output_chunk : int or None
         Length of the results' chunks along ``time``; None: one segment's.
+    checkpointing : CheckpointStrategy or None
+        When it is to be checkpointed, in place of the campaign's strategy. A
+        coupled set is checkpointed as one: the strictest of its stages wins.
+    scope : Scope or None
+        What of its state lives on from segment to segment; None: all. Part of
+        ``step`` and ``init`` already.
     """
 
     name: str
@@ -71,6 +79,21 @@ class Stage:
     resources: Resources = field(default_factory=Resources)
     check_finite: bool = True
     output_chunk: int | None = None
+    checkpointing: CheckpointStrategy | None = None
+    scope: Scope | None = None
+
+
+def _scoped(
+    step: Step, init: Initial | xr.Dataset | None, scope: Scope
+) -> tuple[Step, Initial | xr.Dataset | None]:
+    """Let a scope be part of a step and of what makes its first state."""
+    if isinstance(step, Isolated):
+        step = replace(step, step=ScopedStep(step.step, scope))
+    elif callable(step):
+        step = ScopedStep(step, scope)
+    if callable(init):
+        return step, ScopedInit(init, scope)
+    return step, None if init is None else scope.kept(init)
 
 
 class Workflow:
@@ -116,6 +139,8 @@ class Workflow:
         resources: Resources | None = None,
         check_finite: bool = True,
         output_chunk: int | None = None,
+        checkpointing: CheckpointStrategy | None = None,
+        scope: Scope | None = None,
     ) -> Stage:
         """Add a stage; `Stage` says more about each parameter.
 
@@ -133,20 +158,16 @@ class Workflow:
             Stages whose exports it reads: `SAME` or `PREVIOUS`.
         after : iterable of str
             Stages that must be complete before it starts.
-        chunks : mapping of str to int, optional
-            Chunk length per dimension of its state; others are whole.
-        resources : Resources or None
-            Nodes and memory; None: one node.
-        check_finite : bool
-            Whether NaN or infinity that a state gains fails it.
-        output_chunk : int or None
-            Length of the results' chunks along ``time``; None: one segment's.
+        chunks, resources, check_finite, output_chunk, checkpointing, scope
+            As for `Stage`; resources by default: one node.
 
         Returns
         -------
         Stage
             The declaration, as it is kept in ``stages``.
         """
+        if scope is not None:
+            step, init = _scoped(step, init, scope)
         stage = Stage(
             name=name,
             step=step,
@@ -158,6 +179,8 @@ class Workflow:
             resources=resources or Resources(),
             check_finite=check_finite,
             output_chunk=output_chunk,
+            checkpointing=checkpointing,
+            scope=scope,
         )
         self.stages.append(stage)
         return stage

@@ -4,21 +4,32 @@ A lease is all or nothing at ``nodes``. Whose turn it is follows from the fair
 shares of projects, then priority, turns served and order of submission. Who
 cannot have its gang yet gets what others give back: lent nodes, nodes borrowed
 out of turn, turns that are over. Where all that is not enough, those behind it
-may borrow what lies idle, so a large gang holds no nodes empty. One that is larger
-than what its project should hold has no right to others' nodes and may wait long.
-What nobody needs is lent to running simulations up to ``most_nodes``.
+may borrow what lies idle, so a large gang holds no nodes empty. One that has waited
+too long for more than the turns of its project can give is served before all others,
+once. What nobody needs is lent to running simulations up to ``most_nodes``.
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Protocol
 
-from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
+from climorch.policy.board import Board
+from climorch.policy.claims import (
+    Allocation,
+    Claim,
+    Closing,
+    Contest,
+    Move,
+    NodeOffer,
+)
+from climorch.policy.moves import plan_moves
+from climorch.policy.overdue import guest_of
 from climorch.policy.pool import Pool
-from climorch.policy.reclaim import Source, lag, reclaim, standings
+from climorch.policy.reclaim import Round, Source
+from climorch.policy.rights import lag
+from climorch.policy.waiting import Blocked, Place, Queue
 
 __all__ = [
     "Allocate",
@@ -28,11 +39,8 @@ __all__ = [
     "Contest",
     "NodeOffer",
     "allocate",
+    "decide",
 ]
-
-# Simulations without enough nodes that are looked at for whom they could follow:
-# with thousands that wait, the others come later.
-MOST_BLOCKED = 16
 
 # Who was interrupted borrows nothing for so long, in seconds.
 REST_S = 600.0
@@ -90,18 +98,41 @@ def allocate(
         Shares, turns and the time; None: one project, at time 0.
     tell_all : bool
         Whether to say of every claim why it waits, also of those that nothing
-        is left for.
+        is left for, and which nodes will be given back to whom.
 
     Returns
     -------
     Allocation
         Never leases a node twice and never takes one away.
     """
-    desk = _Desk(claims, offers, contest or Contest())
+    contest = contest or Contest()
+    board = Board.of(claims, offers, contest.slice_s)
+    return decide(board, contest, tell_all=tell_all)
+
+
+def decide(board: Board, contest: Contest, *, tell_all: bool = False) -> Allocation:
+    """Decide who holds what, as `allocate`, from what is kept on a board.
+
+    Parameters
+    ----------
+    board : Board
+        Claims and offers; it is not changed. Turns on it must be as long as those
+        of the contest.
+    contest, tell_all
+        As for `allocate`.
+
+    Returns
+    -------
+    Allocation
+        That of `allocate` for the same claims and offers.
+    """
+    desk = _Desk(board, contest, tell_all=tell_all)
     for claim in desk.in_order():
-        if not desk.serve(claim) and not tell_all:
-            break
+        desk.serve(claim)
+    desk.move()
     desk.lend()
+    if tell_all:
+        desk.tell_all()
     return Allocation(
         leases=desk.leases,
         borrowed=frozenset(desk.borrowed),
@@ -110,57 +141,98 @@ def allocate(
         waits=desk.waits,
         awaits=desk.awaits,
         review_at_s=desk.review_at_s,
+        moves=desk.moves,
     )
 
 
 class _Desk:
     """Where claims are served one after the other; lives for one allocation."""
 
-    def __init__(
-        self, claims: Sequence[Claim], offers: Sequence[NodeOffer], contest: Contest
-    ) -> None:
-        self.claims = claims
+    def __init__(self, board: Board, contest: Contest, *, tell_all: bool) -> None:
+        self.board = board
+        self._tells = tell_all
         self.contest = contest
-        self.pool = Pool(offers, claims, contest.now_s)
+        self.pool = board.pool(contest.now_s)
         self.leases: dict[str, tuple[str, ...]] = {}
         self.borrowed: set[str] = set()
         self.shrink: dict[str, int] = {}
         self.preempt: dict[str, str] = {}
         self.waits: dict[str, str] = {}
         self.awaits: dict[str, tuple[str, ...]] = {}
-        self.review_at_s = math.inf
+        self.moves: dict[str, Move] = {}
         # Who is the first to wait, for whom the others wait too.
         self._first = ""
-        self._blocked: list[Claim] = []
         self._promised = False
-        self._running = sorted(
-            (c for c in claims if c.held),
-            key=contest.place,
+        self._blocked = Blocked()
+        self._standing = board.holders.standing()
+        self._queues: dict[str, Queue] = {}
+        # Who is next of each project, and of which that has to be seen anew.
+        self._heads: dict[str, tuple[tuple[float, ...], Claim]] = {}
+        self._stale: set[str] = set()
+        guest, self.review_at_s = guest_of(board, contest, self.pool)
+        self._guest = guest
+        self._round = Round(
+            contest=contest,
+            holders=board.holders,
+            standing=self._standing,
+            pool=self.pool,
+            guest="" if guest is None else guest.simulation,
         )
-        self._standing = standings(self._running)
 
     def _count(self, claim: Claim, nodes: int) -> None:
         self._standing[claim.project].count(claim, nodes)
+        if claim.project in self._queues:
+            self._stale.add(claim.project)
 
     def in_order(self) -> Iterator[Claim]:
-        """Yield the claims that lack nodes, each when its turn has come."""
-        lacking = [c for c in self.claims if c.moving or len(c.held) < c.nodes]
+        """Yield the claims that lack nodes, each when its turn has come.
+
+        Those that nothing could come of are left out.
+        """
         # Who computes already comes before who does not, protected ones first;
         # but not who does so out of turn.
-        first = [c for c in lacking if (c.held or c.moving) and not c.borrowed]
+        mending = self.board.mending.values()
+        first = [c for c in mending if not c.borrowed]
         yield from sorted(first, key=lambda c: (-c.level, -c.priority, c.serial))
-        queues: dict[str, deque[Claim]] = defaultdict(deque)
-        for claim in sorted(
-            (c for c in lacking if c.borrowed or not (c.held or c.moving)),
-            key=self.contest.place,
-        ):
-            queues[claim.project].append(claim)
-        while queues:
-            project = min(queues, key=lambda name: self._place(queues[name][0]))
-            queue = queues[project]
-            yield queue.popleft()
-            if not queue:
-                del queues[project]
+        if self._guest is not None:
+            yield self._guest
+        out_of_turn: dict[str, list[tuple[Place, Claim]]] = {}
+        for claim in mending:
+            if claim.borrowed:
+                place = Place(*self.contest.place(claim)[1:], -1)
+                out_of_turn.setdefault(claim.project, []).append((place, claim))
+        lines = self.board.waiting.lines
+        self._queues = {
+            project: Queue(
+                lines.get(project, {}).values(), out_of_turn.get(project, ())
+            )
+            for project in {**lines, **out_of_turn}
+        }
+        self._stale = {*self._queues}
+        while (following := self._next()) is not None:
+            if following is not self._guest:
+                yield following
+
+    def _next(self) -> Claim | None:
+        """Take who is next of all projects out of the line in which it stands."""
+        while True:
+            # Only where something was given or taken has anything changed.
+            for project in self._stale:
+                head = self._queues[project].head()
+                if head is None:
+                    self._heads.pop(project, None)
+                else:
+                    self._heads[project] = self._place(head), head
+            self._stale.clear()
+            if not self._heads:
+                return None
+            _, claim = min(self._heads.values(), key=itemgetter(0))
+            queue = self._queues[claim.project]
+            self._stale.add(claim.project)
+            if not self._idle(claim):
+                queue.pop()
+                return claim
+            queue.park()
 
     def _place(self, claim: Claim) -> tuple[float, ...]:
         """Place of the first claim of a project among those of the others."""
@@ -168,23 +240,31 @@ class _Desk:
         held = self._standing[claim.project].held
         return lag(claim, contest, held), *contest.place(claim)
 
-    def serve(self, claim: Claim) -> bool:
-        """Give a claim what it lacks, or see who could; tell whether to go on."""
+    def _idle(self, claim: Claim) -> bool:
+        """Whether nothing can come of looking at a claim, nor at any like it."""
+        if claim.held:
+            return False
+        if claim.unbroken and self._blocked:
+            return True
+        return claim.nodes > self.pool.spare and self._blocked.before(
+            claim, timed=self.pool.timed
+        )
+
+    def serve(self, claim: Claim) -> None:
+        """Give a claim what it lacks, or see who could."""
         pool = self.pool
         able = pool.able(claim)
         missing = max(claim.nodes - len(claim.held), 0)
         if able.bit_count() < claim.nodes:
             self.waits[claim.simulation] = _too_few(claim, able.bit_count())
-            return True
+            return
         free = (pool.free & able).bit_count()
         if self._rests(claim):
             self.waits[claim.simulation] = f"goes after {self._first}"
-            return True
-        if free >= missing:
+        elif free >= missing:
             self._give(claim, missing, able)
-            return True
-        self._ask(claim, missing, free, able)
-        return bool(pool.free) or len(self._blocked) < MOST_BLOCKED
+        else:
+            self._ask(claim, missing, free, able)
 
     def _rests(self, claim: Claim) -> bool:
         """Whether a claim borrows nothing though it is not its turn now.
@@ -192,7 +272,7 @@ class _Desk:
         It was just interrupted: it would borrow what somebody else is about to be
         given, and be sent away again. Or nobody could ever send it away.
         """
-        if not self._blocked or claim.held:
+        if not self._blocked or claim.held or claim is self._guest:
             return False
         if claim.unbroken:
             return True
@@ -203,14 +283,20 @@ class _Desk:
         return True
 
     def _give(self, claim: Claim, missing: int, able: int) -> None:
-        taken = self.pool.take(self.pool.free & able, missing)
+        pool = self.pool
+        taken = 0
+        if claim.avoids:
+            taken = pool.take(pool.free & able & pool.mask(claim.seeks), missing)
+            other = pool.free & able & ~pool.mask(claim.avoids)
+            taken |= pool.take(other, missing - taken.bit_count())
+        taken |= pool.take(pool.free & able, missing - taken.bit_count())
         if claim.moving or not missing:
             return
-        self.leases[claim.simulation] = (*claim.held, *self.pool.names(taken))
+        self.leases[claim.simulation] = (*claim.held, *pool.names(taken))
         self._count(claim, missing)
         if claim.held:
-            self._leave_alone(claim)
-        if self._blocked and not claim.held:
+            self._round.settled.add(claim.simulation)
+        elif self._blocked and claim is not self._guest:
             self.borrowed.add(claim.simulation)
 
     def _ask(self, claim: Claim, missing: int, free: int, able: int) -> None:
@@ -220,18 +306,18 @@ class _Desk:
         need = missing - free - coming
         lacks = f"needs {missing} more nodes; {free} are free"
         sources: tuple[Source, ...] = ()
-        if need > 0 and len(self._blocked) < MOST_BLOCKED:
-            sources, later_s = reclaim(
-                claim, need, self._running, self.contest, self._standing, pool
-            )
-            self.review_at_s = min(self.review_at_s, later_s)
-        if need > 0 and not sources:
-            if self._first and not claim.held:
-                lacks = f"goes after {self._first}"
-            self._first = self._first or claim.simulation
-            self._blocked.append(claim)
-            self.waits[claim.simulation] = lacks
-            return
+        if need > 0:
+            if not self._blocked.before(claim, timed=pool.timed):
+                sources, later_s = self._round.sources(claim, need)
+                self.review_at_s = min(self.review_at_s, later_s)
+            if not sources:
+                if self._first and not claim.held:
+                    lacks = f"goes after {self._first}"
+                self._first = self._first or claim.simulation
+                self._blocked.add(claim)
+                self._round.refused(claim)
+                self.waits[claim.simulation] = lacks
+                return
         for source in sources:
             self._take_from(source, claim)
         if sources:
@@ -243,18 +329,20 @@ class _Desk:
         self._first = self._first or claim.simulation
         self._promised = True
         back = pool.take(pool.coming & able, missing)
-        self.awaits[claim.simulation] = tuple(pool.names(back))
+        if self._tells:
+            self.awaits[claim.simulation] = tuple(pool.names(back))
         pool.take(pool.free & able, missing - back.bit_count())
         self._count(claim, missing)
-
-    def _leave_alone(self, claim: Claim) -> None:
-        """Ask nobody twice, and nobody who was just given something."""
-        self._running = [c for c in self._running if c is not claim]
+        if sources and pool.coming:
+            # More comes back than was needed.
+            for queue in self._queues.values():
+                queue.unpark()
+            self._stale |= self._queues.keys()
 
     def _take_from(self, source: Source, claim: Claim) -> None:
         other = source.claim
         if source.keeps:
-            keeps = len(other.held) - self._lent_back(source, claim)
+            keeps = len(other.held) - _lent_back(source, claim, self.pool)
             self.shrink[other.simulation] = keeps
             back = other.held[keeps:]
         else:
@@ -262,39 +350,74 @@ class _Desk:
             back = other.held
         self.pool.coming |= self.pool.mask(back)
         self._count(other, -len(back))
-        self._leave_alone(other)
+        self._round.settled.add(other.simulation)
 
-    def _lent_back(self, source: Source, claim: Claim) -> int:
-        """Count how many lent nodes, from the end of the lease, are enough."""
-        needed = claim.nodes - len(claim.held)
-        needed -= (
-            (self.pool.free | self.pool.coming) & self.pool.able(claim)
-        ).bit_count()
-        back = fitting = 0
-        for node in reversed(source.claim.held[source.keeps :]):
-            if fitting >= needed:
-                break
-            back += 1
-            fitting += bool(self.pool.mask((node,)) & source.mask)
-        return back
+    def move(self) -> None:
+        """Let some move to nodes that nobody else can use now, for a gain."""
+        moving = self.contest.moving
+        if moving is None:
+            return
+        found = plan_moves(
+            self.board,
+            self.pool,
+            self.contest,
+            moving,
+            blocked=self._blocked.refused,
+            engaged={*self.leases, *self.shrink, *self.preempt},
+            waiting=self.waits,
+        )
+        self.moves, self.shrink = found.moves, {**self.shrink, **found.shrink}
+        self.review_at_s = min(self.review_at_s, found.review_at_s)
 
     def lend(self) -> None:
         """Lend free nodes one by one in turn, so that nobody takes them all."""
-        if self._blocked or self._promised:
+        # One slow node holds up all others of a lease.
+        self.pool.free &= ~self.pool.slow
+        if self._blocked or self._promised or not self.pool.free:
             return
-        order = sorted(self.claims, key=self.contest.place)
-        lent = True
-        while self.pool.free and lent:
-            lent = False
-            for claim in order:
-                lease = self.leases.get(claim.simulation, claim.held)
-                if claim.moving or not claim.nodes <= len(lease) < claim.most_nodes:
-                    continue
-                fits = self.pool.free & self.pool.able(claim)
-                if fits:
-                    taken = self.pool.take(fits, 1)
-                    self.leases[claim.simulation] = (*lease, *self.pool.names(taken))
-                    lent = True
+        given = (self.board.claims[name] for name in self.leases)
+        able = {**self.board.growing, **{c.simulation: c for c in given}}
+        stay = (claim for name, claim in able.items() if name not in self.moves)
+        order = sorted(stay, key=self.contest.place)
+        while self.pool.free and order:
+            order = [claim for claim in order if self._lend_one(claim)]
+
+    def _lend_one(self, claim: Claim) -> bool:
+        """Lend a node, if one fits and the simulation could use one more."""
+        lease = self.leases.get(claim.simulation, claim.held)
+        if not claim.nodes <= len(lease) < claim.most_nodes:
+            return False
+        fits = self.pool.free & self.pool.able(claim)
+        if fits:
+            taken = self.pool.take(fits, 1)
+            self.leases[claim.simulation] = (*lease, *self.pool.names(taken))
+        return bool(fits)
+
+    def tell_all(self) -> None:
+        """Say of those too why they wait that nothing could come of."""
+        for claim in self.board.waiting:
+            name = claim.simulation
+            if name in self.waits or name in self.leases:
+                continue
+            able = self.pool.able(claim).bit_count()
+            self.waits[name] = (
+                _too_few(claim, able)
+                if able < claim.nodes
+                else f"goes after {self._first}"
+            )
+
+
+def _lent_back(source: Source, claim: Claim, pool: Pool) -> int:
+    """Count how many lent nodes, from the end of the lease, are enough."""
+    needed = claim.nodes - len(claim.held)
+    needed -= ((pool.free | pool.coming) & pool.able(claim)).bit_count()
+    back = fitting = 0
+    for node in reversed(source.claim.held[source.keeps :]):
+        if fitting >= needed:
+            break
+        back += 1
+        fitting += bool(pool.mask((node,)) & source.mask)
+    return back
 
 
 def _too_few(claim: Claim, able: int) -> str:

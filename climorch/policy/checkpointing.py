@@ -1,67 +1,79 @@
 """When to checkpoint: strategies over what a set has measured so far.
 
-A strategy is asked at every common boundary that a set reaches. Whatever it
-says, a set is checkpointed at its end and before its nodes are given back.
+A strategy is asked at every common boundary that a set reaches; the limits of
+`climorch.policy.limits` stand above it. Whatever it says, a set is checkpointed
+at its end and before its nodes are given back: for a drain, a preemption, a
+pause, a stop, a window, a walltime end, a shrinking lease, a spent budget.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import cftime
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.pace import CheckpointStrategy, Pace
+from climorch.policy.daly import daly_interval
 
 __all__ = [
+    "AnyOf",
+    "BeforeEvent",
     "CheckpointStrategy",
     "Daly",
     "EverySegments",
     "EveryWall",
+    "ModelCalendar",
+    "Overrides",
     "Pace",
     "daly_interval",
 ]
 
-# A newest checkpoint that turns out bad costs two intervals: 28 min each keep
-# the loss below an hour with the drain.
-LONGEST_INTERVAL_S = 28 * 60.0
+TIME_UNITS = "seconds since 0001-01-01 00:00:00"
+DAY_S = 86_400
+
+_EVERY = re.compile(r"(\d*)(YS|MS|D|h)")
+_MONTHS = {"YS": 12, "MS": 1}
+_SECONDS = {"D": DAY_S, "h": 3600}
+
+
+def either(one: CheckpointStrategy, other: CheckpointStrategy) -> AnyOf:
+    """Return the strategy that checkpoints whenever one of two does; ``one | other``.
+
+    Parameters
+    ----------
+    one, other : CheckpointStrategy
+        Where both are due, the reasons of both are told.
+    """
+    parts: list[CheckpointStrategy] = []
+    for strategy in (one, other):
+        parts += strategy.strategies if isinstance(strategy, AnyOf) else [strategy]
+    return AnyOf(strategies=tuple(parts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """What is known about a set when it reaches a common boundary.
+class AnyOf:
+    """Checkpoint whenever one of several strategies does.
 
     Attributes
     ----------
-    since_s : float
-        Seconds since the newest commit of this attempt or since its start.
-    boundaries : int
-        Common boundaries passed since then, the present one included.
-    next_s : float
-        Seconds that the way to the next common boundary will probably take.
-    cost_s : float or None
-        Measured time lost to one checkpoint, in seconds; None: none yet.
-    mtbf_s : float
-        Mean time between failures of the whole lease, in seconds.
-    nodes : int
-        Of the lease, >= 1.
-    copied : bool
-        Whether a state of this attempt is in the memory of two nodes.
+    strategies : tuple of CheckpointStrategy
+        At least one.
     """
 
-    since_s: float
-    boundaries: int
-    next_s: float
-    cost_s: float | None
-    mtbf_s: float
-    nodes: int = 1
-    copied: bool = False
+    strategies: tuple[CheckpointStrategy, ...]
 
+    def __post_init__(self) -> None:
+        _at_least("len(AnyOf.strategies)", len(self.strategies), 1)
 
-class CheckpointStrategy(Protocol):
-    """Says whether a set is checkpointed at the boundary it has reached."""
+    __or__ = either
 
     def due(self, pace: Pace) -> str | None:
-        """Decide at a common boundary.
+        """Checkpoint where any of them would; tells the reasons of all that do.
 
         Parameters
         ----------
@@ -73,68 +85,26 @@ class CheckpointStrategy(Protocol):
         str or None
             The reason in words; None: go on without.
         """
-
-
-def daly_interval(*, cost_s: float, mtbf_s: float) -> float:
-    """Compute the time between checkpoints that loses least.
-
-    Parameters
-    ----------
-    cost_s, mtbf_s : float
-        Time lost to one checkpoint; mean time between failures of the lease.
-        Seconds, finite, > 0.
-
-    Returns
-    -------
-    float
-        Compute between two checkpoints, in seconds; ``mtbf_s`` where a
-        checkpoint costs at least twice as much.
-
-    Raises
-    ------
-    InvalidInputError
-        If an argument is not finite and positive.
-
-    References
-    ----------
-    Daly (2006), Future Gener. Comput. Syst. 22(3), 303-312, eq. 37.
-    """
-    faults = [
-        Fault(
-            place=name,
-            problem=f"got {value}, expected finite and > 0",
-            remedy="pass measured seconds",
-        )
-        for name, value in (("cost_s", cost_s), ("mtbf_s", mtbf_s))
-        if not (math.isfinite(value) and value > 0)
-    ]
-    if faults:
-        raise InvalidInputError("no checkpoint interval", faults=faults)
-    if cost_s >= 2 * mtbf_s:
-        return mtbf_s
-    ratio = cost_s / (2 * mtbf_s)
-    return (
-        math.sqrt(2 * cost_s * mtbf_s) * (1 + math.sqrt(ratio) / 3 + ratio / 9) - cost_s
-    )
+        reasons = [strategy.due(pace) for strategy in self.strategies]
+        return "; ".join(dict.fromkeys(why for why in reasons if why)) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daly:
-    """Checkpoint at Daly's interval, within two limits.
+    """Checkpoint at Daly's interval, from measured cost and observed failures.
 
     Attributes
     ----------
-    most_overhead : float
-        Share of compute that checkpoints may cost; makes the interval longer.
-    longest_s : float
-        Longest interval, in seconds; where the two disagree, this one wins.
     first_cost_s : float
-        Cost assumed until one was measured, in seconds.
+        Cost assumed until one was measured, in seconds, > 0.
     """
 
-    most_overhead: float = 0.02
-    longest_s: float = LONGEST_INTERVAL_S
     first_cost_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        _at_least("Daly.first_cost_s", self.first_cost_s, 1e-3)
+
+    __or__ = either
 
     def interval_s(self, pace: Pace) -> float:
         """Compute the interval that holds for a pace.
@@ -150,11 +120,21 @@ class Daly:
             Seconds of compute between two checkpoints.
         """
         cost_s = self.first_cost_s if pace.cost_s is None else max(pace.cost_s, 1e-3)
-        interval_s = daly_interval(cost_s=cost_s, mtbf_s=pace.mtbf_s)
-        return min(max(interval_s, cost_s / self.most_overhead), self.longest_s)
+        return daly_interval(cost_s=cost_s, mtbf_s=pace.mtbf_s)
 
     def due(self, pace: Pace) -> str | None:
-        """Checkpoint where the next boundary would be further from the optimum."""
+        """Checkpoint where the next boundary would be further from the optimum.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
         interval_s = self.interval_s(pace)
         if pace.since_s + pace.next_s / 2 < interval_s:
             return None
@@ -176,8 +156,21 @@ class EverySegments:
     def __post_init__(self) -> None:
         _at_least("EverySegments.count", self.count, 1)
 
+    __or__ = either
+
     def due(self, pace: Pace) -> str | None:
-        """Checkpoint once ``count`` boundaries were passed."""
+        """Checkpoint once ``count`` boundaries were passed.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
         if pace.boundaries < self.count:
             return None
         return f"every {self.count} boundaries"
@@ -198,22 +191,189 @@ class EveryWall:
     def __post_init__(self) -> None:
         _at_least("EveryWall.seconds", self.seconds, 0)
 
+    __or__ = either
+
     def due(self, pace: Pace) -> str | None:
-        """Checkpoint once ``seconds`` have passed."""
+        """Checkpoint once ``seconds`` have passed.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
         if pace.since_s < self.seconds:
             return None
         return f"every {self.seconds:g} s"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCalendar:
+    """Checkpoint where a month, a year or the like of model time has ended.
+
+    Attributes
+    ----------
+    every : str
+        As for `Span`: ``"1YS"``, ``"10YS"``, ``"3MS"``, ``"5D"``, ``"12h"``.
+        Counted from the year 0 (years, months) or from 0001-01-01 (days,
+        hours), so that ``"10YS"`` means decades wherever a span begins. Where
+        no common boundary falls on such a date, the next one counts.
+
+    Raises
+    ------
+    InvalidInputError
+        If this is no such frequency.
+    """
+
+    every: str = "1YS"
+
+    def __post_init__(self) -> None:
+        found = _EVERY.fullmatch(self.every)
+        if found is None or int(found[1] or 1) < 1:
+            fault = Fault(
+                place="ModelCalendar.every",
+                problem=f"got {self.every!r}",
+                remedy="use a frequency such as '1YS', '3MS', '10D' or '12h'",
+            )
+            raise InvalidInputError("this strategy cannot work", faults=[fault])
+
+    __or__ = either
+
+    def due(self, pace: Pace) -> str | None:
+        """Checkpoint where such a date was reached since the last checkpoint.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
+        here = _unit(pace.model_s, pace.calendar, self.every)
+        if here == _unit(pace.since_model_s, pace.calendar, self.every):
+            return None
+        return f"every {self.every} of model time"
+
+
+@lru_cache(maxsize=4096)
+def _unit(model_s: int, calendar: str, every: str) -> int:
+    """Return the number of the unit of model time that a date begins or lies in."""
+    letters = every.lstrip("0123456789")
+    count = int(every.removesuffix(letters) or 1)
+    if letters in _SECONDS:
+        return model_s // (count * _SECONDS[letters])
+    date = cftime.num2date(
+        model_s, TIME_UNITS, calendar, only_use_cftime_datetimes=True
+    )
+    months: int = date.year * 12 + date.month - 1
+    return months // (count * _MONTHS[letters])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeforeEvent:
+    """Checkpoint at every boundary from some time before nodes go.
+
+    Without it, a set is checkpointed at the last boundary that fits before a
+    node of its lease goes as announced. That rests on estimates; this strategy
+    adds those before, for sites that end jobs early.
+
+    Attributes
+    ----------
+    lead_s : float
+        Seconds before the announced end, > 0.
+    """
+
+    lead_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        _at_least("BeforeEvent.lead_s", self.lead_s, 1e-3)
+
+    __or__ = either
+
+    def due(self, pace: Pace) -> str | None:
+        """Checkpoint while an end lies within the lead.
+
+        Parameters
+        ----------
+        pace : Pace
+            What is known about the set.
+
+        Returns
+        -------
+        str or None
+            The reason in words; None: go on without.
+        """
+        if pace.ends_in_s > self.lead_s:
+            return None
+        return f"nodes go in {pace.ends_in_s:.0f} s, lead {self.lead_s:g} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """Strategies that stages and scenarios ask for, in place of the campaign's.
+
+    Kept by name, as functions are: they come from the script each time it runs.
+
+    Attributes
+    ----------
+    stages : mapping of (str, str) to CheckpointStrategy
+        By workflow and stage.
+    scenarios : mapping of str to CheckpointStrategy
+        By simulation.
+    """
+
+    stages: Mapping[tuple[str, str], CheckpointStrategy] = field(default_factory=dict)
+    scenarios: Mapping[str, CheckpointStrategy] = field(default_factory=dict)
+
+    def strategy_for(
+        self,
+        campaign: CheckpointStrategy,
+        *,
+        simulation: str,
+        workflow: str,
+        stages: Iterable[str],
+    ) -> CheckpointStrategy:
+        """Return the strategy of a set, where all wishes for it meet.
+
+        Parameters
+        ----------
+        campaign : CheckpointStrategy
+            Counts where nobody else asks for anything.
+        simulation, workflow : str
+            Whose set.
+        stages : iterable of str
+            Of the set.
+
+        Returns
+        -------
+        CheckpointStrategy
+            A set is checkpointed as one, so the strictest wins: whenever one of
+            its stages, or the scenario, would be checkpointed, all of it is.
+        """
+        asked = [self.stages.get((workflow, stage)) for stage in stages]
+        asked.append(self.scenarios.get(simulation))
+        found = [strategy for strategy in asked if strategy is not None]
+        if len(found) > 1:
+            return AnyOf(strategies=tuple(found))
+        return found[0] if found else campaign
+
+
 def _at_least(place: str, value: float, least: float) -> None:
-    if not value >= least:
+    if not value >= least or value == math.inf:
         raise InvalidInputError(
             "this strategy cannot work",
             faults=[
                 Fault(
                     place=place,
-                    problem=f"got {value!r}, expected >= {least}",
-                    remedy="raise it",
+                    problem=f"got {value!r}, expected finite and >= {least}",
+                    remedy="give a number in this range",
                 )
             ],
         )

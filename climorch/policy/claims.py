@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 
-__all__ = ["Allocation", "Claim", "Closing", "Contest", "NodeOffer"]
+from climorch.policy.moving import Moving
+
+__all__ = ["Allocation", "Claim", "Closing", "Contest", "Move", "NodeOffer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,9 @@ class NodeOffer:
         asked again: it counts as there, and cannot be leased yet.
     closings : tuple of Closing
         When it goes for whom.
+    slow : float
+        How many times longer than expected it takes for its work, if it is to be
+        shunned for that; 1: it is not.
     """
 
     name: str
@@ -50,6 +56,7 @@ class NodeOffer:
     scratch_bytes: int = 0
     leaving: bool = False
     closings: tuple[Closing, ...] = ()
+    slow: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +97,16 @@ class Claim:
         Whether its protection says that it is never interrupted: it borrows nothing.
     interrupted_s : float
         When it was last interrupted, driver's clock, seconds.
+    waits_since_s : float
+        Since when it has been without nodes, driver's clock, seconds; infinite
+        where it holds any, or where nobody knows.
+    avoids : tuple of str
+        Nodes that it leaves, or has left since it was last given any: it gets
+        them back only if there are no others.
+    seeks : tuple of str
+        Nodes that it is to have instead, if they are free.
+    moved_s : float
+        When it last began to move by itself, driver's clock, seconds.
     """
 
     simulation: str
@@ -112,6 +129,15 @@ class Claim:
     borrowed: bool = False
     unbroken: bool = False
     interrupted_s: float = -math.inf
+    waits_since_s: float = math.inf
+    avoids: tuple[str, ...] = ()
+    seeks: tuple[str, ...] = ()
+    moved_s: float = -math.inf
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has nodes, awaits some of its own, or leaves some for others."""
+        return bool(self.held or self.moving or self.avoids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +162,11 @@ class Contest:
         Nobody loses its turn to another project before it took so long.
     slice_s : float
         Length of a turn among equals of one project.
+    patience_s : float
+        Who has waited longer than that for nodes that no turn can give it is
+        served before all others.
+    moving : Moving or None
+        When leases move by themselves; None: never.
     """
 
     now_s: float = 0.0
@@ -145,6 +176,12 @@ class Contest:
     exposed_s: Mapping[str, float] = field(default_factory=dict)
     min_run_s: float = 4 * 3600.0
     slice_s: float = 86_400.0
+    patience_s: float = 3 * 86_400.0
+    moving: Moving | None = None
+
+    def typical_s(self) -> float:
+        """Return the median of what simulations would lose; 0 where nobody computes."""
+        return median(self.exposed_s.values()) if self.exposed_s else 0.0
 
     def place(self, claim: Claim) -> tuple[int, int, int, int]:
         """Return what sorts claims by whose turn it is, shares met or not."""
@@ -155,6 +192,25 @@ class Contest:
         """Count the whole turns that a simulation has had."""
         running_s = self.now_s - claim.turn_s if claim.held else 0.0
         return int((claim.served_s + running_s) // self.slice_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Nodes that a simulation leaves though nobody has a right to them.
+
+    Attributes
+    ----------
+    leave : tuple of str
+        Which; empty: none any more.
+    seek : tuple of str
+        Those that it is to have instead; fewer: what it leaves was lent to it.
+    why : str
+        Reason in words.
+    """
+
+    leave: tuple[str, ...]
+    seek: tuple[str, ...] = ()
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +231,13 @@ class Allocation:
     waits : mapping of str to str
         Why a simulation holds no lease, in words.
     awaits : mapping of str to tuple of str
-        Nodes that others hold and will give back to a simulation.
+        Nodes that others hold and will give back to a simulation; told only where
+        all is told.
     review_at_s : float
         When time alone may change this, driver's clock, seconds.
+    moves : mapping of str to Move
+        Simulations that shall leave nodes at their next checkpoint, for others
+        that are free; a move of none ends one that was planned.
     """
 
     leases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -187,3 +247,4 @@ class Allocation:
     waits: Mapping[str, str] = field(default_factory=dict)
     awaits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     review_at_s: float = math.inf
+    moves: Mapping[str, Move] = field(default_factory=dict)

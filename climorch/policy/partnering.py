@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from climorch.errors import Fault, InvalidInputError
-from climorch.policy.checkpointing import CheckpointStrategy, Daly, Pace
+from climorch.model.pace import CheckpointStrategy, Pace
+from climorch.policy.checkpointing import AnyOf, Daly, either
 
 __all__ = ["CopyPace", "PartnerCopy", "partner_copy_of", "partners"]
 
@@ -152,6 +153,8 @@ class PartnerCopy:
         rate = min(both, 1.0) / mtbf_s + 1.0 / self.severe_mtbf_s
         return max(1.0 / rate, mtbf_s)
 
+    __or__ = either
+
     def due(self, pace: Pace) -> str | None:
         """Ask the disk's strategy, for the failures that are left to the disk."""
         if pace.copied and pace.nodes > 1:
@@ -182,4 +185,7 @@ class PartnerCopy:
 
 def partner_copy_of(strategy: CheckpointStrategy) -> PartnerCopy | None:
     """Return the part of a strategy that copies; None: it does not."""
+    if isinstance(strategy, AnyOf):
+        found = map(partner_copy_of, strategy.strategies)
+        return next((copying for copying in found if copying is not None), None)
     return strategy if isinstance(strategy, PartnerCopy) else None

@@ -1,46 +1,29 @@
-"""By what right a simulation takes nodes from others, and from whom.
+"""Whom a simulation asks for nodes.
 
 Nothing is taken from anybody but at a common boundary, after a verified
 checkpoint. What was only lent goes first, then what was borrowed out of turn,
-then turns that are over. Between projects the fair share decides, within one
-the priority, protection and whose turn it is.
+then turns that are over; as few are asked as will do. By what right: `rights`.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from statistics import median
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from climorch.policy.claims import Claim, Contest
+from climorch.policy.holders import Crew, Holders, Standing, Turn
 from climorch.policy.pool import Pool
+from climorch.policy.rights import (
+    Rank,
+    goes_before,
+    is_kept,
+    is_spared,
+    lag,
+    right_of,
+)
 
-__all__ = [
-    "Source",
-    "Standing",
-    "lag",
-    "reclaim",
-    "right_from_s",
-    "standings",
-]
-
-# Order of what may be taken: lent, borrowed out of turn, then by what right.
-LENT, BORROWED, FOREIGN, LOWER, EQUAL = range(5)
-
-
-@dataclass(slots=True)
-class Standing:
-    """Nodes that a project holds, in all and by protected simulations."""
-
-    held: int = 0
-    protected: int = 0
-
-    def count(self, claim: Claim, nodes: int) -> None:
-        """Add nodes that a claim of the project gets, or gives up if below 0."""
-        self.held += nodes
-        self.protected += nodes * (claim.level > 0)
+__all__ = ["Round", "Source"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,152 +40,231 @@ class Source:
         Nodes that stay with it; 0: it gives up all.
     why : str
         By what right, in words.
-    rank : int
+    rank : Rank
         By what kind of right; lower goes first.
+    overdue : bool
+        Whether the asker has waited too long.
     """
 
     claim: Claim
     mask: int
     keeps: int
     why: str
-    rank: int = LENT
+    rank: Rank = Rank.LENT
+    overdue: bool = False
 
 
-def lag(claim: Claim, contest: Contest, held: int) -> int:
-    """Say how far a project is below its target, in gangs of a claim.
+@dataclass(slots=True, kw_only=True)
+class Round:
+    """One pass in which holders may be asked, each of them once.
 
-    Parameters
+    Attributes
     ----------
-    claim : Claim
-        The next of the project.
-    contest : Contest
-        With the targets.
-    held : int
-        Nodes that the project holds.
-
-    Returns
-    -------
-    int
-        0: a whole gang is missing; 1: with one more the project is nearer to its
-        target than without; 2: it holds enough.
-    """
-    left = contest.targets.get(claim.project, math.inf) - held
-    if left >= claim.nodes:
-        return 0
-    return 1 if left >= claim.nodes / 2 else 2
-
-
-def standings(claims: Iterable[Claim]) -> dict[str, Standing]:
-    """Count what each project holds.
-
-    Parameters
-    ----------
-    claims : iterable of Claim
-        Of all simulations.
-
-    Returns
-    -------
-    dict of str to Standing
-        By project; one that holds nothing has one too.
-    """
-    found: dict[str, Standing] = defaultdict(Standing)
-    for claim in claims:
-        found[claim.project].count(claim, len(claim.held))
-    return found
-
-
-def right_from_s(
-    claim: Claim,
-    other: Claim,
-    contest: Contest,
-    standing: Mapping[str, Standing],
-) -> float | None:
-    """Say from when on a simulation may take all that another one holds.
-
-    Parameters
-    ----------
-    claim, other : Claim
-        Who asks, and who holds.
     contest : Contest
         The rules and measures.
+    holders : Holders
+        Who has nodes.
     standing : mapping of str to Standing
-        Of both projects.
-
-    Returns
-    -------
-    float or None
-        Driver's clock, seconds; minus infinity: at any time. None: as things
-        are, it may not.
-    """
-    right = _right(claim, other, contest, standing)
-    return None if right is None else right[1]
-
-
-def reclaim(
-    claim: Claim,
-    need: int,
-    running: Sequence[Claim],
-    contest: Contest,
-    standing: Mapping[str, Standing],
-    pool: Pool,
-) -> tuple[tuple[Source, ...], float]:
-    """Choose who gives nodes back to a claim.
-
-    Parameters
-    ----------
-    claim : Claim
-        Who needs them.
-    need : int
-        How many that fit it.
-    running : sequence of Claim
-        Who may be asked, in order of standing: the last is asked first.
-    contest : Contest
-        The rules and measures.
-    standing : mapping of str to Standing
-        Per project.
+        Per project, as counted so far in the pass.
     pool : Pool
         Which nodes fit.
-
-    Returns
-    -------
-    tuple of Source
-        Whom to ask, as few as will do; empty: all together have not enough.
-    float
-        When time alone may give more rights, driver's clock, seconds.
+    guest : str
+        Simulation that has waited too long; empty: none.
+    settled : set of str
+        Simulations that are not asked any more: they were, or were just given
+        something.
+    closed : set of str
+        Projects whose simulations ask no others.
     """
-    found: list[tuple[tuple[float, ...], Source]] = []
-    later_s = math.inf
-    typical_s = median(contest.exposed_s.values()) if contest.exposed_s else 0.0
-    whole = lag(claim, contest, standing[claim.project].held) == 0
-    for place, other in enumerate(reversed(running)):
-        if len(other.held) > other.nodes:
-            found.append(((LENT, place), _lent(claim, other, pool)))
-        elif not (whole or other.project == claim.project or other.borrowed):
-            # Of most claims and leases this is all that is looked at.
-            continue
-        right = _right(claim, other, contest, standing)
-        if right is None:
-            continue
-        rank, from_s, why = right
-        if from_s > contest.now_s:
-            later_s = min(later_s, from_s)
-            continue
-        mask = pool.held(other) & pool.able(claim)
-        source = Source(claim=other, mask=mask, keeps=0, why=why, rank=rank)
-        # Who does not checkpoint would lose most: that must not protect it.
-        exposed_s = min(contest.exposed_s.get(other.simulation, 0.0), typical_s)
-        # The smallest that is enough, else the largest first.
-        size = mask.bit_count()
-        fit = (0, size) if size >= need else (1, -size)
-        found.append(((rank, other.level, *fit, exposed_s, place), source))
-    found.sort(key=lambda pair: pair[0])
-    sources = [source for _, source in found if source.mask]
-    return _fewest(claim, sources, need, contest, standing), later_s
+
+    contest: Contest
+    holders: Holders
+    standing: Mapping[str, Standing]
+    pool: Pool
+    guest: str = ""
+    settled: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
+    _typical_s: float | None = None
+
+    def refused(self, claim: Claim) -> None:
+        """Let those of its project that come after one ask no other project.
+
+        It could have all that it needs within what its project should hold, and that
+        is not enough at present. Were smaller ones to make up for each node at once,
+        gangs would move all the time.
+        """
+        if claim.held or claim.moving:
+            return
+        target = self.contest.targets.get(claim.project, math.inf)
+        held = self.standing[claim.project].held
+        if claim.nodes <= target and lag(claim, self.contest, held) > 0:
+            self.closed.add(claim.project)
+
+    def sources(self, claim: Claim, need: int) -> tuple[tuple[Source, ...], float]:
+        """Choose who gives nodes back to a claim.
+
+        Parameters
+        ----------
+        claim : Claim
+            Who needs them.
+        need : int
+            How many that fit it.
+
+        Returns
+        -------
+        tuple of Source
+            Whom to ask, as few as will do; empty: all together have not enough.
+        float
+            When time alone may give more rights, driver's clock, seconds.
+        """
+        able = self.pool.able(claim)
+        rights = _Rights(claim, self)
+        sources = [*self._lent(claim, able), *self._given_up(claim, able, rights)]
+        if sum(source.mask.bit_count() for source in sources) < need:
+            return (), rights.later_s
+        if len(sources) > 1:
+            places = self._places(sources, need)
+            sources.sort(
+                key=lambda source: places[source.rank, source.claim.simulation]
+            )
+        chosen = _fewest(claim, sources, need, self.contest, self.standing)
+        return chosen, rights.later_s
+
+    def _lent(self, claim: Claim, able: int) -> Iterator[Source]:
+        for other in self.holders.wide.values():
+            if other.simulation not in self.settled:
+                mask = self.pool.mask(other.held[other.nodes :]) & able
+                if mask:
+                    yield Source(
+                        claim=other, mask=mask, keeps=other.nodes, why="lent to it"
+                    )
+
+    def _given_up(self, claim: Claim, able: int, rights: _Rights) -> Iterator[Source]:
+        for other, rank, why in rights.now():
+            mask = self.pool.held(other) & able
+            if mask:
+                yield Source(
+                    claim=other,
+                    mask=mask,
+                    keeps=0,
+                    why=why,
+                    rank=rank,
+                    overdue=claim.simulation == self.guest,
+                )
+
+    def _places(
+        self, sources: Iterable[Source], need: int
+    ) -> dict[tuple[Rank, str], tuple[float, ...]]:
+        """Say in which order sources are taken; lower goes first."""
+        found: dict[tuple[Rank, str], tuple[float, ...]] = {}
+        for source in sources:
+            other, rank = source.claim, source.rank
+            last_first = tuple(-part for part in self.contest.place(other))
+            if rank is Rank.LENT:
+                found[rank, other.simulation] = rank, *last_first
+                continue
+            # The smallest that is enough, else the largest first.
+            size = source.mask.bit_count()
+            fit = (0, size) if size >= need else (1, -size)
+            exposed_s = self._exposed_s(other)
+            found[rank, other.simulation] = (
+                rank,
+                other.level,
+                *fit,
+                exposed_s,
+                *last_first,
+            )
+        return found
+
+    def _exposed_s(self, other: Claim) -> float:
+        """Return what it would lose; who does not checkpoint is no safer for that."""
+        exposed_s = self.contest.exposed_s
+        if self._typical_s is None:
+            self._typical_s = self.contest.typical_s()
+        return min(exposed_s.get(other.simulation, 0.0), self._typical_s)
 
 
-def _lent(claim: Claim, other: Claim, pool: Pool) -> Source:
-    mask = pool.mask(other.held[other.nodes :]) & pool.able(claim)
-    return Source(claim=other, mask=mask, keeps=other.nodes, why="lent to it")
+class _Rights:
+    """Whom one claim may ask now, and when time gives it more rights."""
+
+    def __init__(self, claim: Claim, asked: Round) -> None:
+        self.later_s = math.inf
+        self._claim = claim
+        self._round = asked
+        self._overdue = claim.simulation == asked.guest
+
+    def now(self) -> Iterator[tuple[Claim, Rank, str]]:
+        """Yield whom it may ask, by which kind of right, and that in words."""
+        asked, seen = self._round, set(self._round.settled)
+        for other in self._candidates():
+            if other.simulation in seen:
+                continue
+            seen.add(other.simulation)
+            right = right_of(
+                self._claim,
+                other,
+                asked.contest,
+                asked.standing,
+                overdue=self._overdue,
+            )
+            if right is None:
+                continue
+            rank, from_s, why = right
+            if from_s > asked.contest.now_s:
+                self.later_s = min(self.later_s, from_s)
+            else:
+                yield other, rank, why
+
+    def _candidates(self) -> Iterator[Claim]:
+        """Yield all who could be asked now; others only while that tells when."""
+        claim, contest, holders = self._claim, self._round.contest, self._round.holders
+        held = self._round.standing[claim.project].held
+        behind = lag(claim, contest, held)
+        if self._overdue:
+            behind = 0
+        elif claim.project in self._round.closed:
+            behind = 2
+        for other in holders.borrowed.values():
+            if behind < 2 or other.project == claim.project:
+                yield other
+        for (priority, level), crew in holders.crews.get(claim.project, {}).items():
+            yield from self._at_home(priority, level, crew)
+        if behind == 0:
+            # Of most claims and leases nothing is looked at.
+            for crew in holders.foreign(claim.project):
+                yield from self._due(crew.ripe, contest.min_run_s)
+                yield from self._due(crew.kept, contest.min_run_s)
+
+    def _at_home(self, priority: int, level: int, crew: Crew) -> Iterator[Claim]:
+        claim, contest = self._claim, self._round.contest
+        mends = bool(claim.held) or claim.moving
+        if mends:
+            everybody = level < claim.level
+        elif level > claim.level:
+            return
+        else:
+            everybody = priority < claim.priority
+        if everybody:
+            yield from crew.green.values()
+            yield from (turn[-1] for turn in crew.ripe)
+        elif priority == claim.priority and not mends:
+            span_s = contest.slice_s
+            if self._overdue:
+                span_s = min(span_s, contest.min_run_s)
+            yield from self._due(crew.ripe, span_s)
+
+    def _due(self, turns: Sequence[Turn], span_s: float) -> Iterator[Claim]:
+        """Yield whose turn may be over: nobody has to give up anything before.
+
+        As the oldest turn comes first, all further ones give their right later than
+        the earliest that is known.
+        """
+        now_s = self._round.contest.now_s
+        for turn_s, _, _, other in turns:
+            from_s = turn_s + span_s
+            if from_s > now_s and from_s >= self.later_s:
+                return
+            yield other
 
 
 def _fewest(
@@ -249,98 +311,8 @@ def _still(
             left.held -= back
             left.protected -= back * (before.claim.level > 0)
     then = {**standing, other.project: left}
-    if source.rank == BORROWED:
-        return _goes_before(claim, other, contest, then)
-    return source.rank != FOREIGN or _spared(other, contest, left)
-
-
-def _spared(other: Claim, contest: Contest, left: Standing) -> bool:
-    """Whether a project has enough left if it gives a gang up.
-
-    It may end half a gang below its target, and gives up protected ones only
-    while they hold more than its floor.
-    """
-    floor = contest.floors.get(other.project, math.inf)
-    if other.level > 0 and left.protected <= floor:
-        return False
-    after = left.held - len(other.held)
-    return after + other.nodes / 2 >= contest.targets.get(other.project, math.inf)
-
-
-def _right(
-    claim: Claim,
-    other: Claim,
-    contest: Contest,
-    standing: Mapping[str, Standing],
-) -> tuple[int, float, str] | None:
-    """Return the rank of a right, when it begins, and its name; None: there is none."""
-    asks = claim.simulation
-    if other.moving or other is claim:
-        # It is on its way to something else already.
-        return None
-    if other.borrowed and _goes_before(claim, other, contest, standing):
-        why = f"it was not its turn; now it is that of {asks}"
-        return BORROWED, other.exempt_until_s, why
-    if len(other.held) < other.nodes:
-        # It looks for nodes itself, or gives up what it has.
-        return None
-    if claim.project != other.project:
-        return _by_share(claim, other, contest, standing)
-    exempt_s = other.exempt_until_s
-    if claim.held or claim.moving:
-        if other.level < claim.level:
-            return LOWER, exempt_s, f"{asks} is protected and has to move"
-        return None
-    if other.level > claim.level:
-        return None
-    if other.priority < claim.priority:
-        return LOWER, exempt_s, f"{asks} has a higher priority"
-    if other.priority > claim.priority or not other.fruitful:
-        return None
-    turn_s = contest.slice_s
-    # Whole turns are compared, so that equals do not push each other out; with as
-    # many of them the older one goes first.
-    needed = contest.turns(claim) + (other.serial < claim.serial)
-    ahead = needed - other.served_s // turn_s
-    from_s = other.turn_s + max(turn_s, ahead * turn_s - other.served_s % turn_s)
-    return EQUAL, max(from_s, exempt_s), f"it is the turn of {asks}"
-
-
-def _goes_before(
-    claim: Claim,
-    other: Claim,
-    contest: Contest,
-    standing: Mapping[str, Standing],
-) -> bool:
-    """Whether a claim would be served before another one if that had nothing."""
-    mine, theirs = standing[claim.project].held, standing[other.project].held
-    theirs -= len(other.held)
-    if claim.project != other.project:
-        # The order of projects that hold about what they should changes with
-        # every hour of use: it is no reason to move anybody.
-        return lag(claim, contest, mine) < lag(other, contest, theirs)
-    return contest.place(claim) < contest.place(other)
-
-
-def _by_share(
-    claim: Claim,
-    other: Claim,
-    contest: Contest,
-    standing: Mapping[str, Standing],
-) -> tuple[int, float, str] | None:
-    """Return the right of a project that is below its share against another."""
-    # A move costs a checkpoint and a restore: only where a whole gang is missing.
-    # To go to the nearest half, as on free nodes, moved gangs back and forth.
-    if (
-        not other.fruitful
-        or lag(claim, contest, standing[claim.project].held) > 0
-        or not _spared(other, contest, standing[other.project])
-    ):
-        return None
-    exempt_s = other.exempt_until_s
-    if exempt_s == math.inf:
-        # "Never" holds within the share, or who protects everything keeps all.
-        exempt_s = other.turn_s
-    from_s = max(other.turn_s + contest.min_run_s, exempt_s)
-    why = f"project {claim.project} is below its share: {claim.simulation}"
-    return FOREIGN, from_s, why
+    if source.rank == Rank.BORROWED:
+        return source.overdue or goes_before(claim, other, contest, then)
+    if source.rank == Rank.GUEST:
+        return not is_kept(other, contest, left)
+    return source.rank != Rank.FOREIGN or is_spared(other, contest, left)

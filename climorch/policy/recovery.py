@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from climorch.model.events import Cause
+from climorch.policy.quarantine import Quarantine
 
-__all__ = ["DEFAULT_BUDGETS", "Budget", "RecoveryPolicy", "mean_time_between_failures"]
+__all__ = ["DEFAULT_BUDGETS", "Budget", "RecoveryPolicy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,7 @@ DEFAULT_BUDGETS: Mapping[Cause, Budget] = {
     Cause.STORAGE: Budget(retries=100, first_delay_s=1.0),
     Cause.CORRUPT: Budget(retries=1000, first_delay_s=0.0),
     Cause.WALLTIME: Budget(retries=1000, first_delay_s=0.0),
+    Cause.POISON: Budget(retries=0),
 }
 
 
@@ -72,10 +74,13 @@ class RecoveryPolicy:
         Share of a lease that, once lost, makes the attempt start anew from
         the newest checkpoint: recomputing what was lost then costs as much,
         since halos make its dependency cone as wide as the field.
+    quarantine : Quarantine
+        When a node, or a simulation that hangs or kills nodes, is set apart.
     """
 
     budgets: Mapping[Cause, Budget] = field(default_factory=lambda: DEFAULT_BUDGETS)
     abandon_at: float = 0.25
+    quarantine: Quarantine = field(default_factory=Quarantine)
 
     def gives_up(self, cause: Cause, failures: int) -> bool:
         """Tell whether the budget of a cause is used up.
@@ -125,29 +130,3 @@ class RecoveryPolicy:
             False: Dask computes again what the lost ones held.
         """
         return lost >= self.abandon_at * lease
-
-
-def mean_time_between_failures(
-    *, node_s: float, failures: int, nodes: int, prior_node_s: float = 5 * 365 * 86400.0
-) -> float:
-    """Estimate the mean time between failures of a lease.
-
-    Parameters
-    ----------
-    node_s : float
-        Node-seconds that all nodes of the campaign were up.
-    failures : int
-        Nodes lost meanwhile.
-    nodes : int
-        Nodes of the lease, >= 1.
-    prior_node_s : float
-        Node-seconds that count as one failure seen beforehand: five years of
-        a node, the order that large machines report.
-
-    Returns
-    -------
-    float
-        Seconds; posterior mean rate of a Poisson process under a Gamma(1,
-        ``prior_node_s``) prior, inverted. With few failures it is the prior.
-    """
-    return (node_s + prior_node_s) / (failures + 1) / max(nodes, 1)

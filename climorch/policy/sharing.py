@@ -44,6 +44,10 @@ class Sharing:
     slice_s : float
         Turn of each of several simulations of equal standing within one project
         that cannot all run, seconds, > 0.
+    patience_s : float
+        Who has waited longer for more nodes than the turns of its project can give
+        is served before all others, once; its project makes up for it. Seconds,
+        >= 0.
 
     Raises
     ------
@@ -57,6 +61,7 @@ class Sharing:
     gain: float = 7.0
     min_run_s: float = 4 * 3600.0
     slice_s: float = 86400.0
+    patience_s: float = 3 * 86400.0
 
     def __post_init__(self) -> None:
         numbers = {
@@ -64,6 +69,7 @@ class Sharing:
             "gain": (self.gain, self.gain >= 0, ">= 0"),
             "min_run_s": (self.min_run_s, self.min_run_s >= 0, ">= 0"),
             "slice_s": (self.slice_s, self.slice_s > 0, "> 0"),
+            "patience_s": (self.patience_s, self.patience_s >= 0, ">= 0"),
         }
         faults = [
             Fault(

@@ -72,6 +72,10 @@ class Usage:
     node_s: float = 0.0
     decayed_node_s: float = 0.0
 
+    def held_until(self, now_s: float) -> float:
+        """Return all node-seconds ever, counted on to a later time."""
+        return self.node_s + self.nodes * max(now_s - self.at_s, 0.0)
+
     def at(self, now_s: float, *, half_life_s: float, more: int = 0) -> Usage:
         """Count on to a later time.
 

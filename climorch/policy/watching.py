@@ -42,11 +42,13 @@ class Watch:
     stuck_min_s : float
         A task is never stuck before it has run for so many seconds, > 0.
     stuck_factor : float
-        A task is stuck once it has run so many times as long as segments of
-        its stage took lately, > 1; ``inf``: never.
+        A task is stuck once it has run so many times as long as all but one in
+        a hundred segments of its stage, > 1; ``inf``: never. What segments take
+        is learned from those that were finished: with few the hundredth is far
+        off, so the first ones have longer.
     limits_s : mapping of str to float
-        Stage to the seconds after which its tasks are stuck, for stages whose
-        pace is known beforehand; these count from the first segment on.
+        Stage to the seconds after which its tasks are stuck, whatever was
+        learned; these count from the first segment on.
 
     Raises
     ------
@@ -56,7 +58,7 @@ class Watch:
 
     frozen_s: float = 60.0
     stuck_min_s: float = 1800.0
-    stuck_factor: float = 10.0
+    stuck_factor: float = 3.0
     limits_s: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -194,7 +196,7 @@ def frozen_after_s(watch: Watch, heartbeat_s: float) -> float:
     return max(watch.frozen_s, HEARTBEATS * heartbeat_s)
 
 
-def stuck_after_s(watch: Watch, stage: str, pace_s: float | None) -> float | None:
+def stuck_after_s(watch: Watch, stage: str, p99_s: float | None) -> float | None:
     """Compute how long a task of a stage may execute.
 
     Parameters
@@ -203,8 +205,9 @@ def stuck_after_s(watch: Watch, stage: str, pace_s: float | None) -> float | Non
         The rules.
     stage : str
         Its name.
-    pace_s : float or None
-        Mean duration of the stage's segments, in seconds; None: none yet.
+    p99_s : float or None
+        What one in a hundred of the stage's segments exceeds, in seconds; None:
+        none was finished yet.
 
     Returns
     -------
@@ -214,8 +217,8 @@ def stuck_after_s(watch: Watch, stage: str, pace_s: float | None) -> float | Non
     declared = watch.limits_s.get(stage)
     if declared is not None:
         limit = declared
-    elif pace_s is not None:
-        limit = max(watch.stuck_min_s, watch.stuck_factor * pace_s)
+    elif p99_s is not None:
+        limit = max(watch.stuck_min_s, watch.stuck_factor * p99_s)
     else:
         return None
     return limit if math.isfinite(limit) else None

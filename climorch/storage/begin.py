@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def _write_groups(
 ) -> dict[str, str]:
     """Write the groups into a new folder; return the hash of each file."""
     durable.make_directory(directory.parent)
-    os.mkdir(directory)
+    durable.make_new_directory(directory)
     durable.make_directory(directory / RECEIPTS)
     fixed: dict[str, str] = {}
     for tree, stages in rendered.items():

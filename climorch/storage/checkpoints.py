@@ -24,8 +24,15 @@ from climorch.storage.jobs import ChunkReceipt
 from climorch.storage.layout import Layout
 from climorch.storage.names import check_names
 from climorch.storage.removal import empty_trash, set_aside, throw_away
+from climorch.storage.scrub import Scrubbed, scrub
 from climorch.storage.template import TemplateCache
-from climorch.storage.verify import VerifyReport, physically_independent, verify
+from climorch.storage.verify import (
+    Pace,
+    VerifyReport,
+    at_once,
+    physically_independent,
+    verify,
+)
 
 if TYPE_CHECKING:
     import cftime
@@ -36,6 +43,7 @@ __all__ = [
     "CheckpointRequest",
     "CheckpointStore",
     "InFlight",
+    "Scrubbed",
     "VerifyReport",
     "physically_independent",
 ]
@@ -98,10 +106,9 @@ class CheckpointStore:
         return take_over(self.layout, self.epoch)
 
     def complete(self, path: Path) -> Checkpoint | None:
-        """Finish a folder that `fence` gave, if nothing is missing from it.
+        """Finish a folder that `fence` gave; None where it is not whole.
 
-        None where something is missing, damaged or not to be committed: its chunks
-        are still taken by the next attempt.
+        Its chunks are still taken by the next attempt.
         """
         refuse_if_fenced(self.layout, self.epoch)
         return finish(self.layout, self.epoch, path)
@@ -213,10 +220,7 @@ class CheckpointStore:
                 durable.remove_tree(directory)
 
     def list(self, simulation: str, set: str) -> list[Checkpoint]:
-        """Find the committed checkpoints of a set, newest first.
-
-        One whose manifest is damaged is left out, and warned of.
-        """
+        """Find the checkpoints of a set that have a good manifest, newest first."""
         return [*committed(self.layout, simulation, set)]
 
     def newest(self, simulation: str, set: str) -> Checkpoint | None:
@@ -241,8 +245,8 @@ class CheckpointStore:
         Returns
         -------
         dict of tree to dict of stage to Dataset
-            With exact types. Everything that is no field is checked and loaded;
-            fields only describe themselves: read them with `chunks.read_chunk`.
+            With exact types. Fields only describe themselves (`chunks.read_chunk`
+            reads them); everything else is checked and loaded.
 
         Raises
         ------
@@ -255,14 +259,19 @@ class CheckpointStore:
         """Read every file of a checkpoint; report all that is not as committed."""
         return verify(checkpoint.path, checkpoint.manifest)
 
+    def scrub(
+        self, simulation: str, set: str, boundary: int, *, pace: Pace = at_once
+    ) -> Scrubbed:
+        """Read a checkpoint, and repair what has another copy; see `scrub.scrub`."""
+        refuse_if_fenced(self.layout, self.epoch)
+        return scrub(self.layout, self.epoch, simulation, set, boundary, pace)
+
     # -- removing -----------------------------------------------------------------
 
     def delete(
         self, simulation: str, set: str, boundary: int, *, now_s: float | None = None
     ) -> bool:
-        """Move a checkpoint to the trash, where readers may go on reading it.
-
-        False is returned where there is no such checkpoint (any more).
+        """Move a checkpoint to the trash, where readers go on; False: there is none.
 
         Parameters
         ----------

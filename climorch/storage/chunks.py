@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from climorch.errors import CorruptDataError, InvalidInputError
-from climorch.storage import durable
+from climorch.storage import durable, files
 from climorch.storage.codec import (
     CRC_BYTES,
     Array,
@@ -102,21 +101,19 @@ def write_chunks(
     _check_writer(writer)
     notes = os.path.join(directory, RECEIPTS, f"{writer}.jsonl")
     receipts = []
-    with durable.translated("write chunks", directory):
-        descriptor = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            for job, array in zip(jobs, arrays, strict=True):
-                receipt = _write(os.path.join(directory, job.key), job, array)
-                line = ReceiptLine(
-                    **msgspec.structs.asdict(receipt),
-                    form=job.form,
-                    params_digest=params_digest,
-                )
-                os.write(descriptor, msgspec.json.encode(line) + b"\n")
-                receipts.append(receipt)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    with (
+        durable.translated("write chunks", directory),
+        durable.appending(notes) as append,
+    ):
+        for job, array in zip(jobs, arrays, strict=True):
+            receipt = _write(os.path.join(directory, job.key), job, array)
+            line = ReceiptLine(
+                **msgspec.structs.asdict(receipt),
+                form=job.form,
+                params_digest=params_digest,
+            )
+            append(msgspec.json.encode(line) + b"\n")
+            receipts.append(receipt)
     return receipts
 
 
@@ -216,7 +213,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """
     with durable.translated("read", path):
         try:
-            return durable.read_once(path)
+            return files.read_once(path)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise _corrupt(path, "is missing") from error
 
@@ -300,6 +297,5 @@ def _link(source: LinkSource, path: str) -> bool:
         source.mtime_ns,
     ):
         return True
-    with suppress(FileNotFoundError):
-        os.unlink(path)
+    durable.remove_file(path)
     return False

@@ -210,7 +210,7 @@ def take_outputs(
         durable.make_directory(target.parent)
         with suppress(FileNotFoundError):
             # By them another driver can finish the checkpoint.
-            os.rename(
+            durable.rename(
                 staged / RECEIPTS, output_notes(in_flight.directory, stage, segment)
             )
         durable.rename_durably(staged, target)
@@ -237,8 +237,7 @@ def sweep(directory: Path) -> None:
     """
     for key in list(files_below(directory)):
         if key.rpartition("/")[2].startswith(durable.TEMPORARY_PREFIX):
-            with suppress(FileNotFoundError):
-                os.unlink(directory / key)
+            durable.remove_file(directory / key)
 
 
 def _existing(layout: Layout, epoch: int, final: Path) -> Manifest | None:

@@ -2,36 +2,42 @@
 
 Decides in which order bytes, names and directories reach the disk. Ignores what
 they mean. Everything that the library makes durable as files goes through here,
-so that one place can be watched, recorded or made to fail.
+and from here through one `files.Files`, so that one place can be watched, recorded
+or made to fail. A test sees to it that nothing in the package goes another way.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from climorch.errors import BackendError, ConflictError
+from climorch.storage import files
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = [
     "TEMPORARY_PREFIX",
+    "appending",
     "fsync_directory",
-    "fsync_file",
     "fsync_tree",
+    "link_new",
     "link_or_none",
     "make_directories",
     "make_directory",
-    "read_once",
+    "make_new_directory",
+    "make_new_file",
+    "remove_directory",
+    "remove_file",
     "remove_tree",
+    "rename",
     "rename_durably",
     "translated",
     "write_durably",
@@ -42,9 +48,7 @@ TEMPORARY_PREFIX = ".tmp-"
 
 _FLUSHES_AT_ONCE = 8
 
-_LARGE_BYTES = 2**20
-
-# What says "this file cannot be linked here", as opposed to "the disk is ill".
+# "This file cannot be linked here", as opposed to "the disk is ill".
 _NO_LINK = frozenset({errno.ENOENT, errno.EXDEV, errno.EPERM, errno.EMLINK})
 
 
@@ -84,22 +88,6 @@ def translated(action: str, path: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
 
 
-def fsync_file(path: str | os.PathLike[str]) -> None:
-    """Flush a file's content and metadata to the device.
-
-    Parameters
-    ----------
-    path : path
-        An existing file.
-
-    Raises
-    ------
-    OSError
-        If it cannot be opened or flushed.
-    """
-    _fsync(path, os.O_RDONLY)
-
-
 def fsync_directory(path: str | os.PathLike[str]) -> None:
     """Flush the names in a directory (not what they point at).
 
@@ -113,7 +101,7 @@ def fsync_directory(path: str | os.PathLike[str]) -> None:
     OSError
         If it is no directory or cannot be flushed.
     """
-    _fsync(path, os.O_RDONLY | os.O_DIRECTORY)
+    files.current().sync_directory(os.fspath(path))
 
 
 def fsync_tree(root: str | os.PathLike[str]) -> None:
@@ -146,6 +134,11 @@ def fsync_tree(root: str | os.PathLike[str]) -> None:
                 pass
 
 
+def make_new_directory(path: str | os.PathLike[str]) -> None:
+    """Make one directory; `FileExistsError` if it is there, parents are not made."""
+    files.current().make_directory(os.fspath(path))
+
+
 def make_directory(path: str | os.PathLike[str]) -> None:
     """Make one directory whose parent exists; an existing one is fine.
 
@@ -161,7 +154,7 @@ def make_directory(path: str | os.PathLike[str]) -> None:
         parent that has gone away means that this writer was fenced off.
     """
     with suppress(FileExistsError):
-        os.mkdir(path)
+        make_new_directory(path)
 
 
 def make_directories(path: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -197,8 +190,7 @@ def write_durably(
     The bytes go to a uniquely named file in the same directory, are flushed, and
     take their name by one rename. The *name* is durable only once the directory
     is flushed too, which is left to the caller, who often has many files. Large
-    files leave the system's cache: what is hardly read again takes no memory from
-    the model.
+    files leave the system's cache, whose memory the model needs.
 
     Parameters
     ----------
@@ -219,56 +211,80 @@ def write_durably(
     """
     target = os.fspath(path)
     temporary = os.path.join(os.path.dirname(target), _unique_name())
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+    disk = files.current()
+    descriptor = disk.create(temporary, 0o444)
     try:
         try:
             parts = data if isinstance(data, list | tuple) else (data,)
             for part in parts:
                 _write_fully(descriptor, memoryview(part).cast("B"))
-            os.fdatasync(descriptor)
+            disk.sync_data(descriptor)
             status = os.fstat(descriptor)
-            if status.st_size >= _LARGE_BYTES:
-                _leave_cache(descriptor)
+            if status.st_size >= files.LARGE_BYTES:
+                files.leave_cache(descriptor)
         finally:
-            os.close(descriptor)
-        os.rename(temporary, target)
+            disk.close(descriptor)
+        disk.rename(temporary, target)
     except BaseException:
         with suppress(OSError):
-            os.unlink(temporary)
+            disk.unlink(temporary)
         raise
     return status
 
 
-def read_once(path: str | os.PathLike[str]) -> bytes:
-    """Read a file that is not read again soon; a large one leaves the cache.
+def make_new_file(
+    path: str | os.PathLike[str], mode: int, *, reserve_bytes: int = 0
+) -> None:
+    """Make a file that somebody else fills: a database, or space set aside.
 
     Parameters
     ----------
     path : path
-        The file.
+        The file; not there yet. Where an error is raised, it may be there.
+    mode, reserve_bytes : int
+        Its permissions, less what the umask takes; the space that it gets, bytes.
+    """
+    disk = files.current()
+    descriptor = disk.create(os.fspath(path), mode)
+    try:
+        if reserve_bytes:
+            disk.reserve(descriptor, reserve_bytes)
+    finally:
+        disk.close(descriptor)
 
-    Returns
-    -------
-    bytes
-        Its content.
+
+@contextmanager
+def appending(path: str | os.PathLike[str]) -> Iterator[Callable[[bytes], None]]:
+    """Append to a file and flush it once, at the end.
+
+    Parameters
+    ----------
+    path : path
+        The file; made where it is missing. Its name is not flushed.
+
+    Yields
+    ------
+    callable
+        Appends the bytes that it is given; they outlive the process at once, and
+        a power cut once the block was left without an exception.
 
     Raises
     ------
     OSError
-        If it cannot be read.
+        If it cannot be opened, written or flushed.
     """
-    with open(path, "rb", buffering=0) as file:
-        content = file.readall()
-        if len(content) >= _LARGE_BYTES:
-            _leave_cache(file.fileno())
-    return content
+    disk = files.current()
+    descriptor = disk.append_to(os.fspath(path), 0o644)
+    try:
+        yield lambda data: _write_fully(descriptor, memoryview(data))
+        disk.sync_data(descriptor)
+    finally:
+        disk.close(descriptor)
 
 
-def _leave_cache(descriptor: int) -> None:
-    """Give a clean file's pages back; those of the next one cost no new memory."""
-    # Elsewhere than on Linux there is no such call, and nothing is lost without.
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+def rename(source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> None:
+    """Give a file or directory a new name; the caller flushes it."""
+    files.current().rename(os.fspath(source), os.fspath(destination))
 
 
 def rename_durably(
@@ -286,7 +302,7 @@ def rename_durably(
     OSError
         If the rename or a flush fails. ENOENT: `source` is gone.
     """
-    os.rename(source, destination)
+    rename(source, destination)
     parents = {Path(source).parent, Path(destination).parent}
     for parent in sorted(parents, reverse=True):
         fsync_directory(parent)
@@ -315,15 +331,34 @@ def link_or_none(
     """
     try:
         try:
-            os.link(source, destination)
+            link_new(source, destination)
         except FileExistsError:
-            os.unlink(destination)
-            os.link(source, destination)
+            files.current().unlink(os.fspath(destination))
+            link_new(source, destination)
     except OSError as error:
         if error.errno in _NO_LINK:
             return False
         raise
     return True
+
+
+def link_new(
+    source: str | os.PathLike[str], destination: str | os.PathLike[str]
+) -> None:
+    """Give a file one more name; `FileExistsError` if that is taken."""
+    files.current().link(os.fspath(source), os.fspath(destination))
+
+
+def remove_file(path: str | os.PathLike[str]) -> None:
+    """Take a name away from a file; a missing one is fine."""
+    with suppress(FileNotFoundError):
+        files.current().unlink(os.fspath(path))
+
+
+def remove_directory(path: str | os.PathLike[str]) -> None:
+    """Remove an empty directory; a missing one is fine."""
+    with suppress(FileNotFoundError):
+        files.current().remove_directory(os.fspath(path))
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:
@@ -332,23 +367,26 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     path : path
-        The directory.
+        The directory; links in it are removed, never followed.
 
     Raises
     ------
     OSError
         If something in it cannot be deleted.
     """
-    with suppress(FileNotFoundError):
-        shutil.rmtree(path)
 
+    def fail(error: OSError) -> None:
+        # Gone meanwhile: somebody else removes it too.
+        if not isinstance(error, FileNotFoundError):
+            raise error
 
-def _fsync(path: str | os.PathLike[str], flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    for directory, folders, names in os.walk(path, topdown=False, onerror=fail):
+        inner = [os.path.join(directory, name) for name in folders]
+        # Links to directories are listed with them, and not walked into.
+        links = [name for name in inner if os.path.islink(name)]
+        for name in [*(os.path.join(directory, name) for name in names), *links]:
+            remove_file(name)
+        remove_directory(directory)
 
 
 def _unique_name() -> str:
@@ -357,5 +395,6 @@ def _unique_name() -> str:
 
 def _write_fully(descriptor: int, view: memoryview) -> None:
     # One write() moves at most 2 GiB and may stop early, e.g. near a quota.
+    disk = files.current()
     while view:
-        view = view[os.write(descriptor, view) :]
+        view = view[disk.write(descriptor, view) :]

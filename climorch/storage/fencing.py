@@ -41,7 +41,7 @@ def tidy(layout: Layout, epoch: int) -> None:
     for salvage in layout.salvages(epoch):
         with durable.translated("delete what is of no use", salvage):
             for path in salvage.glob(f"{durable.TEMPORARY_PREFIX}*"):
-                path.unlink(missing_ok=True)
+                durable.remove_file(path)
     for folder in layout.unusable(epoch):
         with durable.translated("delete what is of no use", folder):
             durable.remove_tree(folder)

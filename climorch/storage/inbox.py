@@ -15,7 +15,6 @@ import stat
 import threading
 import time
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,8 +184,8 @@ def remove(folder: Path, name: str) -> None:
     BackendError
         If it cannot be removed.
     """
-    with durable.translated("remove a wish", folder), suppress(FileNotFoundError):
-        os.unlink(folder / f"{name}.json")
+    with durable.translated("remove a wish", folder):
+        durable.remove_file(folder / f"{name}.json")
 
 
 def set_aside(folder: Path, name: str) -> Path:
@@ -213,7 +212,7 @@ def set_aside(folder: Path, name: str) -> Path:
         durable.make_directories(folder / JUNK)
         # A short name: with the addition the old one might be too long.
         kept = folder / JUNK / f"{uuid.uuid4().hex[:12]}-{name[:64]}"
-        os.rename(folder / name, kept)
+        durable.rename(folder / name, kept)
     return kept
 
 

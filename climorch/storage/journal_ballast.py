@@ -7,8 +7,9 @@ journal can go on and the campaign can be stopped in order.
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
+
+from climorch.storage import durable
 
 __all__ = ["BALLAST_BYTES", "Ballast"]
 
@@ -49,7 +50,7 @@ class Ballast:
         """
         was_there = self.present
         try:
-            self._path.unlink(missing_ok=True)
+            durable.remove_file(self._path)
         except OSError:
             return False
         return was_there
@@ -67,14 +68,11 @@ class Ballast:
         if self._size_bytes <= 0:
             return False
         try:
-            handle = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o666)
-            try:
-                # Blocks, not a hole: a sparse file would free nothing.
-                os.posix_fallocate(handle, 0, self._size_bytes)
-            finally:
-                os.close(handle)
+            # What a power cut left of an older one.
+            durable.remove_file(self._path)
+            durable.make_new_file(self._path, 0o666, reserve_bytes=self._size_bytes)
         except OSError:
             with contextlib.suppress(OSError):
-                self._path.unlink(missing_ok=True)
+                durable.remove_file(self._path)
             return False
         return True

@@ -67,6 +67,11 @@ def failures(path: Path, doing: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translated(error, path, doing) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes what it read from the file in its message.
+        msg = f"journal {path}: {doing}: its text is damaged ({error.reason}); keep "
+        msg += "the file as evidence and go back to a copy of it"
+        raise CorruptDataError(msg, reason="text", path=str(path)) from error
     except OSError as error:
         reason = errno.errorcode.get(error.errno or 0, type(error).__name__)
         msg = f"journal {path}: {doing}: {error}; check the storage, then try again"

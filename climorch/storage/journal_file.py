@@ -19,7 +19,7 @@ from climorch.errors import (
     CorruptDataError,
     InvalidInputError,
 )
-from climorch.storage.durable import fsync_directory
+from climorch.storage import durable
 from climorch.storage.journal_chain import Link, genesis
 
 __all__ = [
@@ -164,7 +164,7 @@ def create(path: Path, campaign: str) -> None:
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     # Not mkstemp: the group may read what the umask lets it.
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+    durable.make_new_file(draft, 0o666)
     try:
         with closing(connect(draft)) as db:
             db.executescript(_SCHEMA)
@@ -177,15 +177,15 @@ def create(path: Path, campaign: str) -> None:
             db.execute("COMMIT")
         _publish(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
-    fsync_directory(path.parent)
+        durable.remove_file(draft)
+    durable.fsync_directory(path.parent)
 
 
 def _publish(draft: Path, path: Path) -> None:
     """Give a finished file its name, unless another one has it already."""
     try:
         # A link, unlike a rename, never replaces the file of another driver.
-        os.link(draft, path)
+        durable.link_new(draft, path)
     except FileExistsError:
         return
     except OSError as error:
@@ -194,7 +194,7 @@ def _publish(draft: Path, path: Path) -> None:
         # Should two drivers get here at once, the loser's epoch check finds its
         # file gone from under its name.
         if not path.exists():
-            draft.rename(path)
+            durable.rename(draft, path)
 
 
 def inspect(path: Path) -> None:

@@ -138,6 +138,8 @@ def verify_rows(
         if not is_damage(error):
             raise
         findings.add("", f"cannot be read to its end: {error}", ())
+    except UnicodeDecodeError as error:
+        findings.add("", f"holds text that is damaged: {error.reason}", ())
     return JournalReport(
         rows=rows,
         last_serial=last_serial,
@@ -161,6 +163,10 @@ def _check_rows(
     count = serial = epoch = 0
     while serial < upto and (batch := fetch_rows(db, serial, upto)):
         for raw in batch:
+            if raw[0] <= serial:
+                # Pages that point in a circle give rows without end.
+                findings.row(raw[0], "comes out of order")
+                return count, epoch, chain
             if raw[0] != serial + 1:
                 # What it should match is gone, so its own chain proves nothing.
                 findings.missing(serial + 1, raw[0] - 1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +45,8 @@ def take_away(layout: Layout, epoch: int, path: Path, destination: Path) -> None
     """
     way = layout.leaving(epoch, destination.parent)
     durable.make_directory(way)
+    # Else a power cut between the two renames would lose what is to be kept.
+    durable.fsync_directory(way.parent)
     durable.rename_durably(path, way / destination.name)
     durable.rename_durably(way / destination.name, destination)
 
@@ -67,7 +68,7 @@ def bring_home(layout: Layout, salvage: Path) -> None:
         durable.make_directories(home)
         for name in sorted(os.listdir(way)):
             durable.rename_durably(way / name, home / name)
-        os.rmdir(way)
+        durable.remove_directory(way)
 
 
 def write_through(
@@ -125,8 +126,7 @@ def link_through(
 
 def _place(temporary: Path, path: str | os.PathLike[str]) -> None:
     try:
-        os.rename(temporary, path)
+        durable.rename(temporary, path)
     finally:
         # Of two names of one file the kernel keeps both, and calls it a success.
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
+        durable.remove_file(temporary)

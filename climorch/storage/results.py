@@ -8,9 +8,9 @@ consolidated metadata, makes them seen. Plain xarray reads it at any time.
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from climorch.storage.template import (
     TemplateCache,
     write_template,
 )
+from climorch.storage.verify import refuse_changed
 
 __all__ = ["TIME_UNITS", "ResultStore", "StagedOutput"]
 
@@ -159,7 +160,7 @@ class ResultStore:
             for needed in (folder.parent, folder, folder / stage):
                 durable.make_directory(needed)
         if directory.exists():
-            shutil.rmtree(directory)
+            durable.remove_tree(directory)
         dataset = _timed(output)
         place = f"stage {stage!r}, Advance.output"
         last = self._last.get((simulation, stage))
@@ -206,7 +207,8 @@ class ResultStore:
 
     def drop(self, simulation: str, set: str, attempt: int) -> None:
         """Remove what an attempt staged and did not commit."""
-        shutil.rmtree(self.staging(simulation, set, attempt), ignore_errors=True)
+        with suppress(OSError):
+            durable.remove_tree(self.staging(simulation, set, attempt))
 
     def publish(self, checkpoint: Checkpoint) -> None:
         """Make the outputs of a committed checkpoint seen; again: no change.
@@ -214,7 +216,8 @@ class ResultStore:
         Raises
         ------
         CorruptDataError
-            If an output does not continue what is published.
+            If an output does not continue what is published, or lost a file: Zarr
+            would give fill values for that.
         ConflictError
             If a newer driver has taken over; nothing that it sees is changed.
         BackendError
@@ -225,6 +228,11 @@ class ResultStore:
             for stage, done in sorted(manifest.segments.items()):
                 segments = sorted(manifest.outputs.get(stage, ()))
                 target = self.path(manifest.simulation, stage)
+                folder = f"{OUTPUTS}/{stage}/"
+                known = manifest.entries.items()
+                refuse_changed(
+                    checkpoint.path, {k: e for k, e in known if k.startswith(folder)}
+                )
                 with durable.translated("publish results", target):
                     self._publish(
                         target, checkpoint.path / OUTPUTS / stage, segments, done

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import google_crc32c
 import xxhash
@@ -18,12 +19,23 @@ from climorch.storage.inflight import Checkpoint
 from climorch.storage.manifest import MANIFEST, Entry, Manifest, read_manifest
 
 __all__ = [
+    "Pace",
     "VerifyReport",
+    "at_once",
     "files_below",
     "physically_independent",
     "read_fixed",
+    "refuse_changed",
     "verify",
 ]
+
+
+Pace: TypeAlias = Callable[[int], None]
+"""Told how many bytes were read; may wait, or raise."""
+
+
+def at_once(read_bytes: int) -> None:
+    """Wait for nothing: a pace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +57,10 @@ class VerifyReport:
 
 
 def verify(
-    path: str | os.PathLike[str], manifest: Manifest | None = None
+    path: str | os.PathLike[str],
+    manifest: Manifest | None = None,
+    *,
+    pace: Pace = at_once,
 ) -> VerifyReport:
     """Read every file of a checkpoint and compare it with the manifest.
 
@@ -55,6 +70,8 @@ def verify(
         The checkpoint, committed or in flight.
     manifest : Manifest, optional
         What it should have; the manifest on the disk is compared with it too.
+    pace : callable
+        Told after each file how many bytes were read; may wait, or raise.
 
     Returns
     -------
@@ -75,7 +92,7 @@ def verify(
         return VerifyReport(bad=((MANIFEST, str(error)),))
     if manifest is not None and found != manifest:
         return VerifyReport(bad=((MANIFEST, "is not the one that was committed"),))
-    return VerifyReport(bad=tuple(_bad(root, found)))
+    return VerifyReport(bad=tuple(_bad(root, found, pace)))
 
 
 def read_fixed(path: str | os.PathLike[str], entry: Entry) -> bytes:
@@ -132,6 +149,39 @@ def physically_independent(a: Checkpoint, b: Checkpoint) -> bool:
     return first is not None and second is not None and first.isdisjoint(second)
 
 
+def refuse_changed(path: Path, entries: Mapping[str, Entry]) -> None:
+    """Refuse files that are not as they were committed, without reading them all.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+    entries : mapping of str to Entry
+        Of the files in question.
+
+    Raises
+    ------
+    CorruptDataError
+        If one is missing or has another length; where it is not the very file that
+        was committed, or was touched since, it is read and compared.
+    BackendError
+        If the file system fails.
+    """
+    for key, entry in entries.items():
+        with durable.translated("look at", path / key):
+            try:
+                status = os.stat(path / key)
+            except FileNotFoundError:
+                status = None
+        known = (entry.length, entry.inode, entry.mtime_ns)
+        if status and (status.st_size, status.st_ino, status.st_mtime_ns) == known:
+            continue
+        if entry.raw_xxh3 is None:
+            read_fixed(path / key, entry)
+        else:
+            read_checked(path / key, entry)
+
+
 def files_below(root: str | os.PathLike[str]) -> Iterator[str]:
     """List the files of a tree.
 
@@ -162,12 +212,17 @@ def files_below(root: str | os.PathLike[str]) -> Iterator[str]:
                 yield name if prefix == "." else f"{prefix}/{name}"
 
 
-def _bad(root: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
+def _bad(root: Path, manifest: Manifest, pace: Pace) -> Iterator[tuple[str, str]]:
     chunks = manifest.chunks()
     for key, entry in manifest.entries.items():
         problem = _problem(root / key, entry, chunks.get(key))
+        pace(entry.length)
         if problem is not None:
             yield key, problem
+    if not root.is_dir():
+        # Deleted while it was read.
+        yield MANIFEST, "is missing"
+        return
     known: Mapping[str, object] = {**manifest.entries, MANIFEST: None}
     for key in files_below(root):
         if key not in known:

@@ -70,7 +70,7 @@ class FakeDisk:
                     self.commit(record)
                 case e.CheckpointDeleted():
                     self.delete(record)
-                case e.RestoreFailed(damaged=True):
+                case e.RestoreFailed(damaged=True) | e.CheckpointScrubbed(damaged=True):
                     stored = self.of(record.simulation, record.set)
                     if record.boundary in stored:
                         stored[record.boundary].damaged = True

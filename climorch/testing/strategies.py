@@ -17,12 +17,17 @@ from climorch.model.protection import Protection
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 from climorch.policy.checkpointing import (
+    AnyOf,
+    BeforeEvent,
     CheckpointStrategy,
     Daly,
     EverySegments,
     EveryWall,
+    ModelCalendar,
 )
+from climorch.policy.limits import Limits
 from climorch.policy.partnering import PartnerCopy
+from climorch.policy.quarantine import Quarantine
 from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import KeepLast
 from climorch.policy.sharing import Sharing
@@ -227,7 +232,20 @@ def policies(*, patient: bool = False) -> st.SearchStrategy[Policies]:
     disk: st.SearchStrategy[CheckpointStrategy] = st.one_of(
         st.builds(EverySegments, count=st.integers(1, 3)),
         st.builds(EveryWall, seconds=st.sampled_from((0.0, 20.0, 200.0))),
-        st.builds(Daly, longest_s=st.sampled_from((30.0, 1680.0))),
+        st.builds(Daly, first_cost_s=st.sampled_from((0.1, 5.0))),
+        st.builds(
+            AnyOf,
+            strategies=st.tuples(
+                st.builds(EverySegments, count=st.integers(1, 3)),
+                st.builds(ModelCalendar, every=st.sampled_from(("1MS", "2YS"))),
+                st.builds(BeforeEvent, lead_s=st.sampled_from((10.0, 1000.0))),
+            ),
+        ),
+    )
+    limits = st.builds(
+        Limits,
+        most_overhead=st.sampled_from((0.001, 0.02, 1.0)),
+        most_exposure_s=st.sampled_from((60.0, 3600.0)),
     )
     copying = st.builds(
         PartnerCopy,
@@ -238,12 +256,14 @@ def policies(*, patient: bool = False) -> st.SearchStrategy[Policies]:
     )
     strategy = st.one_of(disk, copying)
     endless = {cause: Budget(retries=10**6, first_delay_s=1.0) for cause in Cause}
-    recovery = st.just(RecoveryPolicy(budgets=endless))
+    tolerant = Quarantine(hangs=10**6, poison_after=10**6, alone_after=10**6)
+    recovery = st.just(RecoveryPolicy(budgets=endless, quarantine=tolerant))
     if not patient:
         recovery = st.just(RecoveryPolicy()) | recovery
     return st.builds(
         Policies,
         checkpointing=strategy,
+        limits=limits,
         retention=st.builds(KeepLast, count=st.integers(1, 4)),
         recovery=recovery,
         full_every=st.integers(1, 4),

@@ -95,6 +95,9 @@ class VirtualCluster:
         """Let every node join and its hazards begin."""
         names, begin_s = self._site.node_names, float(self._env.now)
         for absence in self._site.absences:
+            if absence.notice_s is not None:
+                # Announced as a window: the closures take them.
+                continue
             gone = self._site.absent(absence)
             if absence.start_s > 0:
                 self._after(absence.start_s, self._strike, gone, absence.reason)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.policy.partnering import partners
+from climorch.twin.lab import Lab
 from climorch.twin.storage import Transfer
-from climorch.twin.work import Lab, SetWork
+from climorch.twin.work import SetWork
 
 __all__ = ["PartnerMemory"]
 

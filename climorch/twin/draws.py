@@ -27,6 +27,8 @@ class Purpose(IntEnum):
     SPEED = 2
     SEGMENT = 3
     COST = 4
+    LOAD = 5
+    PACE = 6
 
 
 class Draws:

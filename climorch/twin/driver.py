@@ -7,16 +7,16 @@ commands out. Journals nothing: who wants the records asks for them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import simpy
 
 from climorch.core.orchestrator import Orchestrator, Outcome
-from climorch.core.state import Control
+from climorch.errors import Fault, InvalidInputError
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.twin.account import Interruption
+from climorch.twin.clerk import Clerk
 from climorch.twin.closures import Closures
+from climorch.twin.coarse import Coarse
 from climorch.twin.ledger import Ledger
 from climorch.twin.site import TwinSite
 from climorch.twin.world import RuleAnswer, World, no_edits
@@ -26,15 +26,11 @@ __all__ = ["Twin", "Watcher"]
 Watcher = Callable[[Outcome, float], None]
 """``watcher(outcome, now_s)`` is given every decision, before it is carried out."""
 
-# These change whether a simulation waits for nodes.
-CHANGING = (
-    e.WishTaken,
-    e.PauseRequested,
-    e.ResumeRequested,
-    e.CancelRequested,
-    e.SimulationChanged,
-    c.SimulationFailed,
-    e.RuleFailed,
+
+LOADED = Fault(
+    place="coarse",
+    problem="nodes are loaded, which only single segments show",
+    remedy="leave coarse out, or TwinSite(loads=...)",
 )
 
 
@@ -59,6 +55,14 @@ class Twin:
         Given every decision.
     pending : iterable of Command
         What the orchestrator wanted done before the run.
+    coarse : bool
+        Whether sets of which nothing is to be decided go on in strides: several
+        times faster, and the records leave out what is not decided on.
+
+    Raises
+    ------
+    InvalidInputError
+        If nodes are loaded in coarse mode: each segment is looked at then.
     """
 
     def __init__(
@@ -71,7 +75,10 @@ class Twin:
         rules: RuleAnswer = no_edits,
         watcher: Watcher | None = None,
         pending: Iterable[c.Command] = (),
+        coarse: bool = False,
     ) -> None:
+        if coarse and site.loads is not None:
+            raise InvalidInputError("this rehearsal cannot be coarse", faults=[LOADED])
         self.orchestrator = orchestrator
         self.begin_s = begin_s
         self._watcher = watcher
@@ -93,19 +100,14 @@ class Twin:
         self._closures = Closures(
             self._env, self.world.cluster, orchestrator.state, self.world.holder_of
         )
-        self._note: dict[type[Any], Callable[[Any], None]] = {
-            c.SegmentCommitted: self._committed,
-            c.RolledBack: self._rolled_back,
-            c.SetLease: self._leased,
-            e.SimulationSubmitted: self._submitted,
-            e.RuleEvaluated: self._evaluated,
-            **dict.fromkeys(CHANGING, self._changed),
-            e.WindowDeclared: self._windowed,
-            c.WindowPlaced: self._windowed,
-        }
-        for simulation in orchestrator.state.simulations.values():
-            self.ledger.open(simulation.name, simulation.plan.nodes, begin_s)
-            self._look(simulation.name)
+        self._coarse = (
+            Coarse(self._env, site.storage, self.world, orchestrator)
+            if coarse
+            else None
+        )
+        self._clerk = Clerk(
+            self.ledger, orchestrator.state, begin_s, self._closures.look
+        )
         for command in pending:
             self.world.execute(command)
         for after_s, window in site.announced(begin_s):
@@ -176,27 +178,38 @@ class Twin:
                 step()
             while self._facts or self._woken:
                 self._decide(now_s)
+        if self._coarse is not None and not self._ended:
+            self._tell(self._coarse, end_s)
         self.ledger.close(self.now_s if self._ended else end_s)
         return self.ledger
+
+    def _tell(self, coarse: Coarse, now_s: float) -> None:
+        """Let the state and the books be what they are at the end of a run."""
+        outcome = self.orchestrator.handle(coarse.told(now_s), now_s)
+        if self._watcher is not None:
+            self._watcher(outcome, now_s)
 
     def _decide(self, now_s: float) -> None:
         facts = self._facts[:]
         self._facts.clear()
+        coarse = self._coarse
+        if coarse is not None:
+            facts = [*coarse.before(facts, self._woken), *facts]
         self._woken = False
         outcome = self.orchestrator.handle(facts, now_s)
         if self._watcher is not None:
             self._watcher(outcome, now_s)
-        note = self._note
-        for record in outcome.records:
-            take = note.get(type(record))
-            if take is not None:
-                take(record)
+        self._clerk.note(outcome.records, now_s)
+        if coarse is not None:
+            coarse.heed(outcome, facts)
         execute = self.world.execute
         for command in outcome.commands:
             execute(command)
         for fact in facts:
             if isinstance(fact, e.NodeLost):
                 self.world.noticed(fact.node)
+        if coarse is not None:
+            coarse.begin(outcome)
         self._set_alarm(outcome.wake_at_s)
         if not (self.world.leased or self._script or self._facts):
             self._ended = self.orchestrator.over
@@ -214,61 +227,3 @@ class Twin:
     def _ring(self, _: object) -> None:
         self._wake = self._wake_at_s = None
         self._woken = True
-
-    def _committed(self, record: c.SegmentCommitted) -> None:
-        plan = self.orchestrator.state.simulations[record.simulation].plan
-        self.ledger.committed(
-            record.simulation,
-            plan.set_of[record.stage],
-            record.stage,
-            record.segment,
-        )
-
-    def _rolled_back(self, record: c.RolledBack) -> None:
-        self.ledger.rolled_back(
-            record.simulation, record.set, record.lost_s, self.now_s
-        )
-
-    def _submitted(self, fact: e.SimulationSubmitted) -> None:
-        self.ledger.open(fact.simulation, fact.plan.nodes, self.now_s)
-        self._look(fact.simulation)
-
-    def _evaluated(self, fact: e.RuleEvaluated) -> None:
-        for added in fact.added:
-            self._submitted(added)
-
-    def _changed(self, record: Any) -> None:
-        told = record.wish if isinstance(record, e.WishTaken) else record
-        if isinstance(told, e.WindowDeclared):
-            self._closures.look()
-        name = getattr(told, "simulation", None)
-        if name in self.ledger.accounts:
-            self._look(name)
-
-    def _windowed(self, record: e.WindowDeclared | c.WindowPlaced) -> None:
-        self._closures.look()
-
-    def _look(self, name: str) -> None:
-        """See whether a simulation waits for nodes now."""
-        simulation = self.orchestrator.state.simulations[name]
-        account = self.ledger.accounts[name]
-        if not simulation.wants_nodes:
-            account.leased(self.now_s)
-        elif not simulation.lease and account.waits_since_s is None:
-            account.waits_since_s = self.now_s
-
-    def _leased(self, command: c.SetLease) -> None:
-        simulation = self.orchestrator.state.simulations[command.simulation]
-        account = self.ledger.accounts[command.simulation]
-        if command.nodes:
-            short = len(command.nodes) < account.nodes
-            account.short_why = command.why if short else ""
-            account.leased(self.now_s)
-        elif simulation.complete:
-            account.completed_s = self.now_s
-        elif simulation.control is Control.RUN and simulation.failed is None:
-            # What is left of a lease goes because of what it was left by.
-            why = account.short_why or command.why
-            account.interruptions.append(Interruption(self.now_s, why))
-            account.short_why = ""
-            account.waits_since_s = self.now_s

@@ -196,7 +196,7 @@ class Ledger:
             stall=share * charge.stall_s,
             day=int((now_s - self.begin_s) // DAY_S),
         )
-        self._spend(Part.LOST, share * charge.redo_s, now_s)
+        self.spend(Part.LOST, share * charge.redo_s, now_s)
 
     def began_again(
         self, simulation: str, stage: str, *, vain_s: float, redo_s: float, now_s: float
@@ -216,27 +216,31 @@ class Ledger:
         """
         account = self._settled(simulation, now_s)
         charge = account.running[stage]
-        self._spend(Part.LOST, charge.spent, now_s)
+        self.spend(Part.LOST, charge.spent, now_s)
         charge.spent, charge.stall_s, charge.redo_s = 0.0, 0.0, redo_s
         account.lose(vain_s + redo_s)
 
     def broken_off(self, simulation: str, stage: str, now_s: float) -> None:
         """Note that a segment will not be finished."""
         account = self._settled(simulation, now_s)
-        self._spend(Part.LOST, account.end(stage).spent, now_s)
+        self.spend(Part.LOST, account.end(stage).spent, now_s)
 
     def committed(self, simulation: str, name: str, stage: str, segment: int) -> None:
         """Note that a segment is covered by a checkpoint."""
         account = self.accounts[simulation]
         done = account.finished.get(name, {}).pop((stage, segment), None)
         if done is not None:
-            for parts in (self.parts, self._day(done.day).parts):
-                parts[Part.USEFUL] += done.useful
-                parts[Part.WIDE] += done.wide
-                parts[Part.STALL] += done.stall
-            account.useful_node_s += done.useful
-            account.segments += 1
-            self.segments += 1
+            self.commit(account, done)
+
+    def commit(self, account: Account, done: Finished) -> None:
+        """Note that what a simulation had finished is useful from now on."""
+        for parts in (self.parts, self.day(done.day).parts):
+            parts[Part.USEFUL] += done.useful
+            parts[Part.WIDE] += done.wide
+            parts[Part.STALL] += done.stall
+        account.useful_node_s += done.useful
+        account.segments += 1
+        self.segments += 1
 
     def rolled_back(
         self, simulation: str, name: str, lost_s: float, now_s: float
@@ -244,7 +248,7 @@ class Ledger:
         """Note that what a set had finished is to be computed again."""
         account = self.accounts[simulation]
         for done in account.finished.pop(name, {}).values():
-            self._spend(Part.LOST, done.total, now_s)
+            self.spend(Part.LOST, done.total, now_s)
         account.lose(lost_s)
 
     def close(self, now_s: float) -> None:
@@ -277,12 +281,13 @@ class Ledger:
                     part = Part.DRAIN
                 else:
                     part = Part.IDLE
-                self._spend(part, rest, now_s)
+                self.spend(part, rest, now_s)
         return account
 
-    def _spend(self, part: Part, node_s: float, now_s: float) -> None:
+    def spend(self, part: Part, node_s: float, now_s: float) -> None:
+        """Note node-seconds that were spent up to now."""
         self.parts[part] += node_s
-        self._day(int((now_s - self.begin_s) // DAY_S)).parts[part] += node_s
+        self.day(int((now_s - self.begin_s) // DAY_S)).parts[part] += node_s
 
     def _count(self, now_s: float) -> None:
         """Count nodes up to now, day by day."""
@@ -293,13 +298,14 @@ class Ledger:
             up, free = self.up * span_s, (self.up - self.leased) * span_s
             self.up_node_s += up
             self.parts[Part.FREE] += free
-            counted = self._day(day)
+            counted = self.day(day)
             counted.up_s += up
             counted.parts[Part.FREE] += free
             self.now_s = stop_s
             day += 1
 
-    def _day(self, day: int) -> Day:
+    def day(self, day: int) -> Day:
+        """Return a day of the run, the first one 0."""
         while len(self.days) <= day:
             self.days.append(Day())
         return self.days[day]

@@ -20,12 +20,13 @@ from climorch.core.state import CampaignState
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.rules import evaluate_rule
 from climorch.model.commands import EvaluateRule
-from climorch.model.events import DriverStarted, Fact, RuleEvaluated
+from climorch.model.events import DriverStarted, DriverStopped, Fact, RuleEvaluated
 from climorch.model.workflow import Workflow
 from climorch.twin.costs import Costs
 from climorch.twin.driver import Twin
 from climorch.twin.learning import learn, with_luck
 from climorch.twin.ledger import Ledger, Part
+from climorch.twin.pooling import side_by_side
 from climorch.twin.rehearsed import Fate, Rehearsal, Rehearsed
 from climorch.twin.site import TwinSite
 
@@ -54,6 +55,8 @@ class Play:
         Seconds from there to the end.
     script : tuple of (float, Fact)
         What else happens, and how many seconds after the beginning.
+    coarse : bool
+        Whether in coarse mode, see `Twin`.
     """
 
     state: CampaignState
@@ -64,6 +67,7 @@ class Play:
     begin_s: float
     until_s: float
     script: tuple[tuple[float, Fact], ...] = ()
+    coarse: bool = False
 
 
 def seconds_until(until: datetime | timedelta, begin_s: float) -> float:
@@ -101,7 +105,7 @@ def seconds_until(until: datetime | timedelta, begin_s: float) -> float:
     return seconds
 
 
-def rehearse(play: Play, seeds: Iterable[int]) -> Rehearsal:
+def rehearse(play: Play, seeds: Iterable[int], *, processes: int = 1) -> Rehearsal:
     """Rehearse with every seed.
 
     Parameters
@@ -110,20 +114,24 @@ def rehearse(play: Play, seeds: Iterable[int]) -> Rehearsal:
         What.
     seeds : iterable of int
         Each >= 0.
+    processes : int
+        How many side by side, at most; see `side_by_side`.
 
     Returns
     -------
     Rehearsal
-        All of them.
+        All of them, the same with any number of processes.
 
     Raises
     ------
     InvalidInputError
         If nobody knows how long a stage takes.
+    BackendError
+        If a process died.
     """
     site = learn(play.site, play.state, play.facts, play.workflows)
     known = dataclasses.replace(play, site=site)
-    runs = tuple(rehearse_once(known, seed) for seed in seeds)
+    runs = side_by_side(rehearse_once, known, tuple(seeds), processes=processes)
     return Rehearsal(begin_s=play.begin_s, until_s=play.until_s, runs=runs)
 
 
@@ -146,7 +154,9 @@ def rehearse_once(play: Play, seed: int) -> Rehearsed:
         play.site, costs=with_luck(play.site.costs or Costs(), seed)
     )
     state = copy.deepcopy(play.state)
-    # As when the script is run again: nothing runs, no node is held.
+    # As when the script is run again: nothing runs, no node is held. The driver before
+    # has not died, which would count as a failure of all nodes.
+    apply(state, DriverStopped(reason="rehearsed"), state.now_s)
     started = DriverStarted(epoch=state.epoch + 1, host="twin", pid=0)
     apply(state, started, play.begin_s)
     orchestrator = Orchestrator(play.policies, state)
@@ -165,6 +175,7 @@ def rehearse_once(play: Play, seed: int) -> Rehearsed:
         begin_s=play.begin_s,
         rules=rules,
         pending=pending,
+        coarse=play.coarse,
     )
     twin.post(*play.facts)
     for after_s, fact in play.script:

@@ -9,6 +9,7 @@ from climorch.model.resources import parse_bytes
 from climorch.model.windows import Window
 from climorch.twin.costs import Costs, Overheads
 from climorch.twin.hazards import Absence, Failures, Outages, number_faults, refuse
+from climorch.twin.loads import Loads
 from climorch.twin.storage import Storage
 
 __all__ = ["TwinSite"]
@@ -37,6 +38,9 @@ class TwinSite:
         What takes many nodes down together.
     absences : tuple of Absence
         Nodes that are not ours for a while.
+    loads : Loads or None
+        What makes nodes slower for a while; None: nothing, and nobody measures
+        what each node takes.
     storage : Storage
         What all write their checkpoints to.
     costs : Costs or None
@@ -60,6 +64,7 @@ class TwinSite:
     failures: Failures | None = None
     outages: tuple[Outages, ...] = ()
     absences: tuple[Absence, ...] = ()
+    loads: Loads | None = None
     storage: Storage = field(default_factory=Storage)
     costs: Costs | None = None
     overheads: Overheads | None = None
@@ -89,6 +94,7 @@ class TwinSite:
         known = set(self.node_names)
         groups = [("outages", o.nodes) for o in self.outages]
         groups += [("absences", a.nodes) for a in self.absences]
+        groups += [("loads", x.nodes) for x in (self.loads or Loads()).given]
         faults = [
             Fault(
                 place=f"TwinSite.{what}",

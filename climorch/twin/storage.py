@@ -192,6 +192,32 @@ class SharedStorage:
             self._active -= 1
             self._plan()
 
+    @property
+    def factor(self) -> float:
+        """How many times longer than on a good day everything takes now."""
+        return self._factor
+
+    @property
+    def streams(self) -> float:
+        """How many transfers go at full speed side by side."""
+        return self._storage.streams
+
+    def left_s(self, transfer: Transfer) -> float:
+        """Say how long a transfer still takes if no other one begins or ends.
+
+        Parameters
+        ----------
+        transfer : Transfer
+            Which.
+
+        Returns
+        -------
+        float
+            Seconds, >= 0.
+        """
+        self._go_on()
+        return max(transfer.ends_at - self._work, 0.0) / self._rate
+
     def _go_on(self) -> None:
         now_s = self._env.now
         self._work += self._rate * (now_s - self._since_s)

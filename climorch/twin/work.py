@@ -7,81 +7,19 @@ nobody hears of it unless the orchestrator lets the attempt go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
 from typing import TYPE_CHECKING
 
+from climorch.core.state import SetState
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.twin.costs import Overheads
-from climorch.twin.ledger import Ledger
-from climorch.twin.storage import SharedStorage, Transfer
+from climorch.twin.lab import Lab, Running, Standing
+from climorch.twin.storage import Transfer
 
 if TYPE_CHECKING:
     import simpy
 
-__all__ = ["Lab", "Price", "SetWork"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What a segment takes.
-
-    Attributes
-    ----------
-    seconds : float
-        On its lease as it is.
-    base_s : float
-        On as many of these nodes as its stage asks for.
-    base : int
-        Nodes that its stage asks for.
-    """
-
-    seconds: float
-    base_s: float
-    base: int
-
-
-@dataclass(slots=True, kw_only=True)
-class Lab:
-    """What all sets of a run share.
-
-    Attributes
-    ----------
-    env : simpy.Environment
-        The kernel.
-    storage : SharedStorage
-        What they write to.
-    overheads : Overheads
-        What starts and checkpoints cost.
-    ledger : Ledger
-        The books.
-    post : callable
-        Takes a fact that has arrived.
-    price : callable
-        ``price(simulation, stage, segment)`` on the lease as it is now.
-    nodes : callable
-        Nodes of a lease that are up.
-    """
-
-    env: simpy.Environment
-    storage: SharedStorage
-    overheads: Overheads
-    ledger: Ledger
-    post: Callable[[e.Fact], None]
-    price: Callable[[str, str, int], Price]
-    nodes: Callable[[str], int]
-
-
-@dataclass(slots=True)
-class _Segment:
-    """A segment under way, computing since ``since_s``."""
-
-    number: int
-    price: Price
-    since_s: float
-    timeout: simpy.Timeout | None = None
-    vain_s: float = 0.0
+__all__ = ["SetWork"]
 
 
 class SetWork:
@@ -96,12 +34,9 @@ class SetWork:
     """
 
     __slots__ = (
-        "_checkpoint",
+        "_at",
         "_lab",
         "_name",
-        "_ready_s",
-        "_redo_base_s",
-        "_running",
         "_simulation",
         "_start",
         "_timeout",
@@ -120,11 +55,8 @@ class SetWork:
         self._start: c.StartAttempt | None = None
         self._timeout: simpy.Timeout | None = None
         self._transfer: Transfer | None = None
-        self._checkpoint: c.BeginCheckpoint | None = None
         self._writing: Transfer | None = None
-        self._running: dict[str, _Segment] = {}
-        self._ready_s = 0.0
-        self._redo_base_s = 0.0
+        self._at = Standing()
 
     @property
     def alive(self) -> bool:
@@ -135,53 +67,57 @@ class SetWork:
         """Bring the states of a boundary to the lease."""
         self.attempt = command.attempt
         self._start = command
-        self._ready_s = self._redo_base_s = 0.0
+        self._at = Standing()
         self._lab.ledger.restoring(self._simulation, +1, self._lab.env.now)
         self._bring(command)
 
     def segment(self, command: c.StartSegment) -> None:
         """Compute a segment, once the cut of a checkpoint is made."""
         lab = self._lab
-        price = lab.price(self._simulation, command.stage, command.segment)
         now_s = lab.env.now
-        stall_s = max(self._ready_s - now_s, 0.0)
+        price = lab.price(self._simulation, command.stage, command.segment, now_s)
+        stall_s = max(self._at.ready_s - now_s, 0.0)
         lab.ledger.started(self._simulation, command.stage, price.base, stall_s, now_s)
-        running = _Segment(command.segment, price, now_s + stall_s)
-        self._running[command.stage] = running
+        running = Running(
+            command.segment, price, begun_s=now_s, since_s=now_s + stall_s
+        )
+        self._at.running[command.stage] = running
         if not self.frozen:
             self._compute(command.stage, running, stall_s)
 
     def checkpoint(self, command: c.BeginCheckpoint) -> None:
         """Cut here and write behind."""
         lab = self._lab
-        self._checkpoint = command
-        self._ready_s = max(self._ready_s, lab.env.now + lab.overheads.stall_s)
-        self._redo_base_s = 0.0
+        at, now_s = self._at, lab.env.now
+        at.checkpoint = command
+        at.ready_s = max(at.ready_s, now_s + lab.overheads.stall_s)
+        at.redo_base_s = 0.0
         lab.ledger.writing(self._simulation, +1, lab.env.now)
         if not self.frozen:
             self._write(command)
 
     def cut(self, stall_s: float) -> None:
         """Cut here without writing: a loss costs what was computed since."""
-        self._ready_s = max(self._ready_s, self._lab.env.now + stall_s)
-        self._redo_base_s = 0.0
+        at = self._at
+        at.ready_s = max(at.ready_s, self._lab.env.now + stall_s)
+        at.redo_base_s = 0.0
 
     def abandon(self) -> None:
         """Let all that is under way come to nothing."""
-        self._stop()
+        self._stop(self._at)
         self._drop_start()
         self._drop_checkpoint()
         now_s = self._lab.env.now
-        for stage in self._running:
+        for stage in self._at.running:
             self._lab.ledger.broken_off(self._simulation, stage, now_s)
-        self._running.clear()
+        self._at.running.clear()
         self.attempt = 0
         self.frozen = False
 
     def freeze(self) -> None:
         """Stand still: a node of the lease died, and nobody knows it yet."""
         if self.alive:
-            self._stop()
+            self._stop(self._at)
             self.frozen = True
 
     def mend(self) -> None:
@@ -196,30 +132,53 @@ class SetWork:
         if self._start is not None:
             self._bring(self._start)
             return
-        command = self._checkpoint
+        command = self._at.checkpoint
         if command is not None:
             self._drop_checkpoint()
-            lab.post(
-                e.CheckpointFailed(
-                    simulation=self._simulation,
-                    set=self._name,
-                    boundary=command.boundary,
-                    attempt=command.attempt,
-                    cause=e.Cause.NOT_DURABLE,
-                    message="a node died before its states were written",
-                )
-            )
+            lab.post(_not_durable(command))
             return
         now_s = lab.env.now
-        for stage, running in self._running.items():
-            price = lab.price(self._simulation, stage, running.number)
-            redo_s = self._redo_base_s * price.seconds / price.base_s
+        for stage, running in self._at.running.items():
+            price = lab.price(self._simulation, stage, running.number, now_s)
+            redo_s = self._at.redo_base_s * price.seconds / price.base_s
             vain_s = max(now_s - running.since_s, 0.0)
             running.price, running.vain_s = price, vain_s + redo_s
             lab.ledger.began_again(
                 self._simulation, stage, vain_s=vain_s, redo_s=redo_s, now_s=now_s
             )
             self._compute(stage, running, redo_s)
+
+    def strides(self, s: SetState) -> bool:
+        """Tell whether all that is under way is known, and goes on as it was begun."""
+        at = self._at
+        return (
+            self.alive
+            and not self.frozen
+            and self._start is None
+            and at.running.keys() == s.running.keys()
+            and (at.checkpoint is None) == (s.checkpoint is None)
+            and not any(running.vain_s for running in at.running.values())
+        )
+
+    def leave(self) -> Standing:
+        """Leave what is under way to a stride; nothing ends here until `resume`."""
+        at, self._at = self._at, Standing()
+        at.written_s = math.inf
+        if self._writing is not None:
+            left_s = self._lab.storage.left_s(self._writing)
+            at.written_s = self._lab.env.now + left_s
+        self._stop(at)
+        return at
+
+    def resume(self, at: Standing) -> None:
+        """Go on with what is under way."""
+        self._at = at
+        lab, now_s = self._lab, self._lab.env.now
+        for stage, running in at.running.items():
+            self._await(stage, running, max(running.ends_s - now_s, 0.0))
+        if at.checkpoint is not None:
+            left_s = max(at.written_s - now_s, 0.0) / lab.storage.factor
+            self._write_on(at.checkpoint, left_s)
 
     def _bring(self, command: c.StartAttempt) -> None:
         lab = self._lab
@@ -228,15 +187,7 @@ class SetWork:
 
         def restored() -> None:
             self._drop_start()
-            lab.post(
-                e.SetRestored(
-                    simulation=self._simulation,
-                    set=self._name,
-                    attempt=command.attempt,
-                    boundary=command.boundary,
-                    rung="checkpoint" if again else "init",
-                )
-            )
+            lab.post(_restored(command))
 
         def read(_: object) -> None:
             self._transfer = lab.storage.begin(seconds, restored)
@@ -244,17 +195,22 @@ class SetWork:
         self._timeout = lab.env.timeout(lab.overheads.restart_s)
         self._timeout.callbacks.append(read)
 
-    def _compute(self, stage: str, running: _Segment, wait_s: float) -> None:
+    def _compute(self, stage: str, running: Running, wait_s: float) -> None:
+        seconds = wait_s + running.price.seconds
+        running.ends_s = self._lab.env.now + seconds
+        self._await(stage, running, seconds)
+
+    def _await(self, stage: str, running: Running, seconds: float) -> None:
         def finished(_: object) -> None:
             self._finished(stage, running)
 
-        running.timeout = self._lab.env.timeout(wait_s + running.price.seconds)
+        running.timeout = self._lab.env.timeout(seconds)
         running.timeout.callbacks.append(finished)
 
-    def _finished(self, stage: str, running: _Segment) -> None:
+    def _finished(self, stage: str, running: Running) -> None:
         lab, price = self._lab, running.price
-        del self._running[stage]
-        self._redo_base_s += price.base_s
+        del self._at.running[stage]
+        self._at.redo_base_s += price.base_s
         lab.ledger.finished(
             self._simulation,
             self._name,
@@ -272,35 +228,31 @@ class SetWork:
                 attempt=self.attempt,
                 seconds=running.vain_s + price.seconds,
                 nodes=lab.nodes(self._simulation),
+                paces=dict(price.paces),
             )
         )
 
     def _write(self, command: c.BeginCheckpoint) -> None:
-        lab, begin_s = self._lab, self._lab.env.now
+        self._at.begun_s = self._lab.env.now
+        self._write_on(command, self._lab.overheads.checkpoint_s)
+
+    def _write_on(self, command: c.BeginCheckpoint, seconds: float) -> None:
+        lab, begun_s = self._lab, self._at.begun_s
 
         def written() -> None:
             self._drop_checkpoint()
-            lab.post(
-                e.CheckpointCommitted(
-                    simulation=self._simulation,
-                    set=self._name,
-                    boundary=command.boundary,
-                    attempt=command.attempt,
-                    seconds=lab.env.now - begin_s,
-                    cost_s=lab.overheads.stall_s,
-                    independent=command.full,
-                )
-            )
+            took_s, cost_s = lab.env.now - begun_s, lab.overheads.stall_s
+            lab.post(_committed(command, took_s, cost_s))
 
-        self._writing = lab.storage.begin(lab.overheads.checkpoint_s, written)
+        self._writing = lab.storage.begin(seconds, written)
 
-    def _stop(self) -> None:
+    def _stop(self, at: Standing) -> None:
         """Take back every alarm that is set."""
         for transfer in (self._transfer, self._writing):
             if transfer is not None:
                 self._lab.storage.cancel(transfer)
         self._transfer = self._writing = None
-        timeouts = [running.timeout for running in self._running.values()]
+        timeouts = [running.timeout for running in at.running.values()]
         for timeout in (self._timeout, *timeouts):
             if timeout is not None and timeout.callbacks:
                 timeout.callbacks.clear()
@@ -312,6 +264,41 @@ class SetWork:
             self._lab.ledger.restoring(self._simulation, -1, self._lab.env.now)
 
     def _drop_checkpoint(self) -> None:
-        if self._checkpoint is not None:
-            self._checkpoint = self._writing = None
+        if self._at.checkpoint is not None:
+            self._at.checkpoint = self._writing = None
             self._lab.ledger.writing(self._simulation, -1, self._lab.env.now)
+
+
+def _restored(command: c.StartAttempt) -> e.SetRestored:
+    return e.SetRestored(
+        simulation=command.simulation,
+        set=command.set,
+        attempt=command.attempt,
+        boundary=command.boundary,
+        rung="checkpoint" if command.boundary > 0 else "init",
+    )
+
+
+def _committed(
+    command: c.BeginCheckpoint, took_s: float, cost_s: float
+) -> e.CheckpointCommitted:
+    return e.CheckpointCommitted(
+        simulation=command.simulation,
+        set=command.set,
+        boundary=command.boundary,
+        attempt=command.attempt,
+        seconds=took_s,
+        cost_s=cost_s,
+        independent=command.full,
+    )
+
+
+def _not_durable(command: c.BeginCheckpoint) -> e.CheckpointFailed:
+    return e.CheckpointFailed(
+        simulation=command.simulation,
+        set=command.set,
+        boundary=command.boundary,
+        attempt=command.attempt,
+        cause=e.Cause.NOT_DURABLE,
+        message="a node died before its states were written",
+    )

@@ -20,10 +20,12 @@ from climorch.twin.cluster import VirtualCluster
 from climorch.twin.copies import PartnerMemory
 from climorch.twin.costs import Costs, Overheads, StageCost, Work
 from climorch.twin.draws import Draws, SegmentNoise
+from climorch.twin.lab import Lab, Price
 from climorch.twin.ledger import DAY_S, Ledger
+from climorch.twin.loads import LoadedNodes
 from climorch.twin.site import TwinSite
 from climorch.twin.storage import SharedStorage
-from climorch.twin.work import Lab, Price, SetWork
+from climorch.twin.work import SetWork
 
 if TYPE_CHECKING:
     import simpy
@@ -36,6 +38,10 @@ RuleAnswer = Callable[[CampaignState, c.EvaluateRule], e.RuleEvaluated | e.RuleF
 def no_edits(state: CampaignState, command: c.EvaluateRule) -> e.RuleEvaluated:
     """Answer of a rule that adds nothing."""
     return e.RuleEvaluated(simulation=command.simulation, rule=command.rule)
+
+
+def undisturbed(simulation: str) -> None:
+    """Nobody has to be told that the work of a simulation is disturbed."""
 
 
 @dataclass(slots=True)
@@ -79,6 +85,10 @@ class World:
         The books.
     cluster : VirtualCluster
         The nodes.
+    lab : Lab
+        What all sets share.
+    disturbed : callable
+        Told whose work is disturbed, before it is.
     """
 
     def __init__(
@@ -98,11 +108,13 @@ class World:
         self._begin_s = float(env.now)
         self._costs = site.costs or Costs()
         self._overheads = site.overheads or Overheads()
+        self._paced = site.loads is not None
         draws = Draws(seed)
         self._noise = SegmentNoise(draws, self._costs.noise_cv)
+        self._loads = LoadedNodes(site.loads, site.node_names, draws, self._begin_s)
         self.ledger = Ledger(self._begin_s)
         self.cluster = VirtualCluster(env, site, draws, post=post, residents=self)
-        self._lab = Lab(
+        self.lab = Lab(
             env=env,
             storage=SharedStorage(env, site.storage),
             overheads=self._overheads,
@@ -111,8 +123,9 @@ class World:
             price=self._price,
             nodes=lambda simulation: len(self._leases[simulation].nodes),
         )
+        self.disturbed: Callable[[str], None] = undisturbed
         self._copies = PartnerMemory(
-            self._lab, lambda simulation: self._leases[simulation].nodes
+            self.lab, lambda simulation: self._leases[simulation].nodes
         )
         self._leases: dict[str, _Lease] = {}
         self._holder: dict[str, str] = {}
@@ -158,6 +171,8 @@ class World:
 
     def died(self, node: str) -> None:
         """Let all that a node held be gone; nobody has noticed."""
+        if node in self._holder:
+            self.disturbed(self._holder[node])
         holder = self._holder.pop(node, None)
         self.ledger.node_down(holder, self._env.now)
         if holder is not None:
@@ -199,36 +214,37 @@ class World:
         self.ledger.hold(name, len(lease.nodes), self._env.now)
         self._mend(name)
 
-    def _work(self, simulation: str, name: str) -> SetWork:
+    def work(self, simulation: str, name: str) -> SetWork:
+        """Return what a set of a simulation has under way."""
         sets = self._sets.setdefault(simulation, {})
         work = sets.get(name)
         if work is None:
-            work = sets[name] = SetWork(self._lab, simulation, name)
+            work = sets[name] = SetWork(self.lab, simulation, name)
         return work
 
     def _start(self, command: c.StartAttempt) -> None:
-        work = self._work(command.simulation, command.set)
+        work = self.work(command.simulation, command.set)
         work.start(command)
         if self._leases[command.simulation].unnoticed:
             work.freeze()
 
     def _segment(self, command: c.StartSegment) -> None:
         plan = self._state.simulations[command.simulation].plan
-        work = self._work(command.simulation, plan.set_of[command.stage])
+        work = self.work(command.simulation, plan.set_of[command.stage])
         work.segment(command)
 
     def _checkpoint(self, command: c.BeginCheckpoint) -> None:
-        self._work(command.simulation, command.set).checkpoint(command)
+        self.work(command.simulation, command.set).checkpoint(command)
 
     def _copy(self, command: c.BeginCopy) -> None:
-        self._copies.copy(command, self._work(command.simulation, command.set))
+        self._copies.copy(command, self.work(command.simulation, command.set))
 
     def _salvage(self, command: c.SalvageCopy) -> None:
-        self._copies.salvage(command, self._work(command.simulation, command.set))
+        self._copies.salvage(command, self.work(command.simulation, command.set))
 
     def _abandon(self, command: c.AbandonAttempt) -> None:
         self._copies.drop(command.simulation, command.set)
-        self._work(command.simulation, command.set).abandon()
+        self.work(command.simulation, command.set).abandon()
 
     def _later(self, delay_s: float, fact: e.Fact) -> None:
         timeout = self._env.timeout(delay_s)
@@ -260,8 +276,8 @@ class World:
 
         self._env.timeout(0.0).callbacks.append(answer)
 
-    def _price(self, simulation: str, stage: str, segment: int) -> Price:
-        """Say what a segment takes on its lease as it is now."""
+    def _price(self, simulation: str, stage: str, segment: int, now_s: float) -> Price:
+        """Say what a segment that starts now takes on its lease as it is."""
         known = self._state.simulations[simulation]
         plan = known.plan
         found = self._stages.get((simulation, stage))
@@ -271,9 +287,13 @@ class World:
         lease = self._leases[simulation]
         base = found.base
         work = Work(simulation, plan.workflow, stage, segment, base, plan.params)
-        factor = self._noise.factor(simulation, stage, segment) / lease.slowest
+        slowest, paced = lease.slowest, self._paced and bool(lease.nodes)
+        if paced:
+            speeds = self.cluster.speeds
+            slowest = self._loads.slowest(lease.nodes, speeds, now_s)
+        factor = self._noise.factor(simulation, stage, segment) / slowest
         if self._costs.drift_per_day:
-            days = (self._env.now - self._begin_s) / DAY_S
+            days = (now_s - self._begin_s) / DAY_S
             factor *= (1 + self._costs.drift_per_day) ** days
         base_s = found.cost(work, base) * factor
         nodes = len(lease.nodes)
@@ -286,7 +306,11 @@ class World:
                 f"the cost of stage {stage!r} of {simulation!r}, segment {segment}, "
                 f"is {seconds!r} s on {nodes} nodes; expected finite and > 0"
             )
-        return Price(seconds=seconds, base_s=base_s, base=base)
+        paces = {}
+        if paced:
+            place = (simulation, stage, segment)
+            paces = self._loads.paces(place, lease.nodes, speeds, seconds, now_s)
+        return Price(seconds=seconds, base_s=base_s, base=base, paces=paces)
 
     def _look_up(self, plan: SimulationPlan, stage: str) -> _Stage:
         cost = self._costs.of(plan.workflow, stage)

@@ -28,6 +28,7 @@ from climorch import (
 from climorch.intake.planning import segment_seed
 from climorch.model.commands import Record
 from climorch.model.events import Cause
+from climorch.policy.moving import Moving
 from climorch.policy.recovery import DEFAULT_BUDGETS
 from climorch.testing.faults import records_of
 from climorch.testing.models import box_workflow
@@ -42,6 +43,7 @@ def policies(
     keep: int = 10,
     budgets: dict[Cause, Budget] | None = None,
     watch: Watch | None = None,
+    moving: Moving | None = None,
 ) -> Policies:
     """Checkpoint often, keep much, try again at once."""
     quick = {
@@ -53,6 +55,7 @@ def policies(
         retention=KeepLast(count=keep),
         recovery=RecoveryPolicy(budgets={**quick, **(budgets or {})}),
         watch=watch or Watch(),
+        moving=moving or Moving(),
     )
 
 

@@ -73,7 +73,7 @@ class Auditor:
                 self.drained.discard(record.node)
             case e.StopRequested():
                 self.stopping = True
-            case e.RestoreFailed(damaged=True):
+            case e.RestoreFailed(damaged=True) | e.CheckpointScrubbed(damaged=True):
                 s = self.books[record.simulation].sets[record.set]
                 s.good.pop(record.boundary, None)
             case e.CheckpointCommitted():

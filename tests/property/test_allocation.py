@@ -74,13 +74,15 @@ def _granted(claim: Claim, allocation: Allocation) -> Claim:
     if nodes is None:
         return claim
     if claim.held:
-        return replace(claim, held=nodes)
+        return replace(claim, held=nodes, avoids=(), seeks=())
     return replace(
         claim,
         held=nodes,
         turn_s=NOW_S,
         fruitful=False,
         borrowed=claim.simulation in allocation.borrowed,
+        avoids=(),
+        seeks=(),
     )
 
 

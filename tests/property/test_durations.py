@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from climorch.core.estimating import Interval, outlay
+from climorch.core.progress import Policies
 from climorch.core.state import SetState, SimulationState
 from climorch.core.stretch import stretch_s
 from climorch.model.plan import Coupling, SimulationPlan, StagePlan
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
-from climorch.policy.checkpointing import Daly
 from climorch.policy.durations import Shown, expected
 from climorch.policy.learning import Learned, learn
 from climorch.testing.strategies import simulation_plans
@@ -55,7 +55,7 @@ def estimated(
     plan: SimulationPlan, own: SimulationState | None = None, *others: SimulationState
 ) -> Interval:
     """Estimate with the usual checkpoints."""
-    found = outlay(plan, own=own, others=others, strategy=Daly(), mtbf_s=1e6)
+    found = outlay(plan, own=own, others=others, policies=Policies(), mtbf_s=1e6)
     return found.duration_s
 
 

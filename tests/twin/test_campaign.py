@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from climorch.engine.session import open_journal
 from climorch.intake.planning import make_plan, provenance
 from climorch.model import events as e
 from climorch.model.commands import encode_record
+from climorch.policy.limits import Limits
 from climorch.testing.models import box_workflow
 from climorch.twin.costs import Amdahl, Costs, Overheads
 from climorch.twin.driver import Twin
@@ -134,7 +136,10 @@ def test_a_wish_can_be_part_of_a_rehearsal(tmp_path: Path) -> None:
 def test_other_policies_can_be_tried(tmp_path: Path) -> None:
     """One checkpoint at the end instead of one for each year stalls less."""
     made, _ = campaign(tmp_path)
-    rare = co.Policies(checkpointing=co.EverySegments(count=YEARS))
+    rare = co.Policies(
+        checkpointing=co.EverySegments(count=YEARS),
+        limits=Limits(most_exposure_s=math.inf),
+    )
 
     often = made.rehearse(site(), until=timedelta(days=2), seeds=1)
     rarely = made.rehearse(site(), until=timedelta(days=2), seeds=1, policies=rare)
@@ -142,6 +147,24 @@ def test_other_policies_can_be_tried(tmp_path: Path) -> None:
     stalls = [found[0].spent["stall"] for found in (often, rarely)]
     assert stalls[0] > 0
     assert stalls[1] == 0
+
+
+def test_coarse_finds_what_fine_finds(tmp_path: Path) -> None:
+    """The same end, the same useful node-seconds, segments and losses."""
+    made = co.Campaign("boxes", root=tmp_path)
+    workflow = box_workflow(segments=200)
+    for name in ("s", "t"):
+        made.submit(workflow, scenario=co.Scenario(name))
+
+    fine, coarse = (
+        made.rehearse(site(nodes=4), until=timedelta(days=9), seeds=1, coarse=mode)
+        for mode in (False, True)
+    )
+
+    lasts_s = [found[0].stop_s - found.begin_s for found in (fine, coarse)]
+    assert lasts_s[1] == pytest.approx(lasts_s[0], abs=1e-3)
+    assert coarse[0].spent == pytest.approx(fine[0].spent, abs=1e-2)
+    assert [f.segments for f in coarse[0].fates] == [f.segments for f in fine[0].fates]
 
 
 def test_stages_that_nobody_knows_are_named(tmp_path: Path) -> None:

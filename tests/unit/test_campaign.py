@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from climorch import (
     Campaign,
+    Daly,
+    EverySegments,
     InvalidInputError,
     NotFoundError,
+    Policies,
     Resources,
     Scenario,
     Workflow,
@@ -116,3 +121,73 @@ def test_windows_that_cannot_be_leave_nothing_behind(tmp_path: Path) -> None:
         "name",
     ]
     assert not (tmp_path / "c").exists()
+
+
+class Broken:
+    """No strategy: it cannot be asked."""
+
+
+def test_strategies_of_stages_and_scenarios_reach_the_rules(tmp_path: Path) -> None:
+    """They come with what is submitted; the same scenario without one has none."""
+    campaign = Campaign("c", root=tmp_path, policies=Policies(full_every=3))
+    wf = box_workflow("boxes", segments=5)
+    coupled = Workflow("boxes")
+    for stage in wf.stages:
+        coupled.stage(
+            stage.name,
+            stage.step,
+            init=stage.init,
+            span=stage.span,
+            reads=stage.reads,
+            chunks=stage.chunks,
+            checkpointing=EverySegments(count=2) if stage.name == "sea" else None,
+        )
+    campaign.submit(coupled, scenario=Scenario("m01"), checkpointing=Daly())
+    campaign.submit(coupled, scenario=Scenario("m02"))
+
+    rules = campaign.policies
+    assert rules.full_every == 3
+    assert rules.overrides.stages == {("boxes", "sea"): EverySegments(count=2)}
+    assert rules.overrides.scenarios == {"m01": Daly()}
+    campaign.submit(coupled, scenario=Scenario("m01"))
+    assert rules.overrides.scenarios == {}
+
+
+def test_what_is_no_strategy_is_refused(tmp_path: Path) -> None:
+    """For a scenario and for a stage, both told at once."""
+    wf = Workflow("boxes")
+    (stage, *_) = box_workflow("boxes", segments=5).stages
+    broken: Any = Broken()
+    wf.stage(
+        stage.name, stage.step, init=stage.init, span=stage.span, checkpointing=broken
+    )
+
+    with pytest.raises(InvalidInputError) as caught:
+        Campaign("c", root=tmp_path).submit(
+            wf, scenario=Scenario("m01"), checkpointing=broken
+        )
+
+    assert [(f.place, f.problem) for f in caught.value.faults] == [
+        (
+            f"workflow 'boxes', stage '{stage.name}', checkpointing",
+            "Broken has no method due(pace)",
+        ),
+        ("scenario 'm01', checkpointing", "Broken has no method due(pace)"),
+    ]
+
+
+def test_too_long_segments_are_warned_of_when_submitted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the remedy; the simulation is taken all the same."""
+    campaign = Campaign("c", root=tmp_path)
+    with caplog.at_level(logging.WARNING, logger="climorch.campaign"):
+        campaign.submit(guessed(3600.0), scenario=Scenario("long"))
+        # Two stages in turn: 24 min, and half a minute for the checkpoint.
+        other = Campaign("d", root=tmp_path)
+        other.submit(guessed(720.0), scenario=Scenario("short"))
+
+    (record,) = caplog.records
+    assert "simulation 'long', set 'air'" in record.getMessage()
+    assert "take up to 7230 s" in record.getMessage()
+    assert "shorter segments (Span(every=...))" in record.getMessage()

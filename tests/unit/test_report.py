@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from climorch.core.estimating import Interval, StageOutlay
+from climorch.core.progress import Policies
 from climorch.core.statuses import NodeStatus, SimulationStatus, WindowStatus
 from climorch.errors import InvalidInputError
 from climorch.policy.checkpointing import EverySegments
@@ -77,6 +78,7 @@ def test_a_report_is_a_table() -> None:
         "rate_sypd",
         "expected_end_s",
         "checkpoint_age_s",
+        "caps",
         "why",
     ]
 
@@ -248,7 +250,7 @@ def test_a_campaign_estimates_from_what_it_has_seen() -> None:
             state,
             plan(stage(nodes=2)),
             name=name,
-            strategy=EverySegments(),
+            policies=Policies(checkpointing=EverySegments()),
             now_s=state.now_s + 10,
         )
 
@@ -266,6 +268,6 @@ def test_a_campaign_estimates_from_what_it_has_seen() -> None:
             state,
             plan(stage("z")),
             name="x",
-            strategy=EverySegments(),
+            policies=Policies(checkpointing=EverySegments()),
             now_s=state.now_s,
         )

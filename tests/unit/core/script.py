@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from climorch.core.orchestrator import Orchestrator, Outcome
@@ -13,8 +14,12 @@ from climorch.model.plan import Coupling, RulePlan, SimulationPlan, StagePlan
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 from climorch.policy.checkpointing import EverySegments
+from climorch.policy.limits import Limits
 
-__all__ = ["Script", "plan", "simulation", "stage", "submitted", "words"]
+__all__ = ["UNLIMITED", "Script", "plan", "simulation", "stage", "submitted", "words"]
+
+# A minute of these scripts has more checkpoints than an hour should have.
+UNLIMITED = Limits(most_overhead=math.inf, most_exposure_s=math.inf)
 
 
 def stage(
@@ -77,12 +82,21 @@ def words(record: c.Record) -> str:
             return f"shrink {record.simulation} to {record.nodes}"
         case c.PreemptPlanned():
             return f"preempt {record.simulation}: {record.why}"
+        case c.MovePlanned():
+            left = ",".join(record.leave) or "none"
+            return f"move {record.simulation} from {left}: {record.why}"
+        case c.NodeShunned():
+            return f"shun {record.node}: {record.slow:.1f} x{record.segments}"
+        case c.NodeTrusted():
+            return f"trust {record.node}: {record.why}"
         case c.WindowPlaced():
             return f"window {record.name}: {','.join(record.nodes)}"
         case c.WindowEnded():
             return f"window {record.name} ended"
         case c.SharingSet():
             return f"half-life {record.half_life_s:g} s"
+        case c.NodeQuarantined():
+            return f"quarantine {record.node}"
         case c.EvaluateRule():
             return f"rule {record.simulation}.{record.rule}"
         case c.SimulationFailed():
@@ -120,6 +134,8 @@ def _of_a_set(record: c.Record) -> str:
             return f"delete {where} {record.boundary}"
         case c.CheckpointPlanned():
             return f"plan {where} {record.boundary}"
+        case c.CheckpointPostponed():
+            return f"postpone {where} {record.boundary}: {record.binds}"
         case c.RolledBack():
             lost = f"{record.segments} segments, {record.lost_s:g} s"
             return f"back {where} to {record.boundary}: {lost}, {record.cause.name}"
@@ -133,11 +149,14 @@ class Script:
     Parameters
     ----------
     policies : Policies or None
-        Its rules; None: a checkpoint at every boundary, the rest as usual.
+        Its rules; None: a checkpoint at every boundary whatever it costs, the
+        rest as usual.
     """
 
     def __init__(self, policies: Policies | None = None) -> None:
-        self.policies = policies or Policies(checkpointing=EverySegments())
+        self.policies = policies or Policies(
+            checkpointing=EverySegments(), limits=UNLIMITED
+        )
         self.orchestrator = Orchestrator(self.policies)
         self.now_s = 0.0
         self.journal: list[tuple[c.Record, float]] = []

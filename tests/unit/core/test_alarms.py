@@ -116,6 +116,19 @@ def test_a_simulation_that_failed_for_good_is_told_until_it_is_resumed() -> None
     assert found(s) == {}
 
 
+def test_how_much_may_be_at_risk_is_for_the_rules_to_say() -> None:
+    """Whoever accepts a larger loss is told of no smaller one."""
+    s = started()
+    state, later_s = s.orchestrator.state, s.now_s + 4000.0
+
+    kinds = [
+        [t.kind for t in troubles(state, later_s, most_exposure_s=most_s)]
+        for most_s in (3600.0, 7200.0)
+    ]
+
+    assert kinds == [["exposure"], []]
+
+
 def window(name: str = "w", **more: Any) -> e.WindowDeclared:
     """Nodes in three hours, for an hour."""
     given = {"start_s": 10_800.0, "stop_s": 14_400.0, **more}

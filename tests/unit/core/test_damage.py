@@ -59,6 +59,36 @@ def test_a_damaged_checkpoint_is_not_used_again() -> None:
     assert s.committed(2) == ["committed s.a 1"]
 
 
+def test_rot_that_is_found_early_costs_only_if_a_loss_follows() -> None:
+    """The attempt goes on; a restore then takes the one before, not the bad one."""
+    s = started(policies=RARELY)
+    s.finished(0)
+    s.committed(1)
+    s.finished(1)
+    s.committed(2)
+    found = e.CheckpointScrubbed(
+        simulation="s", set="a", boundary=2, bad=("x is missing",), damaged=True
+    )
+
+    assert s.tell(found) == []
+    assert s.set().committed == 1
+    assert s.failed(2, Cause.MODEL) == [
+        "abandon s.a #1",
+        "back s.a to 1: 1 segments, 3 s, MODEL",
+        "attempt s.a #2 from 1",
+    ]
+
+
+def test_rot_that_was_repaired_changes_nothing() -> None:
+    """The checkpoint is as good as before."""
+    s = started(policies=RARELY)
+    s.finished(0)
+    s.committed(1)
+    s.tell(e.CheckpointScrubbed(simulation="s", set="a", boundary=1, repaired=("x",)))
+
+    assert s.set().committed == 1
+
+
 def test_a_restore_that_fails_for_another_reason_is_tried_again() -> None:
     """Storage that is away says nothing about the checkpoint."""
     s = started()

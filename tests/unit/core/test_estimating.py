@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from climorch.core.estimating import Interval, Outlay, outlay
+from climorch.core.progress import Policies
 from climorch.core.state import Phase, SimulationState
 from climorch.errors import InvalidInputError
 from climorch.model.plan import Coupling, SimulationPlan, StagePlan
 from climorch.model.resources import Resources
-from climorch.policy.checkpointing import CheckpointStrategy, EverySegments
+from climorch.policy.checkpointing import (
+    CheckpointStrategy,
+    EverySegments,
+    Overrides,
+)
 from climorch.policy.learning import Learned
-from tests.unit.core.script import Script, plan, submitted
+from climorch.policy.limits import Limits
+from tests.unit.core.script import UNLIMITED, Script, plan, submitted
 
 SAME, PREVIOUS = Coupling.SAME, Coupling.PREVIOUS
 # So many that the centre is known but for the assumed noise.
@@ -52,7 +59,9 @@ def estimated(
         p,
         own=own,
         others=others,
-        strategy=strategy or EverySegments(count=10_000),
+        policies=Policies(
+            checkpointing=strategy or EverySegments(count=10_000), limits=UNLIMITED
+        ),
         mtbf_s=1e9,
     )
 
@@ -268,3 +277,26 @@ def test_an_interval_can_be_moved_and_scaled() -> None:
 
     assert found * 3 == Interval(p10=3.0, p50=6.0, p90=12.0)
     assert found + 1 == Interval(p10=2.0, p50=3.0, p90=5.0)
+
+
+def test_the_strategy_of_a_stage_and_the_caps_count_in_an_estimate() -> None:
+    """Asked for once a year of model time; every segment of half an hour is capped."""
+    simulation = begun(stage())
+    steady(simulation, cost_s=2.0)
+    plain = Policies(checkpointing=EverySegments(count=100), limits=UNLIMITED)
+
+    def ends_s(policies: Policies) -> float:
+        found = outlay(
+            simulation.plan, own=simulation, policies=policies, mtbf_s=1e9, name="s"
+        )
+        return found.duration_s.p50
+
+    often = Overrides(stages={("w", "a"): EverySegments(count=2)})
+    named = Overrides(scenarios={"s": EverySegments(count=5)})
+    capped = Limits(most_exposure_s=300.0, most_overhead=math.inf)
+
+    rarely_s = ends_s(plain)
+    assert ends_s(replace(plain, overrides=often)) - rarely_s == pytest.approx(8.0)
+    assert ends_s(replace(plain, overrides=named)) - rarely_s == pytest.approx(2.0)
+    # 140 s between two: one segment of 100 s.
+    assert ends_s(replace(plain, limits=capped)) - rarely_s == pytest.approx(18.0)

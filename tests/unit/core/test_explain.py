@@ -312,7 +312,8 @@ def test_explaining_gives_every_number_behind_a_decision() -> None:
     """Factors hold nodes, failures and where each set stands."""
     state = running()
     told = explain(state, "m01", 160.0)
-    topics = {"project", "protection", "turn"}
+    sets = {"checkpoints of spin", "checkpoints of air"}
+    topics = {"project", "protection", "turn"} | sets
     assert topics < told.factors.keys()
     assert {k: v for k, v in told.factors.items() if k not in topics} == {
         "priority": 0,

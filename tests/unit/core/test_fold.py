@@ -7,7 +7,7 @@ import math
 import msgspec
 import pytest
 
-from climorch.core import fold
+from climorch.core import fold_nodes
 from climorch.core.fold import apply
 from climorch.core.state import CampaignState, Node, Phase
 from climorch.model import commands as c
@@ -106,6 +106,9 @@ def test_a_change_brings_scenario_plan_and_priority() -> None:
             cause=Cause.MODEL,
             message="m",
         ),
+        e.CheckpointScrubbed(simulation="z", set="a", boundary=1, damaged=True),
+        e.CheckpointScrubbed(simulation="s", set="z", boundary=1, damaged=True),
+        e.CheckpointScrubbed(simulation="s", set="a", boundary=1, damaged=True),
         e.CheckpointCommitted(
             simulation="z", set="a", boundary=1, attempt=1, seconds=1.0
         ),
@@ -285,7 +288,7 @@ def test_a_node_counts_while_it_is_up() -> None:
     }
     apply(state, e.NodeLost(node="n"), 35.0)
 
-    assert (state.nodes, state.node_s, state.failures) == ({}, 25.0, 1)
+    assert (state.nodes, state.node_s, state.up_s) == ({}, 25.0, 25.0)
 
 
 def test_nodes_count_one_by_one() -> None:
@@ -313,7 +316,7 @@ def test_names_of_nodes_that_went_are_known_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The newest of them, until they are back; one that is drained always."""
-    monkeypatch.setattr(fold, "MOST_ABSENT", 2)
+    monkeypatch.setattr(fold_nodes, "MOST_ABSENT", 2)
     state = CampaignState()
     for at_s, name in enumerate("abcd"):
         apply(state, e.NodeJoined(node=name, cores=1), float(at_s))

@@ -11,6 +11,7 @@ from climorch.core.explain import explain
 from climorch.core.granting import audit
 from climorch.core.progress import Policies
 from climorch.errors import InvalidInputError
+from climorch.policy.board import Board
 from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
 from tests.unit.core.script import Script, stage, submitted
 
@@ -48,7 +49,7 @@ CLAIMS = [claim("s", 1, "ab"), claim("t", 2)]
 )
 def test_what_can_be_done_is_taken(decided: Allocation) -> None:
     """Free nodes go to whom it says; what is held is asked back as it says."""
-    audit(decided, CLAIMS, OFFERS)
+    audit(decided, Board.of(CLAIMS, OFFERS, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_what_can_be_done_is_taken(decided: Allocation) -> None:
 def test_what_cannot_be_done_is_refused(decided: Any, problem: str) -> None:
     """Each fault names the simulation, and what is wrong with it."""
     with pytest.raises(InvalidInputError) as refused:
-        audit(Allocation(**decided), CLAIMS, OFFERS)
+        audit(Allocation(**decided), Board.of(CLAIMS, OFFERS, 1.0))
 
     (fault,) = refused.value.faults
     assert f"{fault.place}: {fault.problem}" == f"allocation, {problem}"
@@ -81,7 +82,10 @@ def test_a_node_is_given_to_one_of_two() -> None:
     asking = [claim("t", 1), claim("u", 1)]
 
     with pytest.raises(InvalidInputError, match="cannot be carried out"):
-        audit(Allocation(leases={"t": ("a",), "u": ("a",)}), asking, OFFERS)
+        audit(
+            Allocation(leases={"t": ("a",), "u": ("a",)}),
+            Board.of(asking, OFFERS, 1.0),
+        )
 
 
 def last_first(

@@ -208,7 +208,7 @@ def test_a_node_that_comes_back_has_lost_what_it_held() -> None:
         "lease s: l",
         "attempt s.a #2 from 0",
     ]
-    assert s.orchestrator.state.failures == 1
+    assert s.orchestrator.state.losses.events == 1
 
 
 def test_a_loss_that_concerns_nobody_changes_nothing() -> None:
@@ -216,7 +216,7 @@ def test_a_loss_that_concerns_nobody_changes_nothing() -> None:
     s = started()
 
     assert s.tell(*lost("n", "n", "unheard")) == []
-    assert s.orchestrator.state.failures == 1
+    assert s.orchestrator.state.losses.events == 0
 
 
 def test_a_driver_that_died_is_followed_by_one_that_goes_on() -> None:

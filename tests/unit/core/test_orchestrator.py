@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from climorch.core.demand import claims, offers
+from climorch.core.demand import board_of
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.progress import Policies
 from climorch.errors import InternalError
@@ -17,6 +17,7 @@ from climorch.model.scenario import Project
 from climorch.policy.allocation import allocate
 from climorch.policy.checkpointing import EverySegments
 from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
+from climorch.policy.sharing import Sharing
 from tests.unit.core.script import Script, plan, stage, submitted
 
 WHERE = "climorch.core.orchestrator"
@@ -256,7 +257,7 @@ def test_a_gang_that_grew_takes_nothing_away_from_itself() -> None:
     )
 
     assert s.tell(larger) == []
-    (claim, _) = claims(s.orchestrator.state)
+    claim = board_of(s.orchestrator.state, Sharing()).claims["s"]
     assert claim.held == ("a", "b", "c")
 
 
@@ -267,8 +268,9 @@ def test_claims_and_offers_are_what_the_allocation_is_asked() -> None:
     s.nodes("n")
     state = s.orchestrator.state
 
-    assert [claim.simulation for claim in claims(state)] == ["s", "x"]
-    assert claims(state)[0] == Claim(
+    board = board_of(state, Sharing())
+    assert [*board.claims] == ["s", "x"]
+    assert board.claims["s"] == Claim(
         simulation="s",
         priority=0,
         serial=0,
@@ -281,13 +283,15 @@ def test_claims_and_offers_are_what_the_allocation_is_asked() -> None:
         exempt_until_s=s.now_s,
         fruitful=False,
     )
-    assert offers(state) == (NodeOffer(name="n", cores=4),)
+    assert board.claims["x"].waits_since_s == 1.0
+    assert board.offers() == (NodeOffer(name="n", cores=4),)
     s.restored()
     s.tell(PAUSE)
-    assert [claim.simulation for claim in claims(state)] == ["x"]
-    assert offers(state) == (NodeOffer(name="n", cores=4, leaving=True),)
+    board = board_of(state, Sharing())
+    assert [*board.claims] == ["x"]
+    assert board.offers() == (NodeOffer(name="n", cores=4, leaving=True),)
     s.tell(e.StopRequested())
-    assert claims(state) == ()
+    assert not board_of(state, Sharing()).claims
 
 
 def test_a_campaign_of_nothing_is_over() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from climorch.core.progress import Policies
@@ -132,8 +134,11 @@ def test_a_strategy_is_told_the_pace_of_the_set() -> None:
     # Two fine segments of ten seconds; the coarse one has not been seen.
     assert first.next_s == 20.0
     assert (second.since_s, second.boundaries) == (5.0, 2)
-    # Two nodes were up for five seconds besides the five years taken for granted.
-    assert first.mtbf_s == pytest.approx((157_680_000 + 2 * 3) / 2)
+    # Two nodes in five years of a node, and all of them once a year; beside that, a
+    # few seconds without a failure.
+    assert first.mtbf_s == pytest.approx(157_680_000 / 7, rel=1e-4)
+    assert (first.since_model_s, first.model_s, first.calendar) == (0, 2, "noleap")
+    assert (second.model_s, second.ends_in_s) == (4, math.inf)
 
 
 def test_phases_follow_each_other_on_one_lease() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from climorch.core.explain import explain
 from climorch.core.fold import apply
-from climorch.core.phases import Phase
+from climorch.core.lifecycle import Phase
 from climorch.core.progress import Policies
 from climorch.core.statuses import summarise
 from climorch.model import events as e

@@ -8,15 +8,18 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from climorch.core.fold import prove
 from climorch.core.state import SetState, SimulationState
 from climorch.core.stretch import (
     DRAWS,
     axis,
     durations,
+    p99_s,
     release_s,
     restore_s,
     siblings,
     stretch_s,
+    way_of,
 )
 from climorch.model.plan import Coupling, StagePlan
 from climorch.model.resources import Resources
@@ -201,6 +204,7 @@ def test_siblings_are_the_newest_that_have_shown_something() -> None:
     state = script.orchestrator.state
     for k in range(1, 40):
         show(script.set(simulation=f"m{k:02d}"), "a", steadily(1.0))
+        prove(state, script.simulation(f"m{k:02d}"))
 
     found = [s.name for s in siblings(state, plan(stage()), "m39")]
     assert found == [f"m{k:02d}" for k in range(38, 6, -1)]
@@ -212,6 +216,7 @@ def test_siblings_run_out() -> None:
     script.tell(submitted(name="m01"), submitted(name="m02"))
     state = script.orchestrator.state
     show(script.set(simulation="m01"), "a", steadily(1.0))
+    prove(state, script.simulation("m01"))
 
     assert [s.name for s in siblings(state, plan(stage()), "m03")] == ["m01"]
     assert siblings(state, plan(stage()), "m01") == ()
@@ -240,3 +245,26 @@ def test_an_axis_is_the_same_whichever_was_asked_for_before() -> None:
         axis(number)
 
     assert (axis(200) == far).all()
+
+
+def test_the_way_of_a_set_with_known_durations() -> None:
+    """One after the other where one reads the other in the same segment."""
+    _, s = made(guessed("a"), guessed("b", reads={"a": SAME}))
+
+    assert way_of(s.plan, 0, {"a": 100.0, "b": 30.0}) == 130.0
+    assert way_of(s.plan, 4, {"a": 100.0, "b": 30.0}) == 0.0
+
+
+def test_what_one_in_a_hundred_segments_exceeds() -> None:
+    """A guess alone is no measure; the first segment leaves much open, many little."""
+    simulation, s = made(guessed(seconds=100.0))
+    assert p99_s(simulation, s, "a") is None
+
+    s.shown["a"] = {1: learn(None, 100.0)}
+    first_s = p99_s(simulation, s, "a") or 0.0
+    s.shown["a"] = {1: steadily(100.0, spread=0.1)}
+    last_s = p99_s(simulation, s, "a") or 0.0
+
+    assert first_s > 300.0
+    # 2.326 standard deviations of the logarithm, of which 19 samples tell.
+    assert 100.0 * math.exp(0.2326) < last_s < 140.0

@@ -123,7 +123,7 @@ def test_a_hard_window_that_is_declared_too_late_costs_what_was_computed() -> No
     ]
     assert s.simulation().failures == {}
     assert s.tell(e.NodeLost(node="n")) == []
-    assert s.orchestrator.state.failures == 0
+    assert s.orchestrator.state.losses.events == 0
     assert s.at(200.0) == ["window w ended"]
     assert s.nodes("n") == ["lease s: n", "attempt s.a #2 from 0"]
 
@@ -277,7 +277,7 @@ def test_a_node_is_left_before_its_walltime_ends() -> None:
     assert s.at(50.0, s.commit(1))[-1] == "lease s: none"
     assert s.at(60.0) == []
     assert s.tell(e.NodeLost(node="n")) == []
-    assert s.orchestrator.state.failures == 0
+    assert s.orchestrator.state.losses.events == 0
     assert s.nodes("m") == ["lease s: m", "attempt s.a #2 from 1"]
 
 

@@ -17,7 +17,7 @@ from climorch.core.state import CampaignState, SimulationState
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.policy.checkpointing import EverySegments
-from tests.unit.core.script import Script, stage, submitted
+from tests.unit.core.script import UNLIMITED, Script, stage, submitted
 
 Decide = Callable[[CampaignState, SimulationState, Policies], Iterator[c.Record]]
 WHERE = "climorch.core.orchestrator"
@@ -117,7 +117,7 @@ def test_a_fact_costs_the_same_in_a_large_campaign() -> None:
 
 def test_folding_is_linear() -> None:
     """A hundred thousand records are folded with as many applications."""
-    s = Script(Policies(checkpointing=EverySegments(count=5)))
+    s = Script(Policies(checkpointing=EverySegments(count=5), limits=UNLIMITED))
     s.tell(submitted(stage(boundaries=range(401))))
     s.nodes("n")
     s.restored()

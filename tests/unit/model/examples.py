@@ -35,10 +35,12 @@ VALUES: dict[str, Any] = {
     "cause": e.Cause.NOT_DURABLE,
     "cores": 4,
     "epoch": 1,
+    "from_boundary": 2,
     "given_s": 1.7e9,
     "half_life_s": 3600.0,
     "host": "h",
     "id": "00000000000000000001-0123456789ab",
+    "leave": ("n0",),
     "lost_s": 1.5,
     "message": "m",
     "name": "w",
@@ -51,14 +53,17 @@ VALUES: dict[str, Any] = {
     "reason": "r",
     "rule": "r",
     "rung": "init",
+    "running": {"a": 1.5},
     "scenario": Scenario("s", params={"a": [1, None]}),
     "seconds": 0.25,
     "segment": 5,
     "segments": 6,
     "set": "a",
+    "slow": 2.5,
     "simulation": "s",
+    "since_s": 1.25,
     "stage": "a",
-    "until_s": 60.0,
+    "until_s": 3600.0,
     "version": "1",
     "why": "w",
     "window": Window(name="w", start_s=100.0, stop_s=200.0, nodes=("n0",)),
@@ -76,4 +81,6 @@ def example(kind: type[msgspec.Struct]) -> Any:
     }
     if kind in (c.SetLease, c.WindowPlaced):
         values["nodes"] = ("n0", "n1")
+    if kind is e.SetAdvanced:
+        values["seconds"] = {"a": (0.5, 0.25)}
     return kind(**values)

@@ -53,4 +53,4 @@ def test_records_cannot_be_changed() -> None:
 
 def test_every_cause_has_a_name_of_its_own() -> None:
     """Causes are told apart by their text in the journal."""
-    assert len({cause.value for cause in e.Cause}) == len(e.Cause) == 9
+    assert len({cause.value for cause in e.Cause}) == len(e.Cause) == 10

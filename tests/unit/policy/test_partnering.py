@@ -132,7 +132,7 @@ def test_the_disk_waits_longer_only_while_a_copy_is_held(
     given: dict[str, Any], due: bool
 ) -> None:
     """207 s by Daly for one failure in 6 h and 1 s; 995 s for one in 5.9 days."""
-    partner = PartnerCopy(disk=Daly(longest_s=1e9, most_overhead=1.0))
+    partner = PartnerCopy(disk=Daly())
 
     assert (partner.due(replace(PACE, **given)) is not None) is due
 
@@ -171,3 +171,14 @@ def test_what_cannot_work_is_refused_with_every_fault() -> None:
         "PartnerCopy.most_overhead",
         "PartnerCopy.disk",
     ]
+
+
+def test_copies_may_be_one_part_of_a_strategy() -> None:
+    """Whoever else says when the disk is written."""
+    partner = PartnerCopy(disk=EverySegments(count=9))
+
+    both = EverySegments(count=3) | partner
+
+    assert partner_copy_of(both) is partner
+    assert partner_copy_of(EverySegments(count=3)) is None
+    assert both.due(PACE) == "every 3 boundaries"

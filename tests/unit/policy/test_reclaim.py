@@ -12,7 +12,7 @@ import pytest
 
 from climorch.policy.allocation import allocate
 from climorch.policy.claims import Claim, Contest, NodeOffer
-from climorch.policy.reclaim import lag
+from climorch.policy.rights import lag
 
 NOW_S = 1000.0
 SHARE = "project p is below its share: x"
@@ -373,5 +373,5 @@ def test_with_nothing_left_most_that_wait_are_not_looked_at() -> None:
     offers = [NodeOffer(name="a"), NodeOffer(name="b", leaving=True)]
 
     few = allocate([*waiting, running], offers, tell_all=False)
-    assert len(few.waits) == 16
+    assert few.waits == {"w0": "needs 2 more nodes; 0 are free"}
     assert len(allocate([*waiting, running], offers).waits) == 40

@@ -5,12 +5,7 @@ from __future__ import annotations
 import pytest
 
 from climorch.model.events import Cause
-from climorch.policy.recovery import (
-    DEFAULT_BUDGETS,
-    Budget,
-    RecoveryPolicy,
-    mean_time_between_failures,
-)
+from climorch.policy.recovery import DEFAULT_BUDGETS, Budget, RecoveryPolicy
 
 
 def test_every_cause_has_a_budget() -> None:
@@ -64,24 +59,3 @@ def test_a_quarter_of_the_lease_is_too_much_for_dask(
 ) -> None:
     """An attempt survives the loss of less than a quarter of its nodes."""
     assert RecoveryPolicy().abandons(lost=lost, lease=lease) is abandons
-
-
-@pytest.mark.parametrize(
-    ("node_s", "failures", "nodes", "expected"),
-    [
-        # Nothing seen: five years of a node, shared by the nodes of the lease.
-        (0.0, 0, 1, 157_680_000.0),
-        (0.0, 0, 100, 1_576_800.0),
-        # Nine failures in ten million node-seconds more.
-        (10_000_000.0, 9, 1, 16_768_000.0),
-        # A lease of no nodes counts as one.
-        (0.0, 0, 0, 157_680_000.0),
-    ],
-)
-def test_failures_seen_move_the_estimate(
-    node_s: float, failures: int, nodes: int, expected: float
-) -> None:
-    """The rate is what was seen, with five years of a node seen beforehand."""
-    assert mean_time_between_failures(
-        node_s=node_s, failures=failures, nodes=nodes
-    ) == pytest.approx(expected)

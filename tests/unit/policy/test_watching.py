@@ -186,7 +186,8 @@ def test_a_step_that_holds_the_interpreter_for_20_s_is_not_frozen_by_default() -
     [
         (Watch(), None, None),
         (Watch(), 10.0, 1800.0),
-        (Watch(), 600.0, 6000.0),
+        (Watch(), 700.0, 2100.0),
+        (Watch(stuck_factor=10.0), 600.0, 6000.0),
         (Watch(stuck_factor=math.inf), 600.0, None),
         (Watch(limits_s={"ocean": 120.0}), None, 120.0),
         (Watch(limits_s={"ocean": 120.0}), 600.0, 120.0),

@@ -16,7 +16,7 @@ from climorch.errors import (
     CorruptDataError,
     InvalidInputError,
 )
-from climorch.storage import codec, durable
+from climorch.storage import codec, durable, files
 from climorch.storage.chunks import (
     ChunkJob,
     ChunkReceipt,
@@ -287,6 +287,6 @@ def test_ill_disk_is_not_damage(
     def fail(path: Path) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(durable, "read_once", fail)
+    monkeypatch.setattr(files, "read_once", fail)
     with pytest.raises(BackendError, match="Input/output"):
         read_chunk(root / "k", receipt, "f8", (4,), (4,))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from climorch.errors import BackendError, ConflictError
-from climorch.storage import durable
+from climorch.storage import durable, files
+from climorch.storage.files import OsFiles
 
 
 def failing(number: int) -> object:
@@ -84,11 +85,9 @@ def test_tree_is_flushed_bottom_up(
 
 
 def test_flush_of_what_is_missing_fails(tmp_path: Path) -> None:
-    """Flushing a file or tree that is not there is an error."""
-    durable.write_durably(tmp_path / "a", b"")
-    durable.fsync_file(tmp_path / "a")
+    """Flushing a directory or tree that is not there is an error."""
     with pytest.raises(FileNotFoundError):
-        durable.fsync_file(tmp_path / "b")
+        durable.fsync_directory(tmp_path / "b")
     with pytest.raises(FileNotFoundError):
         durable.fsync_tree(tmp_path / "b")
 
@@ -165,3 +164,77 @@ def test_errors_say_what_place_and_remedy() -> None:
         durable.translated("write", "x"),
     ):
         raise OSError("odd")
+
+
+def test_removed_tree_takes_links_and_not_what_they_point_at(tmp_path: Path) -> None:
+    """Links to files and to directories go, what they point at stays."""
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "x").write_bytes(b"x")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").symlink_to(tmp_path / "kept" / "x")
+    (tmp_path / "a" / "folder").symlink_to(tmp_path / "kept")
+    durable.remove_tree(tmp_path / "a")
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["kept", "x"]
+
+
+def test_a_tree_that_cannot_be_listed_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ill disk is an error while a tree is removed, a vanished part is none."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.setattr(os, "scandir", failing(errno.EIO))
+    with pytest.raises(OSError, match="Input/output"):
+        durable.remove_tree(tmp_path / "a")
+    monkeypatch.setattr(os, "scandir", failing(errno.ENOENT))
+    durable.remove_tree(tmp_path / "a")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_appended_lines_follow_those_before(tmp_path: Path) -> None:
+    """A file is made where it is missing, and what is appended comes at its end."""
+    for lines in ([b"one\n", b"two\n"], [b"three\n"]):
+        with durable.appending(tmp_path / "a") as append:
+            for line in lines:
+                append(line)
+    assert (tmp_path / "a").read_bytes() == b"one\ntwo\nthree\n"
+
+
+def test_new_things_are_not_there_yet(tmp_path: Path) -> None:
+    """A new file or directory, or a new name, never takes the place of another."""
+    durable.make_new_directory(tmp_path / "a")
+    durable.make_new_file(tmp_path / "b", 0o600, reserve_bytes=5000)
+    assert (tmp_path / "b").stat().st_size == 5000
+    with pytest.raises(FileExistsError):
+        durable.make_new_directory(tmp_path / "a")
+    with pytest.raises(FileExistsError):
+        durable.make_new_file(tmp_path / "b", 0o600)
+    with pytest.raises(FileExistsError):
+        durable.link_new(tmp_path / "b", tmp_path / "a")
+
+
+def test_what_is_removed_may_be_gone(tmp_path: Path) -> None:
+    """Removing a file or an empty directory twice is fine."""
+    durable.make_new_directory(tmp_path / "a")
+    durable.write_durably(tmp_path / "b", b"")
+    for _ in range(2):
+        durable.remove_directory(tmp_path / "a")
+        durable.remove_file(tmp_path / "b")
+    assert os.listdir(tmp_path) == []
+
+
+def test_all_operations_can_go_another_way(tmp_path: Path) -> None:
+    """Within a block another object takes every operation, and none after it."""
+
+    class Counting(OsFiles):
+        made = 0
+
+        def make_directory(self, path: str) -> None:
+            self.made += 1
+            super().make_directory(path)
+
+    counting = Counting()
+    with files.using(counting):
+        durable.make_directory(tmp_path / "a")
+    durable.make_directory(tmp_path / "b")
+    assert counting.made == 1
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]

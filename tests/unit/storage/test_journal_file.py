@@ -118,6 +118,17 @@ def test_text_that_is_not_utf8_is_damage(tmp_path: Path) -> None:
         open_journal(path)
 
 
+def test_a_schema_that_is_not_utf8_is_damage(tmp_path: Path) -> None:
+    """SQLite quotes a damaged schema, which may not be text at all."""
+    path = written(tmp_path / "j.sqlite")
+    path.write_bytes(
+        path.read_bytes().replace(b"CREATE TABLE fact", b"CREATE T\xffBLE fact")
+    )
+
+    with pytest.raises(CorruptDataError, match="go back to a copy"):
+        open_journal(path)
+
+
 def test_the_journal_of_another_campaign_is_refused(tmp_path: Path) -> None:
     """A journal belongs to one campaign."""
     path = written(tmp_path / "j.sqlite")

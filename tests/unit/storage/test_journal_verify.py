@@ -13,7 +13,7 @@ from climorch.core.ports import JournalReport
 from climorch.errors import BackendError, CorruptDataError
 from climorch.storage import journal_verify
 from climorch.storage.journal import SqliteJournal
-from climorch.storage.journal_chain import Link, raw_rows
+from climorch.storage.journal_chain import Link, RawRow, raw_rows
 from climorch.testing.memory_journal import MemoryJournal, MemoryStore
 from tests.unit.storage.journal_cases import (
     HERE,
@@ -142,6 +142,40 @@ def test_a_flipped_bit_in_the_file_is_found(tmp_path: Path) -> None:
     assert [fault.problem for fault in report.faults] == [
         "does not match its hash chain"
     ]
+
+
+def test_damaged_text_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error whose message is no text is one more finding."""
+    path = written(tmp_path / "j.db", 3)
+
+    def garbled(db: sqlite3.Connection, after: int, upto: int) -> list[RawRow]:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    monkeypatch.setattr(journal_verify, "fetch_rows", garbled)
+    with closing(SqliteJournal.open_readonly(path)) as reader:
+        report = reader.verify()
+
+    assert "text that is damaged: invalid start byte" in str(report.faults)
+
+
+def test_pages_that_point_in_a_circle_are_not_followed_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that come back in another order are told, and the check ends."""
+    path = written(tmp_path / "j.db", 3)
+    fetch_rows = journal_verify.fetch_rows
+
+    def circling(db: sqlite3.Connection, after: int, upto: int) -> list[RawRow]:
+        return fetch_rows(db, 0, 2)[:: 1 if after == 0 else -1]
+
+    monkeypatch.setattr(journal_verify, "fetch_rows", circling)
+    with closing(SqliteJournal.open_readonly(path)) as reader:
+        report = reader.verify()
+
+    assert not report.good
+    assert "comes out of order" in str(report.faults)
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 4, 5, 6, 7])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,16 @@ def test_a_variable_may_be_chunked_in_one_segment_only(rig: Rig) -> None:
     data = rig.read()
     assert data["tas"].values.tolist() == tas(*range(6))
     assert data["steps"].values.tolist() == [0, 100, 200, 300, 400, 500]
+
+
+def test_an_output_that_lost_a_chunk_is_not_published(rig: Rig) -> None:
+    """Zarr would show fill values there, so nothing of it is shown."""
+    checkpoint = rig.commit(1, {0: output(0)}, done=1)
+    # Touched, and still what was committed.
+    os.utime(checkpoint.path / "outputs/ocean/0/zarr.json")
+    os.utime(checkpoint.path / "outputs/ocean/0/tas/c/0/0")
+    (checkpoint.path / "outputs/ocean/0/tas/c/0/1").unlink()
+
+    with pytest.raises(CorruptDataError, match="is missing"):
+        rig.results.publish(checkpoint)
+    assert not rig.results.exists("m01", "ocean")

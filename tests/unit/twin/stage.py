@@ -74,6 +74,8 @@ class Play:
         What is not the model.
     every : int
         Segments from one checkpoint to the next.
+    coarse : bool
+        Whether in coarse mode.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Play:
         begin_s: float = 0.0,
         policies: Policies | None = None,
         rules: RuleAnswer = no_edits,
+        coarse: bool = False,
         **site: Any,
     ) -> None:
         self.records: list[tuple[float, c.Record]] = []
@@ -107,6 +110,7 @@ class Play:
             begin_s=begin_s,
             rules=rules,
             watcher=self._watch,
+            coarse=coarse,
         )
 
     def _watch(self, outcome: Outcome, now_s: float) -> None:

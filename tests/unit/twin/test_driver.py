@@ -14,6 +14,7 @@ from climorch.model.scenario import Scenario
 from climorch.twin.costs import Work
 from climorch.twin.driver import Twin
 from climorch.twin.hazards import Absence
+from climorch.twin.loads import Loads
 from climorch.twin.site import TwinSite
 from climorch.twin.storage import BadSpell, Storage
 from tests.unit.core.script import submitted
@@ -342,3 +343,29 @@ def test_a_stage_without_a_cost_stops_the_run() -> None:
 
     with pytest.raises(InvalidInputError, match="workflow 'w', stage 'a'"):
         twin.run(10_000.0)
+
+
+def test_a_loaded_site_is_not_played_in_strides() -> None:
+    """Only single segments show which node is slow."""
+    site = TwinSite(nodes=2, loads=Loads())
+
+    with pytest.raises(InvalidInputError, match="nodes are loaded"):
+        Twin(Orchestrator(Policies()), site, coarse=True)
+
+
+@pytest.mark.parametrize(("withdrawn", "segments"), [(False, 5), (True, 20)])
+def test_announced_nodes_go_once_and_stay_if_the_window_is_withdrawn(
+    withdrawn: bool, segments: int
+) -> None:
+    """From a minute on they are away; told twenty seconds before."""
+    away = Absence(start_s=60.0, stop_s=1e4, notice_s=20.0)
+    play = Play(nodes=1, absences=(away,))
+    play.submit(stage(segments=20))
+    if withdrawn:
+        play.twin.post(e.WindowWithdrawn(name="absence-0"), after_s=45.0)
+
+    play.run(1e3)
+
+    lost = play.told("NodeLost")
+    assert lost == ([] if withdrawn else ["61 NodeLost node-0"])
+    assert play.twin.ledger.segments == segments

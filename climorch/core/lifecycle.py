@@ -1,4 +1,4 @@
-"""Where a simulation and its sets stand, in one word each."""
+"""Where things stand in their lives: what a user wants, an attempt, a simulation."""
 
 from __future__ import annotations
 

@@ -1,0 +1,249 @@
+"""Which leases move though nobody has a right to their nodes.
+
+For three reasons: a node of the lease is slow, nodes of a protected one will go,
+or one that waits fits only where another one is, who fits elsewhere. All happen
+at a boundary and only where other nodes are there, so nobody waits for a move.
+Each simulation rests between two of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from climorch.policy.board import Board
+from climorch.policy.claims import Claim, Contest, Move
+from climorch.policy.moving import Moving
+from climorch.policy.pool import Pool
+
+__all__ = ["Moves", "plan_moves"]
+
+# Of those that wait, so many are looked at for whom somebody could make room.
+MOST_HEADS = 2
+# Whoever makes room is not sent to nodes that go within so many rests.
+RESTS = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class Moves:
+    """What comes of it.
+
+    Attributes
+    ----------
+    moves : dict of str to Move
+        By simulation.
+    shrink : dict of str to int
+        Simulations that give lent nodes back for a move, with what they keep.
+    review_at_s : float
+        When time alone may change this, driver's clock, seconds.
+    """
+
+    moves: dict[str, Move] = field(default_factory=dict)
+    shrink: dict[str, int] = field(default_factory=dict)
+    review_at_s: float = math.inf
+
+
+def plan_moves(
+    board: Board,
+    pool: Pool,
+    contest: Contest,
+    moving: Moving,
+    *,
+    blocked: Sequence[Claim] = (),
+    engaged: Collection[str] = (),
+    waiting: Collection[str] = (),
+) -> Moves:
+    """Choose who moves, from and to where.
+
+    Parameters
+    ----------
+    board : Board
+        Every simulation with work.
+    pool : Pool
+        What is free after all that could be given out was; what moves need is
+        taken from it.
+    contest : Contest
+        The time, and whose turn it is.
+    moving : Moving
+        The rules.
+    blocked : sequence of Claim
+        Those that wait and cannot be given enough, the first to come first.
+    engaged : collection of str
+        Simulations that were given or asked for something just now.
+    waiting : collection of str
+        Simulations that could not be given what they lack.
+
+    Returns
+    -------
+    Moves
+        Nobody leaves nodes that it needs unless others are free for it.
+    """
+    plan = _Plan(pool, contest, moving)
+    plan.end_some(board.mending.values(), waiting)
+    if not (pool.slow or blocked or (pool.timed and moving.early)):
+        return plan.found
+    able = [
+        claim
+        for claim in board.holders.claims.values()
+        if len(claim.held) >= claim.nodes
+        and not claim.moving
+        and claim.simulation not in engaged
+    ]
+    if pool.timed and moving.early:
+        # The order in which they came onto the board must not matter.
+        for claim in sorted(able, key=lambda c: c.serial):
+            if claim.level > 0:
+                plan.leave_early(claim)
+    if pool.slow:
+        slow = [claim for claim in able if pool.held(claim) & pool.slow]
+        # A large lease stands still for more nodes.
+        for claim in sorted(slow, key=lambda c: (-c.level, -len(c.held), c.serial)):
+            plan.leave_slow(claim, able)
+    for head in blocked[:MOST_HEADS]:
+        plan.make_room(head, able)
+    return plan.found
+
+
+class _Plan:
+    """Where moves are planned one after the other; lives for one allocation."""
+
+    def __init__(self, pool: Pool, contest: Contest, moving: Moving) -> None:
+        self.pool = pool
+        self.contest = contest
+        self.moving = moving
+        self.found = Moves()
+
+    def end_some(self, claims: Iterable[Claim], waiting: Collection[str]) -> None:
+        """End the moves to nodes that are gone."""
+        for claim in claims:
+            if claim.avoids and claim.moving and claim.simulation in waiting:
+                why = "there are no other nodes for it any more"
+                self.found.moves[claim.simulation] = Move(leave=(), why=why)
+
+    def _rests(self, claim: Claim) -> bool:
+        rested_s = claim.moved_s + self.moving.rest_s
+        if rested_s <= self.contest.now_s:
+            return False
+        self._review(rested_s)
+        return True
+
+    def _review(self, at_s: float) -> None:
+        self.found.review_at_s = min(self.found.review_at_s, at_s)
+
+    def _plan(
+        self, claim: Claim, leave: Iterable[str], seek: int, count: int, why: str
+    ) -> None:
+        taken = self.pool.take(seek, count)
+        self.found.moves[claim.simulation] = Move(
+            leave=tuple(leave), seek=tuple(self.pool.names(taken)), why=why
+        )
+
+    def leave_early(self, claim: Claim) -> None:
+        """Let a protected simulation leave nodes that will go."""
+        pool, now_s = self.pool, self.contest.now_s
+        ahead_s = self.moving.early * claim.least_s
+        ends_s = {node: pool.ends_s(claim, (node,)) for node in claim.held}
+        leave = [node for node, end_s in ends_s.items() if end_s - ahead_s <= now_s]
+        if not leave:
+            self._review(min(ends_s.values()) - ahead_s)
+            return
+        # All or none, and to where they stay for long: else they move again.
+        need = min(len(leave), claim.nodes)
+        until_s = max(ends_s[node] for node in leave) + ahead_s
+        seek = pool.free & pool.staying(claim, until_s) & ~pool.slow
+        if seek.bit_count() < need or self._rests(claim):
+            return
+        left_s = max(min(ends_s[node] for node in leave) - now_s, 0.0)
+        why = f"leaves {_listed(leave)} early: gone in {left_s / 3600:.1f} h"
+        self._plan(claim, leave, seek, need, why)
+
+    def leave_slow(self, claim: Claim, others: Sequence[Claim]) -> None:
+        """Let a simulation leave slow nodes, the slowest first."""
+        pool = self.pool
+        if claim.simulation in {**self.found.moves, **self.found.shrink}:
+            return
+        slow = [node for node in claim.held if pool.mask((node,)) & pool.slow]
+        slow.sort(key=pool.slowness, reverse=True)
+        last_s = pool.ends_s(claim, slow)
+        fit = pool.staying(claim, last_s) & ~pool.slow
+        there = (pool.free & fit).bit_count()
+        leave = slow[:there]
+        for node in slow[there:]:
+            left = len(claim.held) - len(leave)
+            # What was only lent is no loss where the others wait for it longer.
+            if left > claim.nodes and pool.slowness(node) > left / (left - 1):
+                leave.append(node)
+        if not leave:
+            coming = (pool.coming & fit).bit_count()
+            worst = pool.slowness(slow[0])
+            if not coming and len(claim.held) * (1 - 1 / worst) > 1:
+                self._ask_lent(claim, fit, others)
+            return
+        if self._rests(claim):
+            return
+        told = ", ".join(f"{n} is {pool.slowness(n):.1f} times" for n in leave)
+        why = f"leaves {_listed(leave)}: {told} slower than expected"
+        self._plan(claim, leave, pool.free & fit, min(there, len(leave)), why)
+
+    def _ask_lent(self, claim: Claim, fit: int, others: Sequence[Claim]) -> None:
+        """Let somebody give back a lent node: it moves there once it is free."""
+        pool, place = self.pool, self.contest.place
+        for other in sorted(others, key=place, reverse=True):
+            if other is claim or other.simulation in {
+                **self.found.moves,
+                **self.found.shrink,
+            }:
+                continue
+            for keeps in range(len(other.held) - 1, other.nodes - 1, -1):
+                if pool.mask(other.held[keeps:]) & fit:
+                    self.found.shrink[other.simulation] = keeps
+                    return
+
+    def make_room(self, head: Claim, others: Sequence[Claim]) -> None:
+        """Let some move to where one that waits does not fit, if that is enough."""
+        pool, moving, now_s = self.pool, self.moving, self.contest.now_s
+        able = pool.able(head) & ~pool.slow
+        spare = pool.free & ~able & ~pool.slow
+        need = head.nodes - len(head.held)
+        need -= ((pool.free | pool.coming) & able).bit_count()
+        if not spare or need <= 0:
+            return
+        found: list[tuple[int, int, Claim, int, int]] = []
+        for at, other in enumerate(sorted(others, key=self.contest.place)):
+            if other.level > head.level or other.simulation in self.found.moves:
+                continue
+            use = pool.held(other) & able
+            until_s = min(pool.ends_s(other, other.held), now_s + RESTS * moving.rest_s)
+            fit = spare & pool.staying(other, until_s)
+            most = min(use.bit_count(), fit.bit_count())
+            if most and not self._rests(other):
+                found.append((-most, -at, other, use, fit))
+        found.sort(key=lambda swap: (swap[2].level, swap[:2]))
+        chosen: list[tuple[Claim, int, int, int]] = []
+        for _, _, other, use, fit in found[: moving.most]:
+            fit &= spare
+            count = min(use.bit_count(), fit.bit_count(), need)
+            if count:
+                first = _first(fit, count)
+                spare &= ~first
+                need -= count
+                chosen.append((other, _first(use, count), first, count))
+        if need > 0:
+            return
+        for other, use, fit, count in chosen:
+            why = f"makes room for {head.simulation}, which fits only there"
+            self._plan(other, pool.names(use), fit, count, why)
+
+
+def _first(mask: int, count: int) -> int:
+    found = 0
+    for _ in range(count):
+        bit = mask & -mask
+        found |= bit
+        mask ^= bit
+    return found
+
+
+def _listed(nodes: Sequence[str]) -> str:
+    return ", ".join(nodes)

@@ -1,0 +1,91 @@
+"""Who has waited too long, and is served before all others.
+
+A gang that is larger than what the turns of its project free together would wait for
+ever: its project may hold no more, and nodes that lie idle are too few. So once it
+has waited long enough it is one site's *guest*: it may ask everybody, shares or not,
+one at a time, the one that has waited longest first. Its project pays with its usage:
+while that is above its share, none of its simulations is a guest.
+"""
+
+from __future__ import annotations
+
+import math
+
+from climorch.policy.board import Board
+from climorch.policy.claims import Claim, Contest
+from climorch.policy.pool import Pool
+from climorch.policy.waiting import Line
+
+__all__ = ["guest_of"]
+
+# Debts delay, they do not starve: a project may live above its share on nodes that
+# nobody else can use. After so many times its patience a gang is a guest all the same.
+INDEBTED = 5
+# A project is in no debt while it should hold this part of what its bare share is:
+# usage that tends to the share from above never falls below it.
+SOLVENT = 0.95
+
+
+def guest_of(board: Board, contest: Contest, pool: Pool) -> tuple[Claim | None, float]:
+    """Choose who is served before all others.
+
+    Parameters
+    ----------
+    board : Board
+        Who waits, and who holds what.
+    contest : Contest
+        The rules and measures.
+    pool : Pool
+        Which nodes fit.
+
+    Returns
+    -------
+    Claim or None
+        None: nobody has waited too long.
+    float
+        When time alone may change that, driver's clock, seconds.
+    """
+    found: tuple[float, int, Claim] | None = None
+    later_s = math.inf
+    for project, lines in board.waiting.lines.items():
+        first = max(kind.priority for kind in lines)
+        solvent = _solvent(project, contest)
+        for kind, line in lines.items():
+            since_s, _, claim = line.oldest[0]
+            if kind.priority < first or since_s == math.inf:
+                continue
+            if since_s + contest.patience_s > contest.now_s:
+                # Of most lines this is all that is looked at.
+                later_s = min(later_s, since_s + contest.patience_s)
+                continue
+            if pool.able(claim).bit_count() < claim.nodes:
+                continue
+            from_s = since_s + _patience_s(board, contest, line, claim)
+            if from_s > contest.now_s:
+                later_s = min(later_s, from_s)
+                continue
+            # Usage fades without anybody's doing, and turns become long enough.
+            later_s = min(later_s, contest.now_s + contest.min_run_s)
+            if not solvent:
+                owing_s = since_s + INDEBTED * contest.patience_s
+                if max(owing_s, from_s) > contest.now_s:
+                    continue
+            if found is None or (since_s, claim.serial) < found[:2]:
+                found = since_s, claim.serial, claim
+    return (None if found is None else found[2]), later_s
+
+
+def _solvent(project: str, contest: Contest) -> bool:
+    target = contest.targets.get(project, math.inf)
+    return target >= SOLVENT * contest.floors.get(project, 0.0)
+
+
+def _patience_s(board: Board, contest: Contest, line: Line, claim: Claim) -> float:
+    """Say how long one has to wait before it is a guest."""
+    kind = line.kind
+    if kind.unbroken or kind.nodes > board.holders.within_reach(claim):
+        return contest.patience_s
+    # Turns within its project will do: each has one in so many of them.
+    target = min(contest.targets.get(claim.project, math.inf), board.nodes)
+    rounds = board.wanted_by(claim.project) / max(target, kind.nodes)
+    return contest.patience_s + rounds * contest.slice_s
