@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from climorch.core.explain import explain
 from climorch.core.fold import apply
 from climorch.core.lifecycle import Phase
 from climorch.core.progress import Policies
+from climorch.core.statuses import summarise
 from climorch.model import events as e
 from climorch.model.commands import SalvageCopy
 from climorch.model.events import Cause
@@ -58,6 +60,42 @@ def test_a_newer_copy_than_was_known_of_may_be_written() -> None:
         "back s.a to 3: 0 segments, 1 s, NODE_LOST",
     ]
     assert s.set().held.salvaged == 3
+
+
+def test_the_status_says_what_is_being_saved() -> None:
+    """Which boundary, of which set, and what broke it."""
+    s = with_copy(2)
+    s.tell(e.NodeLost(node="k"))
+
+    (status,) = summarise(s.orchestrator.state, s.now_s)
+    assert status.why == (
+        "writes boundary 2 of set a from the copies that partners hold: 1 nodes lost"
+    )
+
+
+def test_a_new_attempt_says_that_its_states_came_from_partners() -> None:
+    """And what the failure before it cost."""
+    s = with_copy(2)
+    s.tell(e.NodeLost(node="k"))
+    s.committed(2)
+    s.nodes("k")
+    s.tell(
+        e.SetRestored(simulation="s", set="a", attempt=2, boundary=2, rung="partner")
+    )
+
+    factors = explain(s.orchestrator.state, "s", s.now_s).factors["set a"]
+    assert factors["states came from"] == "partner"
+    assert factors["lost by the newest failure, s"] == 2.0
+    assert factors["last written from a copy"] == 2
+
+
+def test_a_late_second_fact_of_a_copy_changes_nothing() -> None:
+    """Only the one that is on its way counts."""
+    s = with_copy(2)
+
+    s.tell(held(s, 1), not_held(s, 2), not_saved(s, 2))
+
+    assert (s.set().held.boundary, s.set().phase) == (2, Phase.ACTIVE)
 
 
 def test_without_the_rule_the_same_loss_costs_all_since_the_disk() -> None:
