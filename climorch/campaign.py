@@ -19,7 +19,8 @@ from climorch.core.explain import Explanation, explain
 from climorch.core.pacing import too_long_before
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
-from climorch.core.statuses import known, nodes_of, summarise, windows_in
+from climorch.core.statuses import known, nodes_of, summarise
+from climorch.core.window_statuses import windows_in
 from climorch.engine.launch import launch
 from climorch.engine.session import Run
 from climorch.engine.steering import Steering

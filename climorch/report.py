@@ -11,9 +11,10 @@ import pandas as pd
 
 from climorch.core.estimating import Interval, StageOutlay, outlay
 from climorch.core.state import CampaignState
-from climorch.core.statuses import NodeStatus, SimulationStatus, WindowStatus
+from climorch.core.statuses import NodeStatus, SimulationStatus
 from climorch.core.stretch import siblings
 from climorch.core.upkeep import Policies
+from climorch.core.window_statuses import WindowStatus
 from climorch.model.plan import SimulationPlan
 
 __all__ = ["CampaignStatus", "Estimate", "estimate"]

@@ -6,10 +6,9 @@ fact that names an old attempt is kept in the journal and changes nothing.
 
 from __future__ import annotations
 
-from enum import Enum
-
 import msgspec
 
+from climorch.model.causes import Cause
 from climorch.model.copying import CopyFailed, CopyHeld, SalvageFailed
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
@@ -65,21 +64,6 @@ __all__ = [
     "WishTaken",
     "Written",
 ]
-
-
-class Cause(Enum):
-    """Why something failed; every cause has its own retry budget."""
-
-    NODE_LOST = "node lost"
-    NOT_DURABLE = "state lost before its checkpoint was committed"
-    MEMORY = "out of memory"
-    MODEL = "error in the model"
-    NUMERICAL = "numerical blow-up"
-    HANG = "hang"
-    STORAGE = "storage"
-    CORRUPT = "damaged checkpoint"
-    WALLTIME = "its nodes went before it had ended"
-    POISON = "its nodes go while it computes"
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):

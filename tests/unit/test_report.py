@@ -6,7 +6,8 @@ import pytest
 
 from climorch.core.estimating import Interval, StageOutlay
 from climorch.core.progress import Policies
-from climorch.core.statuses import NodeStatus, SimulationStatus, WindowStatus
+from climorch.core.statuses import NodeStatus, SimulationStatus
+from climorch.core.window_statuses import WindowStatus
 from climorch.errors import InvalidInputError
 from climorch.policy.checkpointing import EverySegments
 from climorch.report import CampaignStatus, Estimate, estimate

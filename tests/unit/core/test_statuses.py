@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from climorch.core.explain import explain
-from climorch.core.statuses import WindowStatus, nodes_of, summarise, windows_in
+from climorch.core.statuses import nodes_of, summarise
+from climorch.core.window_statuses import WindowStatus, windows_in
 from climorch.model import events as e
 from climorch.model.windows import Window
 from tests.unit.core.script import Script, stage, submitted

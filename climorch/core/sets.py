@@ -1,0 +1,172 @@
+"""What is known of one coupled set: its checkpoints and its present attempt."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+from climorch.core.held import Held
+from climorch.core.lifecycle import Phase
+from climorch.model.events import Cause
+from climorch.model.plan import SetPlan
+from climorch.policy.learning import Learned
+
+__all__ = ["CheckpointState", "SetState"]
+
+
+@dataclass(slots=True, kw_only=True)
+class CheckpointState:
+    """A committed checkpoint.
+
+    Attributes
+    ----------
+    copy : int
+        Physical copy: checkpoints of a set with the same number share files.
+    published : bool
+        Whether its outputs are in the results.
+    publishing, deleting : bool
+        Whether that was asked for and has no outcome yet.
+    """
+
+    boundary: int
+    attempt: int
+    committed_s: float
+    seconds: float
+    bytes_state: int
+    bytes_written: int
+    copy: int
+    good: bool = True
+    published: bool = False
+    publishing: bool = False
+    deleting: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class SetState:
+    """A coupled set and its present attempt.
+
+    Attributes
+    ----------
+    done : dict of str to int
+        Segments computed per stage, provisional ones included.
+    running : dict of str to int
+        Segment per stage that is being computed.
+    planned : int or None
+        Boundary at which all stages meet to be checkpointed.
+    checkpoint : int or None
+        Boundary whose checkpoint is being written.
+    started_at_s : float
+        When the present attempt was started.
+    since_s : float
+        When the present attempt got its states or last began a checkpoint.
+    from_boundary : int
+        Where it got them, or the last one that it began to checkpoint.
+    seconds : dict of (str, int) to float
+        Of each segment that is computed and not committed.
+    started_s : dict of str to float
+        When each running segment was started.
+    broken_off_s : float
+        Seconds of segments that were running when the last attempt ended.
+    pace_s : dict of str to float
+        Mean duration of a stage's segments, recent ones weighing more.
+    shown : dict of str to dict of int to Learned
+        What a stage's segments took, by stage and nodes of the lease.
+    writing, restoring : Learned or None
+        What checkpoints took to be committed, and states to be there again.
+    cost_s, spent_s : float
+        Mean time lost to a checkpoint, and to all of them until ``spent_at_s``
+        as that time fades; seconds.
+    binds, binds_why : str
+        Which cap has changed what the strategy wanted, when it last had a say.
+    put_off : bool
+        Whether a checkpoint was put off since the last one.
+    commits : dict of int to CheckpointState
+        Checkpoints that exist by boundary, ascending.
+    newest : dict of int to int
+        Newest boundary that each attempt committed; tells a repeated fact.
+    copies, deleted : int
+        Physical copies written, checkpoints deleted, so far.
+    held : Held
+        What is in the memory of two nodes.
+    rung : str
+        Where its states were last taken from, as in ``SetRestored``.
+    lost_s : float
+        Seconds of computing that the newest failure cost.
+    """
+
+    plan: SetPlan
+    phase: Phase = Phase.IDLE
+    attempt: int = 0
+    done: dict[str, int] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
+    planned: int | None = None
+    planned_why: str = ""
+    checkpoint: int | None = None
+    started_at_s: float = 0.0
+    since_s: float = 0.0
+    from_boundary: int = 0
+    retry_at_s: float = 0.0
+    broken: tuple[Cause, str] | None = None
+    seconds: dict[tuple[str, int], float] = field(default_factory=dict)
+    started_s: dict[str, float] = field(default_factory=dict)
+    broken_off_s: float = 0.0
+    pace_s: dict[str, float] = field(default_factory=dict)
+    shown: dict[str, dict[int, Learned]] = field(default_factory=dict)
+    writing: Learned | None = None
+    restoring: Learned | None = None
+    cost_s: float | None = None
+    spent_s: float = 0.0
+    spent_at_s: float = 0.0
+    binds: str = ""
+    binds_why: str = ""
+    put_off: bool = False
+    commits: dict[int, CheckpointState] = field(default_factory=dict)
+    committed_segments: dict[str, int] = field(default_factory=dict)
+    newest: dict[int, int] = field(default_factory=dict)
+    copies: int = 0
+    deleted: int = 0
+    held: Held = field(default_factory=Held)
+    rung: str = ""
+    lost_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Name of the set."""
+        return self.plan.name
+
+    @property
+    def committed(self) -> int:
+        """Newest boundary with a good checkpoint that stays; 0: its init."""
+        for boundary, c in reversed(self.commits.items()):
+            if c.good and not c.deleting:
+                return boundary
+        return 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is committed to its end."""
+        return self.committed == self.plan.last
+
+    @property
+    def reached(self) -> int:
+        """Newest common boundary that every stage has reached."""
+        counts = self.plan.counts
+        return min([bisect_right(counts[g], n) for g, n in self.done.items()]) - 1
+
+    @property
+    def settled(self) -> bool:
+        """Whether all stages stand at one common boundary and none computes."""
+        return not self.running and self.done == self.plan.segments_at[self.reached]
+
+    def front(self) -> int:
+        """Newest common boundary that some stage has reached or passed."""
+        counts = self.plan.counts
+        return max([bisect_right(counts[g], n) for g, n in self.done.items()]) - 1
+
+    def passed(self, boundary: int) -> bool:
+        """Whether some stage has started a segment beyond a boundary."""
+        counts = self.plan.segments_at[boundary]
+        return any(
+            self.done[name] > count or self.running.get(name, -1) >= count
+            for name, count in counts.items()
+        )

@@ -1,0 +1,312 @@
+"""Where claims are served one after the other, in one allocation.
+
+What is given out leaves the pool; whom nobody could give enough to is remembered, so
+that those like it are not looked at. The order is by fair shares, then by turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import itemgetter
+
+from climorch.policy.board import Board
+from climorch.policy.claims import Claim, Contest, Move
+from climorch.policy.moves import plan_moves
+from climorch.policy.overdue import guest_of
+from climorch.policy.pool import Pool
+from climorch.policy.reclaim import Round, Source
+from climorch.policy.rights import lag
+from climorch.policy.waiting import Blocked, Place, Queue
+
+__all__ = ["Desk", "move"]
+
+# Who was interrupted borrows nothing for so long, in seconds.
+REST_S = 600.0
+
+
+class Desk:
+    """Where claims are served one after the other; lives for one allocation."""
+
+    def __init__(self, board: Board, contest: Contest, *, tell_all: bool) -> None:
+        self.board = board
+        self._tells = tell_all
+        self.contest = contest
+        self.pool = board.pool(contest.now_s)
+        self.leases: dict[str, tuple[str, ...]] = {}
+        self.borrowed: set[str] = set()
+        self.shrink: dict[str, int] = {}
+        self.preempt: dict[str, str] = {}
+        self.waits: dict[str, str] = {}
+        self.awaits: dict[str, tuple[str, ...]] = {}
+        self.moves: dict[str, Move] = {}
+        # Who is the first to wait, for whom the others wait too.
+        self._first = ""
+        self._promised = False
+        self.blocked = Blocked()
+        self._standing = board.holders.standing()
+        self._queues: dict[str, Queue] = {}
+        # Who is next of each project, and of which that has to be seen anew.
+        self._heads: dict[str, tuple[tuple[float, ...], Claim]] = {}
+        self._stale: set[str] = set()
+        guest, self.review_at_s = guest_of(board, contest, self.pool)
+        self._guest = guest
+        self._round = Round(
+            contest=contest,
+            holders=board.holders,
+            standing=self._standing,
+            pool=self.pool,
+            guest="" if guest is None else guest.simulation,
+        )
+
+    def _count(self, claim: Claim, nodes: int) -> None:
+        self._standing[claim.project].count(claim, nodes)
+        if claim.project in self._queues:
+            self._stale.add(claim.project)
+
+    def in_order(self) -> Iterator[Claim]:
+        """Yield the claims that lack nodes, each when its turn has come.
+
+        Those that nothing could come of are left out.
+        """
+        # Who computes already comes before who does not, protected ones first;
+        # but not who does so out of turn.
+        mending = self.board.mending.values()
+        first = [c for c in mending if not c.borrowed]
+        yield from sorted(first, key=lambda c: (-c.level, -c.priority, c.serial))
+        if self._guest is not None:
+            yield self._guest
+        out_of_turn: dict[str, list[tuple[Place, Claim]]] = {}
+        for claim in mending:
+            if claim.borrowed:
+                place = Place(*self.contest.place(claim)[1:], -1)
+                out_of_turn.setdefault(claim.project, []).append((place, claim))
+        lines = self.board.waiting.lines
+        self._queues = {
+            project: Queue(
+                lines.get(project, {}).values(), out_of_turn.get(project, ())
+            )
+            for project in {**lines, **out_of_turn}
+        }
+        self._stale = {*self._queues}
+        while (following := self._next()) is not None:
+            if following is not self._guest:
+                yield following
+
+    def _next(self) -> Claim | None:
+        """Take who is next of all projects out of the line in which it stands."""
+        while True:
+            # Only where something was given or taken has anything changed.
+            for project in self._stale:
+                head = self._queues[project].head()
+                if head is None:
+                    self._heads.pop(project, None)
+                else:
+                    self._heads[project] = self._place(head), head
+            self._stale.clear()
+            if not self._heads:
+                return None
+            _, claim = min(self._heads.values(), key=itemgetter(0))
+            queue = self._queues[claim.project]
+            self._stale.add(claim.project)
+            if not self._idle(claim):
+                queue.pop()
+                return claim
+            queue.park()
+
+    def _place(self, claim: Claim) -> tuple[float, ...]:
+        """Place of the first claim of a project among those of the others."""
+        contest = self.contest
+        held = self._standing[claim.project].held
+        return lag(claim, contest, held), *contest.place(claim)
+
+    def _idle(self, claim: Claim) -> bool:
+        """Whether nothing can come of looking at a claim, nor at any like it."""
+        if claim.held:
+            return False
+        if claim.unbroken and self.blocked:
+            return True
+        return claim.nodes > self.pool.spare and self.blocked.before(
+            claim, timed=self.pool.timed
+        )
+
+    def serve(self, claim: Claim) -> None:
+        """Give a claim what it lacks, or see who could."""
+        pool = self.pool
+        able = pool.able(claim)
+        missing = max(claim.nodes - len(claim.held), 0)
+        if able.bit_count() < claim.nodes:
+            self.waits[claim.simulation] = _too_few(claim, able.bit_count())
+            return
+        free = (pool.free & able).bit_count()
+        if self._rests(claim):
+            self.waits[claim.simulation] = f"goes after {self._first}"
+        elif free >= missing:
+            self._give(claim, missing, able)
+        else:
+            self._ask(claim, missing, free, able)
+
+    def _rests(self, claim: Claim) -> bool:
+        """Whether a claim borrows nothing though it is not its turn now.
+
+        It was just interrupted: it would borrow what somebody else is about to be
+        given, and be sent away again. Or nobody could ever send it away.
+        """
+        if not self.blocked or claim.held or claim is self._guest:
+            return False
+        if claim.unbroken:
+            return True
+        rested_s = claim.interrupted_s + REST_S
+        if rested_s <= self.contest.now_s:
+            return False
+        self.review_at_s = min(self.review_at_s, rested_s)
+        return True
+
+    def _give(self, claim: Claim, missing: int, able: int) -> None:
+        taken = self.pool.take_for(claim, self.pool.free & able, missing)
+        if claim.moving or not missing:
+            return
+        self.leases[claim.simulation] = (*claim.held, *self.pool.names(taken))
+        self._count(claim, missing)
+        if claim.held:
+            self._round.settled.add(claim.simulation)
+        elif self.blocked and claim is not self._guest:
+            self.borrowed.add(claim.simulation)
+
+    def _ask(self, claim: Claim, missing: int, free: int, able: int) -> None:
+        """Let others give nodes back to a claim, if that would be enough."""
+        pool = self.pool
+        coming = (pool.coming & able).bit_count()
+        need = missing - free - coming
+        lacks = f"needs {missing} more nodes; {free} are free"
+        sources: tuple[Source, ...] = ()
+        if need > 0:
+            if not self.blocked.before(claim, timed=pool.timed):
+                sources, later_s = self._round.sources(claim, need)
+                self.review_at_s = min(self.review_at_s, later_s)
+            if not sources:
+                if self._first and not claim.held:
+                    lacks = f"goes after {self._first}"
+                self._first = self._first or claim.simulation
+                self.blocked.add(claim)
+                self._round.refused(claim)
+                self.waits[claim.simulation] = lacks
+                return
+        for source in sources:
+            self._take_from(source, claim)
+        if sources:
+            asked = ", ".join(source.claim.simulation for source in sources)
+            lacks += f", {need} are asked back from {asked}"
+        else:
+            lacks += f", {missing - free} will be given back"
+        self.waits[claim.simulation] = lacks
+        self._first = self._first or claim.simulation
+        self._promised = True
+        back = pool.take(pool.coming & able, missing)
+        if self._tells:
+            self.awaits[claim.simulation] = tuple(pool.names(back))
+        pool.take(pool.free & able, missing - back.bit_count())
+        self._count(claim, missing)
+        if sources and pool.coming:
+            # More comes back than was needed.
+            for queue in self._queues.values():
+                queue.unpark()
+            self._stale |= self._queues.keys()
+
+    def _take_from(self, source: Source, claim: Claim) -> None:
+        other = source.claim
+        if source.keeps:
+            keeps = len(other.held) - _lent_back(source, claim, self.pool)
+            self.shrink[other.simulation] = keeps
+            back = other.held[keeps:]
+        else:
+            self.preempt[other.simulation] = source.why
+            back = other.held
+        self.pool.coming |= self.pool.mask(back)
+        self._count(other, -len(back))
+        self._round.settled.add(other.simulation)
+
+    def lend(self) -> None:
+        """Lend free nodes one by one in turn, so that nobody takes them all."""
+        # One slow node holds up all others of a lease.
+        self.pool.free &= ~self.pool.slow
+        if self.blocked or self._promised or not self.pool.free:
+            return
+        given = (self.board.claims[name] for name in self.leases)
+        able = {**self.board.growing, **{c.simulation: c for c in given}}
+        order = sorted(able.values(), key=self.contest.place)
+        while self.pool.free and order:
+            order = [claim for claim in order if self._lend_one(claim)]
+
+    def _lend_one(self, claim: Claim) -> bool:
+        """Lend a node, if one fits and the simulation could use one more."""
+        lease = self.leases.get(claim.simulation, claim.held)
+        could = claim.nodes <= len(lease) < claim.most_nodes
+        if not could or claim.simulation in self.moves:
+            return False
+        fits = self.pool.free & self.pool.able(claim)
+        if fits:
+            taken = self.pool.take(fits, 1)
+            self.leases[claim.simulation] = (*lease, *self.pool.names(taken))
+        return bool(fits)
+
+    def tell_all(self) -> None:
+        """Say of those too why they wait that nothing could come of."""
+        for claim in self.board.waiting:
+            name = claim.simulation
+            if name in self.waits or name in self.leases:
+                continue
+            able = self.pool.able(claim).bit_count()
+            self.waits[name] = (
+                _too_few(claim, able)
+                if able < claim.nodes
+                else f"goes after {self._first}"
+            )
+
+
+def move(desk: Desk) -> None:
+    """Let some move to nodes that nobody else can use now, for a gain.
+
+    Parameters
+    ----------
+    desk : Desk
+        Where all claims have been served.
+    """
+    moving = desk.contest.moving
+    if moving is None:
+        return
+    found = plan_moves(
+        desk.board,
+        desk.pool,
+        desk.contest,
+        moving,
+        blocked=desk.blocked.refused,
+        engaged={*desk.leases, *desk.shrink, *desk.preempt},
+        waiting=desk.waits,
+    )
+    desk.moves, desk.shrink = found.moves, {**desk.shrink, **found.shrink}
+    desk.review_at_s = min(desk.review_at_s, found.review_at_s)
+
+
+def _lent_back(source: Source, claim: Claim, pool: Pool) -> int:
+    """Count how many lent nodes, from the end of the lease, are enough."""
+    needed = claim.nodes - len(claim.held)
+    needed -= ((pool.free | pool.coming) & pool.able(claim)).bit_count()
+    back = fitting = 0
+    for node in reversed(source.claim.held[source.keeps :]):
+        if fitting >= needed:
+            break
+        back += 1
+        fitting += bool(pool.mask((node,)) & source.mask)
+    return back
+
+
+def _too_few(claim: Claim, able: int) -> str:
+    want = f"{claim.nodes} node" + ("s" if claim.nodes > 1 else "")
+    asks = (
+        (claim.cores, "cores"),
+        (claim.memory_bytes, "bytes of memory"),
+        (claim.scratch_bytes, "bytes of scratch"),
+    )
+    if each := ", ".join(f"{much} {what}" for much, what in asks if much):
+        want += f" with {each} each"
+    return f"needs {want}; {able or 'none'} such {'is' if able < 2 else 'are'} up"
