@@ -11,20 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 
-from climorch.core.demand import (
-    Demand,
-    Grounds,
-    capacity_of,
-    contest_of,
-    decided_on,
-    demand_of,
-    grounds_of,
-    offers_of,
-    post,
-)
+from climorch.core.bids import Bids
 from climorch.core.fold import apply
-from climorch.core.granting import audit
-from climorch.core.holds import broke, is_over
+from climorch.core.holds import is_over
 from climorch.core.horizon import next_edge_s
 from climorch.core.leasing import leased
 from climorch.core.progress import Policies, move_on, next_records
@@ -45,7 +34,6 @@ from climorch.model.commands import (
     WindowPlaced,
     is_command,
 )
-from climorch.policy.board import Board
 from climorch.policy.claims import Allocation
 
 __all__ = ["Orchestrator", "Outcome"]
@@ -117,10 +105,7 @@ class Orchestrator:
         self._touched: set[str] = set()
         # Those of which nothing but finished segments was heard.
         self._moved_on: set[str] = set()
-        self._demands: dict[str, Demand] = {}
-        self._grounds: dict[str, Grounds] = {}
-        self._board = Board(policies.sharing.slice_s)
-        self._capacity = 0
+        self._bids = Bids(policies.sharing.slice_s)
         self._retries: dict[str, float] = {}
         self._paced: set[str] = set()
         self._nodes_changed = True
@@ -314,46 +299,16 @@ class Orchestrator:
             for decision in chain(apart, place_windows(self.state)):
                 self._take(decision, now_s, records)
         if moved or self._nodes_changed:
-            self._board.lay_out(offers_of(self.state))
-            self._capacity = capacity_of(self.state)
+            self._bids.lay_out(self.state)
         for simulation in found:
-            changed |= self._see(simulation)
+            changed |= self._bids.see(self.state, simulation)
         if not changed:
             return
         for fact in self.asked(now_s):
             self._take(fact, now_s, records)
-        self._note_budgets()
-        board, rules = self._board, self.policies
-        contest = contest_of(
-            self.state, board.wanted(), rules.sharing, self._capacity, rules.moving
-        )
-        decided = self.allocation = decided_on(
-            board, contest, rules.allocation, tell_all=False
-        )
-        audit(decided, board)
-        for record in leased(self.state, decided):
+        self.allocation = self._bids.decide(self.state, self.policies)
+        for record in leased(self.state, self.allocation):
             self._take(record, now_s, records)
-
-    def _see(self, simulation: SimulationState) -> bool:
-        """See what a simulation asks for now; tell whether it is something else."""
-        grounds = grounds_of(self.state, simulation)
-        if self._grounds.get(simulation.name) == grounds:
-            return False
-        self._grounds[simulation.name] = grounds
-        demand = demand_of(self.state, simulation)
-        if self._demands.get(simulation.name) == demand:
-            return False
-        self._demands[simulation.name] = demand
-        post(self._board, simulation.name, demand)
-        return True
-
-    def _note_budgets(self) -> None:
-        """See whose budget ended with the time: no record tells those that wait."""
-        out = broke(self.state)
-        if any(self._board.wanted_by(project) for project in out):
-            for claim in [*self._board.claims.values()]:
-                if claim.project in out:
-                    self._see(self.state.simulations[claim.simulation])
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""

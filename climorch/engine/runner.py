@@ -139,21 +139,13 @@ class SetRunner:
         self, work: Coroutine[None, None, None], *, serial: bool = False
     ) -> None:
         before = self._serial
-        task = asyncio.create_task(self._after(before, work))
+        task = asyncio.create_task(_after(before, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         # Cancelled before its first step, it would never have been begun.
         task.add_done_callback(lambda _: work.close())
         if serial:
             self._serial = task
-
-    @staticmethod
-    async def _after(
-        before: asyncio.Task[None] | None, work: Coroutine[None, None, None]
-    ) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        await work
 
     async def _start(self, attempt: Attempt, command: StartAttempt) -> None:
         services, boundary = self.services, command.boundary
@@ -319,3 +311,11 @@ def _no_copy(
 
 def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+async def _after(
+    before: asyncio.Task[None] | None, work: Coroutine[None, None, None]
+) -> None:
+    if before is not None:
+        await asyncio.wait([before])
+    await work

@@ -6,23 +6,20 @@ the orchestrator decides, here as on a real cluster.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from climorch.core.state import CampaignState
-from climorch.errors import Fault, InvalidInputError
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.model.plan import SimulationPlan
 from climorch.twin.cluster import VirtualCluster
 from climorch.twin.copies import PartnerMemory
-from climorch.twin.costs import Costs, Overheads, StageCost, Work
-from climorch.twin.draws import Draws, SegmentNoise
-from climorch.twin.lab import UNMEASURED, Lab, Price
-from climorch.twin.ledger import DAY_S, Ledger
-from climorch.twin.loads import LoadedNodes
+from climorch.twin.costs import Overheads
+from climorch.twin.draws import Draws
+from climorch.twin.lab import Lab, Price
+from climorch.twin.ledger import Ledger
+from climorch.twin.prices import Prices
 from climorch.twin.site import TwinSite
 from climorch.twin.storage import SharedStorage
 from climorch.twin.work import SetWork
@@ -51,14 +48,6 @@ class _Lease:
     nodes: list[str] = field(default_factory=list)
     unnoticed: set[str] = field(default_factory=set)
     slowest: float = 1.0
-
-
-class _Stage(NamedTuple):
-    """What does not change from one segment of a stage to the next."""
-
-    plan: SimulationPlan
-    base: int
-    cost: StageCost
 
 
 class World:
@@ -105,15 +94,12 @@ class World:
         self._state = state
         self._post = post
         self._rules = rules
-        self._begin_s = float(env.now)
-        self._costs = site.costs or Costs()
+        begin_s = float(env.now)
         self._overheads = site.overheads or Overheads()
-        self._paced = site.loads is not None
         draws = Draws(seed)
-        self._noise = SegmentNoise(draws, self._costs.noise_cv)
-        self._loads = LoadedNodes(site.loads, site.node_names, draws, self._begin_s)
-        self.ledger = Ledger(self._begin_s)
+        self.ledger = Ledger(begin_s)
         self.cluster = VirtualCluster(env, site, draws, post=post, residents=self)
+        self._prices = Prices(site, draws, self.cluster.speeds, begin_s)
         self.lab = Lab(
             env=env,
             storage=SharedStorage(env, site.storage),
@@ -131,7 +117,6 @@ class World:
         self._holder: dict[str, str] = {}
         self._mourners: dict[str, str] = {}
         self._sets: dict[str, dict[str, SetWork]] = {}
-        self._stages: dict[tuple[str, str], _Stage] = {}
         self._execute: dict[type[Any], Callable[[Any], None]] = {
             c.SetLease: self._lease,
             c.StartAttempt: self._start,
@@ -278,52 +263,6 @@ class World:
 
     def _price(self, simulation: str, stage: str, segment: int, now_s: float) -> Price:
         """Say what a segment that starts now takes on its lease as it is."""
-        known = self._state.simulations[simulation]
-        plan = known.plan
-        found = self._stages.get((simulation, stage))
-        if found is None or found.plan is not plan:
-            found = self._look_up(plan, stage)
-            self._stages[simulation, stage] = found
-        lease = self._leases[simulation]
-        base = found.base
-        work = Work(simulation, plan.workflow, stage, segment, base, plan.params)
-        slowest, paced = lease.slowest, self._paced and bool(lease.nodes)
-        if paced:
-            speeds = self.cluster.speeds
-            slowest = self._loads.slowest(lease.nodes, speeds, now_s)
-        factor = self._noise.factor(simulation, stage, segment) / slowest
-        if self._costs.drift_per_day:
-            days = (now_s - self._begin_s) / DAY_S
-            factor *= (1 + self._costs.drift_per_day) ** days
-        base_s = found.cost(work, base) * factor
-        nodes = len(lease.nodes)
-        if nodes == plan.nodes or not nodes:
-            seconds = base_s
-        else:
-            seconds = found.cost(work, nodes * base / plan.nodes) * factor
-        if not (math.isfinite(base_s) and base_s > 0 and seconds > 0):
-            raise InvalidInputError(
-                f"the cost of stage {stage!r} of {simulation!r}, segment {segment}, "
-                f"is {seconds!r} s on {nodes} nodes; expected finite and > 0"
-            )
-        paces = UNMEASURED
-        if paced:
-            place = (simulation, stage, segment)
-            paces = self._loads.paces(place, lease.nodes, speeds, seconds, now_s)
-        return Price(seconds=seconds, base_s=base_s, base=base, paces=paces)
-
-    def _look_up(self, plan: SimulationPlan, stage: str) -> _Stage:
-        cost = self._costs.of(plan.workflow, stage)
-        if cost is None:
-            raise InvalidInputError(
-                "a segment has no duration",
-                faults=[
-                    Fault(
-                        place=f"workflow {plan.workflow!r}, stage {stage!r}",
-                        problem="nobody knows how long its segments take",
-                        remedy="give TwinSite(costs=Costs(...)) a cost for it",
-                    )
-                ],
-            )
-        found = next(s for s in plan.stages if s.name == stage)
-        return _Stage(plan, found.resources.nodes, cost)
+        plan, lease = self._state.simulations[simulation].plan, self._leases[simulation]
+        place = (simulation, stage, segment)
+        return self._prices.of(plan, place, lease.nodes, lease.slowest, now_s)

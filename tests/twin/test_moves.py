@@ -102,7 +102,7 @@ def test_moves_save_half_of_what_slow_nodes_cost(moved: Run) -> None:
 
 def test_slow_nodes_are_found_and_no_others(moved: Run) -> None:
     """Each that is shunned was loaded when its last segment began, about."""
-    nodes = moved.play.twin.world._loads
+    nodes = moved.play.twin.world._prices._loads
     shunned = moved.all(c.NodeShunned)
     assert len(shunned) >= 10
     for now_s, found in shunned:
@@ -113,7 +113,7 @@ def test_slow_nodes_are_found_and_no_others(moved: Run) -> None:
 
 def test_it_takes_three_segments_to_find_one(moved: Run) -> None:
     """Slow ones, of an hour each: no node is left later than that."""
-    nodes = moved.play.twin.world._loads
+    nodes = moved.play.twin.world._prices._loads
     for now_s, found in moved.all(c.NodeShunned):
         begun_s = now_s
         while nodes.slow(found.node, begun_s) > 1:

@@ -1,0 +1,97 @@
+"""What all simulations ask for, kept from one decision about nodes to the next.
+
+None of it is memory: it follows from the state, and is made anew after a replay.
+"""
+
+from __future__ import annotations
+
+from climorch.core.demand import (
+    Demand,
+    Grounds,
+    capacity_of,
+    contest_of,
+    decided_on,
+    demand_of,
+    grounds_of,
+    offers_of,
+    post,
+)
+from climorch.core.granting import audit
+from climorch.core.holds import broke
+from climorch.core.state import CampaignState, SimulationState
+from climorch.core.upkeep import Policies
+from climorch.policy.board import Board
+from climorch.policy.claims import Allocation
+
+__all__ = ["Bids"]
+
+
+class Bids:
+    """Demands of simulations and offers of nodes, on a board.
+
+    Parameters
+    ----------
+    slice_s : float
+        Length of a turn among equals, seconds.
+    """
+
+    def __init__(self, slice_s: float) -> None:
+        self._demands: dict[str, Demand] = {}
+        self._grounds: dict[str, Grounds] = {}
+        self._board = Board(slice_s)
+        self._capacity = 0
+
+    def lay_out(self, state: CampaignState) -> None:
+        """Take in all nodes, after some came, went or changed."""
+        self._board.lay_out(offers_of(state))
+        self._capacity = capacity_of(state)
+
+    def see(self, state: CampaignState, simulation: SimulationState) -> bool:
+        """See what a simulation asks for now; tell whether it is something else."""
+        grounds = grounds_of(state, simulation)
+        if self._grounds.get(simulation.name) == grounds:
+            return False
+        self._grounds[simulation.name] = grounds
+        demand = demand_of(state, simulation)
+        if self._demands.get(simulation.name) == demand:
+            return False
+        self._demands[simulation.name] = demand
+        post(self._board, simulation.name, demand)
+        return True
+
+    def decide(self, state: CampaignState, rules: Policies) -> Allocation:
+        """Ask the policy who gets which nodes.
+
+        Parameters
+        ----------
+        state : CampaignState
+            What is known.
+        rules : Policies
+            The rules.
+
+        Returns
+        -------
+        Allocation
+            What may be carried out as it is.
+
+        Raises
+        ------
+        InvalidInputError
+            If it may not.
+        """
+        self._note_budgets(state)
+        board = self._board
+        contest = contest_of(
+            state, board.wanted(), rules.sharing, self._capacity, rules.moving
+        )
+        decided = decided_on(board, contest, rules.allocation, tell_all=False)
+        audit(decided, board)
+        return decided
+
+    def _note_budgets(self, state: CampaignState) -> None:
+        """See whose budget ended with the time: no record tells those that wait."""
+        out = broke(state)
+        if any(self._board.wanted_by(project) for project in out):
+            for claim in [*self._board.claims.values()]:
+                if claim.project in out:
+                    self.see(state, state.simulations[claim.simulation])
