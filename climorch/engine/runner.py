@@ -139,21 +139,13 @@ class SetRunner:
         self, work: Coroutine[None, None, None], *, serial: bool = False
     ) -> None:
         before = self._serial
-        task = asyncio.create_task(self._after(before, work))
+        task = asyncio.create_task(_after(before, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         # Cancelled before its first step, it would never have been begun.
         task.add_done_callback(lambda _: work.close())
         if serial:
             self._serial = task
-
-    @staticmethod
-    async def _after(
-        before: asyncio.Task[None] | None, work: Coroutine[None, None, None]
-    ) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        await work
 
     async def _start(self, attempt: Attempt, command: StartAttempt) -> None:
         services, boundary = self.services, command.boundary
@@ -301,6 +293,14 @@ class SetRunner:
             logger.warning("%s", fact)
             logger.debug("what failed", exc_info=error)
             self.services.post(fact)
+
+
+async def _after(
+    before: asyncio.Task[None] | None, work: Coroutine[None, None, None]
+) -> None:
+    if before is not None:
+        await asyncio.wait([before])
+    await work
 
 
 def _no_copy(
