@@ -110,7 +110,11 @@ def right_of(
     if other.moving or other is claim:
         # It is on its way to something else already.
         return None
-    if other.borrowed and (overdue or goes_before(claim, other, contest, standing)):
+    # Sent away before it committed anything, it would have computed for nothing. But
+    # for who has waited too long there must be a time at which all can be asked.
+    if other.borrowed and (
+        overdue or (other.fruitful and goes_before(claim, other, contest, standing))
+    ):
         why = f"it was not its turn; now it is that of {asks}"
         return Rank.BORROWED, other.exempt_until_s, why
     if len(other.held) < other.nodes:
