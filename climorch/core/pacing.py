@@ -7,6 +7,7 @@ all, for a set whose way from one boundary to the next is too long.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from climorch.core.fold import apply
@@ -21,6 +22,7 @@ from climorch.policy.limits import Binds, Limits, Ruling, faded, judge
 
 __all__ = [
     "caps_of",
+    "ends_s_of",
     "pace_at",
     "ruling_at",
     "too_long",
@@ -29,12 +31,32 @@ __all__ = [
 ]
 
 
+def ends_s_of(state: CampaignState, simulation: SimulationState) -> float:
+    """Say when the first node of a lease goes, as announced.
+
+    Parameters
+    ----------
+    state, simulation
+        What is known, and whose lease.
+
+    Returns
+    -------
+    float
+        Driver's clock, seconds; infinite: none does.
+    """
+    if not state.timed:
+        return math.inf
+    ends_s = (closes_s(state, simulation, node) for node in simulation.lease)
+    return min(ends_s, default=math.inf)
+
+
 def pace_at(
     state: CampaignState,
     simulation: SimulationState,
     s: SetState,
     boundary: int,
     now_s: float,
+    ends_s: float,
 ) -> Pace:
     """Say what is known about a set that has reached a common boundary.
 
@@ -46,15 +68,11 @@ def pace_at(
         Index of the common boundary, below the last.
     now_s : float
         Driver's clock, seconds; nodes neither came nor went since they were counted.
+    ends_s : float
+        From `ends_s_of`.
     """
     here, there = (s.plan.segments_at[b] for b in (boundary, boundary + 1))
     next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
-    ends_s = float("inf")
-    if state.timed:
-        ends_s = min(
-            (closes_s(state, simulation, node) for node in simulation.lease),
-            default=ends_s,
-        )
     return Pace(
         since_s=now_s - s.since_s,
         boundaries=boundary - s.from_boundary,
@@ -88,7 +106,8 @@ def ruling_at(
     policies : Policies
         The rules.
     """
-    pace = pace_at(state, simulation, s, boundary, now_s)
+    ends_s = ends_s_of(state, simulation)
+    pace = pace_at(state, simulation, s, boundary, now_s, ends_s)
     wanted = strategy_of(policies, simulation, s).due(pace)
     return judge(wanted, pace, policies.limits)
 

@@ -108,6 +108,9 @@ class Ruling:
     binds: Binds = ""
 
 
+NOTHING = Ruling(due=False)
+
+
 def faded(spent_s: float, age_s: float) -> float:
     """Return how much of what checkpoints have cost still counts.
 
@@ -141,8 +144,11 @@ def judge(wanted: str | None, pace: Pace, limits: Limits) -> Ruling:
     Ruling
         With the cap that binds, if one does.
     """
-    over = _over(pace, limits)
     beyond = pace.since_s + pace.next_s > limits.longest_s
+    if wanted is None and not beyond:
+        # At most boundaries this is all.
+        return NOTHING
+    over = _over(pace, limits)
     if wanted is not None and not over:
         return Ruling(due=True, why=wanted)
     if beyond:
@@ -155,9 +161,7 @@ def judge(wanted: str | None, pace: Pace, limits: Limits) -> Ruling:
         return Ruling(
             due=True, why=f"{why}; but {over}" if over else why, binds="exposure"
         )
-    if wanted is not None:
-        return Ruling(due=False, why=f"{wanted}; put off: {over}", binds="overhead")
-    return Ruling(due=False)
+    return Ruling(due=False, why=f"{wanted}; put off: {over}", binds="overhead")
 
 
 def _over(pace: Pace, limits: Limits) -> str:

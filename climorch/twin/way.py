@@ -10,12 +10,13 @@ import math
 from dataclasses import dataclass, field
 
 from climorch.core.fold_strides import mean
-from climorch.core.pacing import ruling_at, word_on
+from climorch.core.pacing import ends_s_of, pace_at, word_on
 from climorch.core.state import CampaignState, SetState, SimulationState
-from climorch.core.upkeep import Policies, kept_checkpoints
+from climorch.core.upkeep import Policies, kept_checkpoints, strategy_of
 from climorch.model import commands as c
+from climorch.model.pace import CheckpointStrategy
 from climorch.model.strides import SetAdvanced, Written
-from climorch.policy.limits import faded
+from climorch.policy.limits import faded, judge
 from climorch.policy.retention import Kept, guarded
 from climorch.twin.lab import Lab, Standing
 
@@ -62,6 +63,10 @@ class Way:
         Whether the one that is being written shares no file with older ones.
     news : bool
         Whether there is anything to tell.
+    strategy : CheckpointStrategy
+        When the set is checkpointed.
+    ends_s : float
+        When the first node of the lease goes, as announced; clock, seconds.
     """
 
     lab: Lab
@@ -79,13 +84,19 @@ class Way:
     unasked: int = 0
     full: bool = False
     news: bool = False
+    strategy: CheckpointStrategy = field(init=False)
+    ends_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Neither changes while nothing concerns the simulation.
+        self.strategy = strategy_of(self.rules, self.simulation, self.known)
+        self.ends_s = ends_s_of(self.state, self.simulation)
 
     def plan(self, boundary: int, now_s: float) -> None:
         """Ask whether there is to be a checkpoint at a boundary, as is asked live."""
         here = self.here
-        ruling = ruling_at(
-            self.state, self.simulation, here, boundary, now_s, self.rules
-        )
+        pace = pace_at(self.state, self.simulation, here, boundary, now_s, self.ends_s)
+        ruling = judge(self.strategy.due(pace), pace, self.rules.limits)
         if ruling.due:
             here.planned = boundary
             here.binds, here.planned_why = word_on(here, ruling)
