@@ -231,11 +231,11 @@ def test_live_decides_what_the_twin_foretold(
                 "   both 102.300 StartSegment stage=box segment=1 attempt=1",
                 "   twin 203.600 StartSegment stage=box segment=2 attempt=1",
                 "   twin 304.900 CheckpointPlanned set=box boundary=3 why=every 3 "
-                "boundaries",
+                "boundaries asked=True binds=",
                 "   twin 304.900 BeginCheckpoint set=box boundary=3 attempt=1 "
                 "full=True why=every 3 boundaries",
                 "   live 203.600 CheckpointPlanned set=box boundary=2 why=every 2 "
-                "boundaries",
+                "boundaries asked=True binds=",
             ],
         ),
         (
@@ -249,7 +249,7 @@ def test_live_decides_what_the_twin_foretold(
                 "   twin 217.100 StartSegment stage=box segment=3 attempt=1",
                 "   twin 232.000 PreemptPlanned why=it is the turn of late",
                 "   twin 232.000 CheckpointPlanned set=box boundary=4 why=it is the "
-                "turn of late",
+                "turn of late asked=False binds=",
                 "   live 152.000 PreemptPlanned why=project ocean is below its share: "
                 "kept",
             ],
