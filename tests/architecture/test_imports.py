@@ -18,6 +18,7 @@ PACKAGES = (
     "model",
     "policy",
     "report",
+    "rules",
     "sites",
     "storage",
     "testing",

@@ -1,0 +1,33 @@
+"""Rules beyond the defaults, and what an allocation of one's own is told.
+
+For ``Policies``, ``wf.stage`` and ``campaign.submit``; `climorch` has the usual ones.
+"""
+
+from __future__ import annotations
+
+from climorch.model.pace import Pace
+from climorch.model.scope import Scope
+from climorch.policy.checkpointing import AnyOf, BeforeEvent, ModelCalendar
+from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
+from climorch.policy.limits import Limits
+from climorch.policy.moving import Moving
+from climorch.policy.partnering import PartnerCopy
+from climorch.policy.quarantine import Quarantine
+from climorch.policy.scrubbing import Scrub
+
+__all__ = [
+    "Allocation",
+    "AnyOf",
+    "BeforeEvent",
+    "Claim",
+    "Contest",
+    "Limits",
+    "ModelCalendar",
+    "Moving",
+    "NodeOffer",
+    "Pace",
+    "PartnerCopy",
+    "Quarantine",
+    "Scope",
+    "Scrub",
+]
