@@ -24,6 +24,17 @@ settings.register_profile(
 settings.load_profile("climorch")
 
 
+# Most live tests wait: two at a time are half the time on two cores, more are flaky.
+AT_A_TIME = 2
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Say how many tests run at a time: one where time is measured or few are asked."""
+    timed = "not benchmark" not in config.option.markexpr
+    single = any(".py" in argument for argument in config.args)
+    return 0 if timed or single else AT_A_TIME
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """Folder that holds pyproject.toml."""

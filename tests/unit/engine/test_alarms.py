@@ -94,6 +94,7 @@ def test_a_callback_that_hangs_holds_nobody_up(
     heard: Heard, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Alarms wait for it, up to a bound, and the end does not."""
+    before = set(threading.enumerate())
     heard.go_on.clear()
     alarms = Alarms(heard)
     for number in range(MOST_WAITING + 10):
@@ -106,7 +107,10 @@ def test_a_callback_that_hangs_holds_nobody_up(
     heard.go_on.set()
     until(lambda: len(heard.alarms) >= MOST_WAITING, what="it hears those that waited")
     until(
-        lambda: "climorch-alarms" not in {t.name for t in threading.enumerate()},
+        lambda: (
+            "climorch-alarms"
+            not in {t.name for t in set(threading.enumerate()) - before}
+        ),
         what="its thread ends",
     )
 
