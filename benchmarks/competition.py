@@ -25,7 +25,7 @@ import argparse
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +38,6 @@ from climorch.core.progress import Policies
 from climorch.core.state import SimulationState
 from climorch.model import events as e
 from climorch.model.protection import Protection
-from climorch.policy.allocation import allocate
-from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
 from climorch.twin.driver import Twin
 from climorch.twin.ledger import Part
 
@@ -59,26 +57,15 @@ def scenario(*, quick: bool) -> Told:
 
 
 @dataclass(slots=True)
-class Timed:
-    """The usual allocation; notes what its passes cost."""
+class Passes:
+    """Counts the passes of an allocation, which asks before each what is new."""
 
-    passes: int = 0
-    cpu_s: float = 0.0
+    count: int = 0
 
-    def __call__(
-        self,
-        claims: Sequence[Claim],
-        offers: Sequence[NodeOffer],
-        contest: Contest | None = None,
-        *,
-        tell_all: bool = True,
-    ) -> Allocation:
-        """Decide as usual."""
-        begin_s = time.process_time()
-        decided = allocate(claims, offers, contest, tell_all=tell_all)
-        self.cpu_s += time.process_time() - begin_s
-        self.passes += 1
-        return decided
+    def __call__(self, now_s: float) -> tuple[e.Fact, ...]:
+        """Tell nothing."""
+        self.count += 1
+        return ()
 
 
 def common_bars(figures: Figures, *, shares: bool = True) -> dict[str, bool]:
@@ -145,8 +132,9 @@ def one_selfish(told: Told) -> Verdict:
 def crowd(told: Told) -> Verdict:
     """Let thousands wait, and a gang that no site has."""
     many = told["crowd"]
-    timed = Timed()
-    orchestrator = Orchestrator(Policies(allocation=timed))
+    passes = Passes()
+    orchestrator = Orchestrator(Policies())
+    orchestrator.asked = passes
     twin = Twin(orchestrator, site_of(told), seed=told["seed"])
     facts = [
         submission(told, f"s{i:05d}", nodes=many["nodes"], segments=many["segments"])
@@ -171,9 +159,8 @@ def crowd(told: Told) -> Verdict:
         "busy": busy,
         "gang_told": why,
         "cpu_of_first_minute_s": began_s - begin_s,
-        "passes": timed.passes,
-        "allocation_ms_per_pass": timed.cpu_s / timed.passes * 1e3,
-        "all_ms_per_pass": cpu_s / timed.passes * 1e3,
+        "passes": passes.count,
+        "all_ms_per_pass": cpu_s / passes.count * 1e3,
     }
     return figures, {
         "gang is told": why == explained == told_why,
