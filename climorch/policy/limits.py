@@ -11,8 +11,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from climorch.errors import Fault, InvalidInputError
+from climorch.errors import InvalidInputError
 from climorch.model.pace import Pace
+from climorch.policy.ranges import range_faults
 
 __all__ = ["MEMORY_S", "Binds", "Limits", "Ruling", "faded", "judge"]
 
@@ -51,18 +52,14 @@ class Limits:
     most_exposure_s: float = 3600.0
 
     def __post_init__(self) -> None:
-        faults = [
-            Fault(
-                place=f"Limits.{name}",
-                problem=f"got {value!r}, expected > 0",
-                remedy="give a larger number; inf switches the cap off",
-            )
-            for name, value in (
-                ("most_overhead", self.most_overhead),
-                ("most_exposure_s", self.most_exposure_s),
-            )
-            if not value > 0
-        ]
+        faults = range_faults(
+            self,
+            [
+                ("most_overhead", self.most_overhead > 0, "> 0"),
+                ("most_exposure_s", self.most_exposure_s > 0, "> 0"),
+            ],
+            remedy="give a larger number; inf switches the cap off",
+        )
         if faults:
             raise InvalidInputError("these limits cannot be kept", faults=faults)
 

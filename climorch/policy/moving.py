@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from climorch.errors import Fault, InvalidInputError
+from climorch.errors import InvalidInputError
+from climorch.policy.ranges import range_faults
 
 __all__ = ["MOST_STRIKES", "Moved", "Moving"]
 
@@ -68,15 +69,11 @@ class Moving:
             ("rest_s", self.rest_s >= 0, ">= 0"),
             ("most", self.most >= 0, ">= 0"),
         ]
-        faults = [
-            Fault(
-                place=f"Moving.{name}",
-                problem=f"got {getattr(self, name)!r}, expected {least}",
-                remedy="slow_factor=inf, early=0 and most=0 switch the rules off",
-            )
-            for name, good, least in wanted
-            if not good
-        ]
+        faults = range_faults(
+            self,
+            wanted,
+            remedy="slow_factor=inf, early=0 and most=0 switch the rules off",
+        )
         if faults:
             raise InvalidInputError("these moves cannot be planned", faults=faults)
 

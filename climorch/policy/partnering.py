@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.pace import CheckpointStrategy, Pace
 from climorch.policy.checkpointing import AnyOf, Daly, either
+from climorch.policy.ranges import range_faults
 
 __all__ = ["CopyPace", "PartnerCopy", "partner_copy_of", "partners"]
 
@@ -104,21 +105,17 @@ class PartnerCopy:
     most_overhead: float = 0.02
 
     def __post_init__(self) -> None:
-        faults = [
-            Fault(
-                place=f"PartnerCopy.{name}",
-                problem=f"got {getattr(self, name)!r}, expected {expected}",
-                remedy="change it or leave it out",
-            )
-            for name, good, expected in (
+        faults = range_faults(
+            self,
+            [
                 ("every", self.every >= 1, ">= 1"),
                 ("severe_mtbf_s", self.severe_mtbf_s > 0, "> 0"),
                 ("heal_s", 0 <= self.heal_s < math.inf, "finite and >= 0"),
                 ("salvage_s", 0 < self.salvage_s < math.inf, "finite and > 0"),
                 ("most_overhead", 0 < self.most_overhead <= 1, "in (0, 1]"),
-            )
-            if not good
-        ]
+            ],
+            remedy="change it or leave it out",
+        )
         if isinstance(self.disk, PartnerCopy):
             faults.append(
                 Fault(

@@ -11,7 +11,8 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from climorch.errors import Fault, InvalidInputError
+from climorch.errors import InvalidInputError
+from climorch.policy.ranges import range_faults
 
 __all__ = [
     "LONGEST_MEMORY_S",
@@ -112,15 +113,14 @@ class Quarantine:
             "poison_chance": (0, 1),
             "alone_after": (2, math.inf),
         }
-        faults = [
-            Fault(
-                place=f"Quarantine.{name}",
-                problem=f"got {getattr(self, name)!r}, expected {least:g} to {most:g}",
-                remedy="give a number in this range",
-            )
-            for name, (least, most) in ranges.items()
-            if not least <= getattr(self, name) <= most
-        ]
+        faults = range_faults(
+            self,
+            [
+                (name, least <= getattr(self, name) <= most, f"{least:g} to {most:g}")
+                for name, (least, most) in ranges.items()
+            ],
+            remedy="give a number in this range",
+        )
         if faults:
             raise InvalidInputError("this quarantine cannot be kept", faults=faults)
 

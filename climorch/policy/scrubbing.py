@@ -12,7 +12,8 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from climorch.errors import Fault, InvalidInputError
+from climorch.errors import InvalidInputError
+from climorch.policy.ranges import range_faults
 
 __all__ = ["Scrub"]
 
@@ -38,19 +39,15 @@ class Scrub:
     every_s: float = 6 * 3600.0
 
     def __post_init__(self) -> None:
-        faults = [
-            Fault(
-                place=f"Scrub.{name}",
-                problem=f"got {value!r}, expected {expected}",
-                remedy="pass seconds and bytes per second; bytes_per_s=0 reads nothing",
-            )
-            for name, value, good, expected in (
-                ("bytes_per_s", self.bytes_per_s, self.bytes_per_s >= 0, ">= 0"),
-                ("after_s", self.after_s, self.after_s >= 0, ">= 0"),
-                ("every_s", self.every_s, self.every_s > 0, "> 0"),
-            )
-            if not (good and math.isfinite(value))
-        ]
+        faults = range_faults(
+            self,
+            [
+                ("bytes_per_s", 0 <= self.bytes_per_s < math.inf, ">= 0"),
+                ("after_s", 0 <= self.after_s < math.inf, ">= 0"),
+                ("every_s", 0 < self.every_s < math.inf, "> 0"),
+            ],
+            remedy="pass seconds and bytes per second; bytes_per_s=0 reads nothing",
+        )
         if faults:
             raise InvalidInputError("checkpoints cannot be scrubbed so", faults=faults)
 
