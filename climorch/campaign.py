@@ -222,13 +222,7 @@ class Campaign(Steering):
         now_s = time.time()
         return CampaignStatus(
             campaign=self.name,
-            simulations=summarise(
-                state,
-                now_s,
-                self.policies.sharing,
-                self.policies.allocation,
-                self.policies.limits,
-            ),
+            simulations=summarise(state, now_s, self.policies),
             nodes=nodes_of(state, now_s),
             windows=windows_in(state, now_s),
         )

@@ -28,8 +28,6 @@ from climorch.core.statuses import (
 )
 from climorch.core.upkeep import Policies
 from climorch.model.plan import SimulationPlan
-from climorch.policy.allocation import Allocate, allocate
-from climorch.policy.sharing import Sharing
 
 __all__ = ["Explanation", "explain"]
 
@@ -65,8 +63,6 @@ def explain(
     state: CampaignState,
     name: str,
     now_s: float,
-    sharing: Sharing | None = None,
-    allocation: Allocate = allocate,
     policies: Policies | None = None,
 ) -> Explanation:
     """Say why a simulation is where it is.
@@ -75,10 +71,8 @@ def explain(
     ----------
     state, name, now_s
         What is known, which simulation, and the driver's clock in seconds.
-    sharing, allocation
-        How projects share the nodes, who holds which; None: as by default.
     policies : Policies or None
-        All rules, in place of these; None: the others as by default.
+        The rules; None: as by default.
 
     Raises
     ------
@@ -86,7 +80,7 @@ def explain(
         There is none of that name.
     """
     simulation = known(state, name)
-    rules = policies or Policies(sharing=sharing or Sharing(), allocation=allocation)
+    rules = policies or Policies()
     market = market_of(state, sharing := rules.sharing, rules.allocation)
     wait, shut = market.decided.waits.get(name), shut_windows(state)
     status = status_of(state, simulation, now_s, wait, shut, rules.limits)

@@ -23,11 +23,10 @@ from climorch.core.outlook import (
 )
 from climorch.core.pacing import caps_of
 from climorch.core.state import CampaignState, Phase, SimulationState
+from climorch.core.upkeep import Policies
 from climorch.errors import NotFoundError
 from climorch.model.windows import Window
-from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.limits import Limits
-from climorch.policy.sharing import Sharing
 
 __all__ = [
     "NodeStatus",
@@ -160,9 +159,7 @@ class NodeStatus:
 def summarise(
     state: CampaignState,
     now_s: float,
-    sharing: Sharing | None = None,
-    allocation: Allocate = allocate,
-    limits: Limits | None = None,
+    policies: Policies | None = None,
 ) -> tuple[SimulationStatus, ...]:
     """Return the status of every simulation, in order of submission.
 
@@ -172,19 +169,18 @@ def summarise(
         What is known.
     now_s : float
         Driver's clock, seconds.
-    sharing : Sharing or None
-        How projects share the nodes; None: as by default.
-    allocation : Allocate
-        Which simulation holds which nodes.
-    limits : Limits or None
-        Caps on checkpoints; None: as by default.
+    policies : Policies or None
+        The rules; None: as by default.
     """
-    board = board_of(state, sharing := sharing or Sharing())
+    rules = policies or Policies()
+    board = board_of(state, sharing := rules.sharing)
     contest = contest_of(state, board.wanted(), sharing)
-    waits = decided_on(board, contest, allocation, tell_all=True).waits
+    waits = decided_on(board, contest, rules.allocation, tell_all=True).waits
     shut = shut_windows(state)
     return tuple(
-        status_of(state, simulation, now_s, waits.get(simulation.name), shut, limits)
+        status_of(
+            state, simulation, now_s, waits.get(simulation.name), shut, rules.limits
+        )
         for simulation in state.simulations.values()
     )
 

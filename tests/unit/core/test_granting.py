@@ -112,7 +112,7 @@ def test_an_allocation_of_ones_own_decides() -> None:
     assert "lease t: n" in s.nodes("n")
     assert s.tell(submitted(name="u", priority=9)) == []
     state = s.orchestrator.state
-    told = explain(state, "u", s.now_s, allocation=last_first)
+    told = explain(state, "u", s.now_s, policies=Policies(allocation=last_first))
     assert told.status.why == "later"
     assert explain(state, "u", s.now_s).status.why != "later"
 
