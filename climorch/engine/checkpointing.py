@@ -345,11 +345,6 @@ def _fact(
     cpu_s: float,
 ) -> CheckpointCommitted:
     services = attempt.services
-    cores = sum(
-        services.state.nodes[n].cores
-        for n in services.lease(command.simulation)
-        if n in services.state.nodes
-    )
     fresh = [r for r in receipts if not r.linked]
     old = [r for r in receipts if r.linked and not r.salvaged]
     return CheckpointCommitted(
@@ -358,7 +353,7 @@ def _fact(
         boundary=command.boundary,
         attempt=command.attempt,
         seconds=0.0,
-        cost_s=cut.stall_s + cpu_s / max(cores, 1),
+        cost_s=cut.stall_s + cpu_s / services.cores(command.simulation),
         bytes_state=sum(d.nbytes for d in cut.datasets.values()),
         bytes_written=sum(r.length for r in fresh),
         bytes_linked=sum(r.length for r in old),

@@ -136,11 +136,6 @@ class Copies:
         if copy.boundary > self._durable:
             self.newest = copy
         seconds = services.clock() - begin + copy.cut.stall_s
-        cores = sum(
-            services.state.nodes[name].cores
-            for name in services.lease(self.simulation)
-            if name in services.state.nodes
-        )
         services.post(
             CopyHeld(
                 simulation=command.simulation,
@@ -149,7 +144,7 @@ class Copies:
                 attempt=command.attempt,
                 seconds=seconds,
                 cost_s=copy.cut.stall_s
-                + CARRYING_S_PER_BYTE * bytes_copied / max(cores, 1),
+                + CARRYING_S_PER_BYTE * bytes_copied / services.cores(self.simulation),
                 bytes_copied=bytes_copied,
             )
         )

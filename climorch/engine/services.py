@@ -75,3 +75,8 @@ class Services:
     def lease(self, simulation: str) -> tuple[str, ...]:
         """Nodes that a simulation holds now."""
         return self.state.simulations[simulation].lease
+
+    def cores(self, simulation: str) -> int:
+        """Cores of the nodes that a simulation holds and that are up; 1 at least."""
+        up, lease = self.state.nodes, self.lease(simulation)
+        return max(sum(up[node].cores for node in lease if node in up), 1)
