@@ -13,6 +13,7 @@ from climorch.policy.allocation import allocate
 from climorch.policy.board import Board
 from climorch.policy.claims import Claim, Contest, NodeOffer
 from climorch.policy.overdue import guest_of
+from tests.unit.policy import claimants
 
 NOW_S = 1000.0
 ASKED = "x has waited too long"
@@ -20,18 +21,9 @@ TURN = "it is the turn of x"
 
 
 def claim(name: str, nodes: int = 1, *, held: str = "", **more: Any) -> Claim:
-    """Make a claim of project q; one that holds nothing waits since 0."""
-    values: dict[str, Any] = {
-        "simulation": name,
-        "project": "q",
-        "priority": 0,
-        "serial": ord(name[0]) - 97,
-        "nodes": nodes,
-        "most_nodes": nodes,
-        "held": tuple(held),
-        "waits_since_s": math.inf if held else 0.0,
-    }
-    return Claim(**{**values, **more})
+    """Make a claim; one that holds nothing waits since 0."""
+    since_s = math.inf if held else 0.0
+    return claimants.claim(name, nodes, held=held, **{"waits_since_s": since_s, **more})
 
 
 def contest(targets: Mapping[str, float], **more: Any) -> Contest:

@@ -13,25 +13,12 @@ import pytest
 from climorch.policy.allocation import allocate
 from climorch.policy.claims import Claim, Contest, NodeOffer
 from climorch.policy.rights import lag
+from tests.unit.policy.claimants import claim
 
 NOW_S = 1000.0
 SHARE = "project p is below its share: x"
 HIGHER = "x has a higher priority"
 TURN = "it is the turn of x"
-
-
-def claim(name: str, nodes: int = 1, *, held: str = "", **more: Any) -> Claim:
-    """Make a claim of project q; its turn began at 0."""
-    values: dict[str, Any] = {
-        "simulation": name,
-        "project": "q",
-        "priority": 0,
-        "serial": ord(name[0]) - 97,
-        "nodes": nodes,
-        "most_nodes": nodes,
-        "held": tuple(held),
-    }
-    return Claim(**{**values, **more})
 
 
 def asker(nodes: int = 1, **more: Any) -> Claim:
