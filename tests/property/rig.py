@@ -2,66 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
 from climorch.core.orchestrator import Orchestrator, Outcome
 from climorch.core.progress import Policies
-from climorch.core.state import Control, SimulationState
 from climorch.model import events as e
 from climorch.model.commands import Record
-from climorch.model.events import Cause, Fact
+from climorch.model.events import Fact
 from climorch.model.plan import Branch
 from climorch.model.scenario import Scenario
-from climorch.policy.checkpointing import EverySegments, Pace
-from climorch.policy.recovery import Budget, RecoveryPolicy
-from climorch.policy.retention import Kept
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.fake_world import Chances, FakeWorld
-from climorch.testing.strategies import FOR_EVER_S, PROJECTS
-from tests.property.auditor import Auditor
-from tests.property.tally import Tally, usage_is_that_of_the_leases
+from climorch.testing.invariants import states as holds
+from climorch.testing.invariants.auditor import Auditor
+from climorch.testing.invariants.refusing import refusing
+from climorch.testing.invariants.tally import Tally, usage_is_that_of_the_leases
+from climorch.testing.strategies import PROJECTS
 
-__all__ = ["Rig", "refusing"]
+__all__ = ["Rig"]
 
 # Enough for every campaign that is drawn, many times over.
 MOST_STEPS = 5000
-
-
-class _Refusing:
-    """A policy that must not be asked."""
-
-    def due(self, pace: Pace) -> NoReturn:
-        """Refuse."""
-        raise AssertionError(f"replay asked whether to checkpoint at {pace}")
-
-    def unwanted(self, kept: Sequence[Kept]) -> NoReturn:
-        """Refuse."""
-        raise AssertionError(f"replay asked what to delete of {kept}")
-
-
-class _NoBudgets(Mapping[Cause, Budget]):
-    def __getitem__(self, cause: Cause) -> Budget:
-        raise AssertionError(f"replay asked for the budget of {cause}")
-
-    def __iter__(self) -> Iterator[Cause]:
-        raise AssertionError("replay asked for all budgets")
-
-    def __len__(self) -> int:
-        return 0
-
-
-def refusing() -> Policies:
-    """Return policies that raise when they are asked anything."""
-    return Policies(
-        checkpointing=_Refusing(),
-        retention=_Refusing(),
-        recovery=RecoveryPolicy(budgets=_NoBudgets()),
-    )
 
 
 class Rig:
@@ -143,9 +107,11 @@ class Rig:
         self.wake_at_s = outcome.wake_at_s
         self.replica.replay(stamped)
         usage_is_that_of_the_leases(self.tally, self.orchestrator.state)
-        replay_gives_an_equal_state(self)
-        deciding_again_gives_nothing(self)
-        checkpoints_are_in_order(self)
+        state = self.orchestrator.state
+        holds.replay_gives_an_equal_state(self.replica.state, state)
+        holds.deciding_again_gives_nothing(self.orchestrator, self.now_s)
+        holds.checkpoints_are_in_order(state)
+        holds.what_is_over_holds_nothing(state)
         self.world.learn(outcome.records)
         for command in outcome.commands[:executed]:
             self.world.execute(command, self.now_s)
@@ -169,7 +135,7 @@ class Rig:
         self.world.crash()
         self.orchestrator = Orchestrator(self.policies)
         self.orchestrator.replay(self.journal)
-        replay_gives_an_equal_state(self)
+        holds.replay_gives_an_equal_state(self.replica.state, self.orchestrator.state)
         self.now_s += 100.0
         self.start()
 
@@ -193,7 +159,7 @@ class Rig:
         for i in range(needed - able):
             self.world.join(f"more{i}", self.now_s)
         self.run_dry()
-        everything_that_may_has_ended(self)
+        holds.everything_that_may_has_ended(self.orchestrator)
 
     def run_dry(self) -> None:
         """Go on until nothing is due any more."""
@@ -243,47 +209,3 @@ class Rig:
                 branch=Branch(simulation=simulation, rule=rule),
             ),
         )
-
-
-def replay_gives_an_equal_state(rig: Rig) -> None:
-    """Folding the journal, with policies that refuse, gives the state that is."""
-    assert rig.replica.state == rig.orchestrator.state
-
-
-def deciding_again_gives_nothing(rig: Rig) -> None:
-    """Without a new fact there is no new decision, whatever was kept in mind."""
-    assert rig.orchestrator.handle((), rig.now_s).records == ()
-    # A strategy that looks at the clock is asked when a fact about a set comes,
-    # not whenever anything happens anywhere.
-    simulations = rig.orchestrator.state.simulations.values()
-    projects = {simulation.scenario.project for simulation in simulations}
-    if len(projects) > 1 or rig.policies.sharing.slice_s < FOR_EVER_S:
-        # Whose turn it is, is a matter of time too.
-        return
-    calm = dataclasses.replace(rig.policies, checkpointing=EverySegments(count=10**6))
-    fresh = Orchestrator(calm, rig.orchestrator.state)
-    again = fresh.handle((), rig.now_s).records
-    assert again == (), again
-
-
-def checkpoints_are_in_order(rig: Rig) -> None:
-    """However late one is found, the newest good one is what is fallen back to."""
-    for _, s in rig.orchestrator.state.sets():
-        good = [b for b, c in s.commits.items() if c.good and not c.deleting]
-        assert list(s.commits) == sorted(s.commits)
-        assert s.committed == max(good, default=0)
-
-
-def everything_that_may_has_ended(rig: Rig) -> None:
-    """What is not paused, cancelled or failed is finished and settled."""
-    waiting: list[SimulationState] = [
-        s
-        for s in rig.orchestrator.state.simulations.values()
-        if s.control is Control.RUN and s.failed is None and not s.settled
-    ]
-    assert waiting == [], [
-        (s.name, s.status, s.lease, dataclasses.asdict(s)) for s in waiting
-    ]
-    assert rig.orchestrator.over
-    simulations = rig.orchestrator.state.simulations.values()
-    assert [s.name for s in simulations if s.lease] == []

@@ -13,12 +13,12 @@ from climorch.core.orchestrator import Orchestrator, Outcome
 from climorch.core.progress import Policies
 from climorch.model import events as e
 from climorch.testing.fake_disk import FakeDisk
+from climorch.testing.invariants.auditor import Auditor
+from climorch.testing.invariants.refusing import refusing
 from climorch.testing.strategies import policies, submissions
 from climorch.twin.costs import Overheads
 from climorch.twin.hazards import Absence, Failures, Outages
 from climorch.twin.storage import BadSpell, Storage
-from tests.property.auditor import Auditor
-from tests.property.rig import refusing
 from tests.unit.twin.stage import Play, stage
 
 HOUR_S = 3600.0

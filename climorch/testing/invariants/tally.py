@@ -10,8 +10,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import pytest
-
 from climorch.core.state import FIRST_HALF_LIFE_S, CampaignState
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -137,10 +135,12 @@ def usage_is_that_of_the_leases(tally: Tally, state: CampaignState) -> None:
             tally.decayed_node_s(project, now_s),
         )
         known = (0.0, 0.0) if usage is None else (usage.node_s, usage.decayed_node_s)
-        assert known == pytest.approx(counted, rel=1e-9, abs=1e-6), project
+        for a, b in zip(known, counted, strict=True):
+            assert math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-6), (project, a, b)
     everything = sum(simulation.node_s for simulation in state.simulations.values())
     running = sum(
         len(s.lease) * (now_s - s.lease_since_s) for s in state.simulations.values()
     )
     total = sum(usage.node_s for usage in found.values())
-    assert total == pytest.approx(everything + running, rel=1e-9, abs=1e-6)
+    total_s = everything + running
+    assert math.isclose(total, total_s, rel_tol=1e-9, abs_tol=1e-6), (total, total_s)

@@ -1,7 +1,7 @@
 """What must hold of every journal, computed anew and without the code under test.
 
 The auditor reads records in order and keeps its own books: brute force over
-model times, no counts, no frontier. Each invariant is a function with its name.
+model times, no counts, no frontier. The invariants are in `records`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.model.plan import Coupling
 from climorch.testing.fake_disk import FakeDisk
-from tests.property.books import Book, SetBook, commons, components
+from climorch.testing.invariants import records as i
+from climorch.testing.invariants.books import Book, SetBook, commons, components
 
 __all__ = ["Auditor"]
 
@@ -38,8 +38,8 @@ class Auditor:
         """Take the records of one instant."""
         for record in records:
             self._take(record)
-        nodes_are_leased_once_and_up(self)
-        what_is_committed_is_covered(self)
+        i.nodes_are_leased_once_and_up(self)
+        i.what_is_committed_is_covered(self)
 
     def _take(self, record: c.Record) -> None:
         match record:
@@ -121,34 +121,34 @@ class Auditor:
     def _decided(self, record: c.Record) -> None:
         match record:
             case c.SetLease():
-                no_drained_node_is_leased_anew(self, record)
+                i.no_drained_node_is_leased_anew(self, record)
                 self.books[record.simulation].lease = record.nodes
                 self.books[record.simulation].held.discard("shrinks")
             case c.ShrinkPlanned():
                 self.books[record.simulation].held.add("shrinks")
             case c.StartAttempt():
-                attempts_are_new_and_have_their_gang(self, record)
+                i.attempts_are_new_and_have_their_gang(self, record)
                 self._started(record)
             case c.StartSegment():
-                a_segment_starts_once_and_in_turn(self, record)
-                inputs_are_computed_first(self, record)
-                stages_before_are_committed(self, record)
-                no_stage_runs_far_ahead(self, record)
-                nothing_begins_beyond_the_last_checkpoint(self, record)
+                i.a_segment_starts_once_and_in_turn(self, record)
+                i.inputs_are_computed_first(self, record)
+                i.stages_before_are_committed(self, record)
+                i.no_stage_runs_far_ahead(self, record)
+                i.nothing_begins_beyond_the_last_checkpoint(self, record)
                 s = self.books[record.simulation].of(record.stage)
                 s.computing[record.stage] = record.segment
             case c.BeginCheckpoint():
-                checkpoints_are_cut_at_the_boundary_one_at_a_time(self, record)
+                i.checkpoints_are_cut_at_the_boundary_one_at_a_time(self, record)
                 book = self.books[record.simulation]
                 book.sets[record.set].writing = record.boundary
                 if book.held or self.stopping:
                     book.sets[record.set].barrier = record.boundary
             case c.BeginCopy():
-                copies_are_cut_at_the_boundary_one_at_a_time(self, record)
+                i.copies_are_cut_at_the_boundary_one_at_a_time(self, record)
                 s = self.books[record.simulation].sets[record.set]
                 s.copying = record.boundary
             case c.SalvageCopy():
-                only_what_is_held_and_newer_is_salvaged(self, record)
+                i.only_what_is_held_and_newer_is_salvaged(self, record)
                 s = self.books[record.simulation].sets[record.set]
                 s.restored, s.computing = False, {}
                 s.writing = s.copying = None
@@ -156,13 +156,13 @@ class Auditor:
                 s = self.books[record.simulation].sets[record.set]
                 s.alive = False
             case c.SegmentCommitted():
-                nothing_is_committed_twice(self, record)
+                i.nothing_is_committed_twice(self, record)
                 s = self.books[record.simulation].of(record.stage)
                 s.committed[record.stage] = record.segment + 1
             case c.RolledBack():
                 self._rolled_back(record)
             case c.DeleteCheckpoint():
-                two_good_copies_stay(self, record)
+                i.two_good_copies_stay(self, record)
                 s = self.books[record.simulation].sets[record.set]
                 s.deleting.add(record.boundary)
             case e.CancelRequested() | c.SimulationFailed():
@@ -226,159 +226,3 @@ class Auditor:
         assert decision.boundary == s.newest, "falls back to the newest good one"
         for stage, count in s.committed.items():
             s.committed[stage] = min(count, s.ended(stage, decision.boundary))
-
-
-def copies_are_cut_at_the_boundary_one_at_a_time(
-    auditor: Auditor, record: c.BeginCopy
-) -> None:
-    """All stages stand at the boundary, and no copy is on its way."""
-    s = auditor.books[record.simulation].sets[record.set]
-    assert s.alive, record
-    assert s.restored, record
-    assert record.attempt == s.attempt, record
-    assert not s.computing, (record, s.computing)
-    assert s.copying is None, (record, s.copying)
-    assert s.done == {g: s.ended(g, record.boundary) for g in s.stages}, record
-
-
-def only_what_is_held_and_newer_is_salvaged(
-    auditor: Auditor, record: c.SalvageCopy
-) -> None:
-    """A copy of the same attempt is held, and the disk has nothing newer."""
-    book = auditor.books[record.simulation]
-    s = book.sets[record.set]
-    assert s.alive, record
-    assert book.lease, record
-    assert record.attempt == s.attempt, record
-    assert record.boundary == s.copy, (record, s.copy)
-    assert record.boundary > s.newest, (record, s.good)
-
-
-def nodes_are_leased_once_and_up(auditor: Auditor) -> None:
-    """No node is in two leases, and every leased node is up."""
-    leased = [node for book in auditor.books.values() for node in book.lease]
-    assert len(leased) == len(set(leased)), f"leased twice: {leased}"
-    assert set(leased) <= auditor.up, f"leased and not up: {set(leased) - auditor.up}"
-
-
-def what_is_committed_is_covered(auditor: Auditor) -> None:
-    """Where nothing is computed, a good checkpoint covers all that is committed."""
-    for book in auditor.books.values():
-        for s in book.sets.values():
-            for stage, count in s.committed.items():
-                assert s.alive or count <= s.ended(stage, s.newest), (stage, count, s)
-
-
-def no_drained_node_is_leased_anew(auditor: Auditor, record: c.SetLease) -> None:
-    """A node that is drained is held by whoever held it before, or by nobody."""
-    new = set(record.nodes) - set(auditor.books[record.simulation].lease)
-    assert not new & auditor.drained, record
-
-
-def nothing_is_committed_twice(auditor: Auditor, record: c.SegmentCommitted) -> None:
-    """A segment is committed once, in order, and a good checkpoint covers it."""
-    s = auditor.books[record.simulation].of(record.stage)
-    assert record.segment == s.committed.get(record.stage, 0), record
-    assert record.segment < s.ended(record.stage, s.newest), record
-
-
-def attempts_are_new_and_have_their_gang(
-    auditor: Auditor, record: c.StartAttempt
-) -> None:
-    """An attempt has a new number, the newest good boundary and enough nodes."""
-    book = auditor.books[record.simulation]
-    s = book.sets[record.set]
-    assert not book.ended, record
-    assert not s.alive, record
-    assert record.attempt == s.attempt + 1, record
-    assert record.boundary == s.newest, (record, s.good)
-    assert len(book.lease) >= book.plan.nodes, (record, book.lease)
-
-
-def a_segment_starts_once_and_in_turn(auditor: Auditor, record: c.StartSegment) -> None:
-    """A stage computes one segment at a time, the next one, on restored states."""
-    book = auditor.books[record.simulation]
-    s = book.of(record.stage)
-    assert not book.ended, record
-    assert s.alive, record
-    assert s.restored, record
-    assert record.attempt == s.attempt, record
-    assert record.stage not in s.computing, record
-    assert record.segment == s.done[record.stage], record
-    assert record.segment < s.stages[record.stage].segments, record
-
-
-def inputs_are_computed_first(auditor: Auditor, record: c.StartSegment) -> None:
-    """All exports that a segment reads are computed before it starts."""
-    s = auditor.books[record.simulation].of(record.stage)
-    stage = s.stages[record.stage]
-    start, end = stage.boundaries[record.segment : record.segment + 2]
-    for name, coupling in stage.reads.items():
-        ends = s.stages[name].boundaries[1:]
-        ended = [k for k, time in enumerate(ends) if time <= start]
-        if coupling is Coupling.SAME:
-            needed = [k for k, time in enumerate(ends) if start < time <= end]
-        else:
-            needed = ended[-1:]
-        assert all(k < s.done[name] for k in needed), (record, name, needed, s.done)
-
-
-def stages_before_are_committed(auditor: Auditor, record: c.StartSegment) -> None:
-    """What a stage comes after is committed to its end when it begins."""
-    book = auditor.books[record.simulation]
-    s = book.of(record.stage)
-    if record.segment > 0:
-        return
-    for name in {a for stage in s.stages.values() for a in stage.after}:
-        if name not in s.stages:
-            before = book.of(name)
-            assert before.committed.get(name, 0) == before.stages[name].segments, record
-
-
-def no_stage_runs_far_ahead(auditor: Auditor, record: c.StartSegment) -> None:
-    """No stage passes the boundary after the next one that all will reach."""
-    s = auditor.books[record.simulation].of(record.stage)
-    reached = max(
-        b
-        for b in range(len(s.commons))
-        if all(s.done[stage] >= s.ended(stage, b) for stage in s.stages)
-    )
-    limit = min(reached + 2, len(s.commons) - 1)
-    assert record.segment < s.ended(record.stage, limit), record
-
-
-def nothing_begins_beyond_the_last_checkpoint(
-    auditor: Auditor, record: c.StartSegment
-) -> None:
-    """What is to give its nodes back does not go on once it is checkpointed."""
-    book = auditor.books[record.simulation]
-    s = book.of(record.stage)
-    if s.barrier is not None and (book.held or auditor.stopping):
-        assert record.segment < s.ended(record.stage, s.barrier), record
-
-
-def checkpoints_are_cut_at_the_boundary_one_at_a_time(
-    auditor: Auditor, record: c.BeginCheckpoint
-) -> None:
-    """A checkpoint begins where all stages stand, above all that is committed."""
-    s = auditor.books[record.simulation].sets[record.set]
-    assert s.alive, record
-    assert s.restored, record
-    assert s.writing is None, record
-    assert not s.computing, record
-    for stage in s.stages:
-        assert s.done[stage] == s.ended(stage, record.boundary), (record, s.done)
-    assert record.boundary > s.newest, (record, s.good)
-
-
-def two_good_copies_stay(auditor: Auditor, record: c.DeleteCheckpoint) -> None:
-    """Deleting leaves two good checkpoints, sharing no file where that was so."""
-    s = auditor.books[record.simulation].sets[record.set]
-    stored = auditor.disk.of(record.simulation, record.set)
-    good = {b for b in s.good if b not in s.deleting}
-    left = good - {record.boundary}
-    assert record.boundary in good, record
-    assert len(left) >= 2, (record, s.good)
-    before = {stored[b].chain for b in good}
-    after = {stored[b].chain for b in left}
-    assert len(after) >= min(len(before), 2), (record, stored)

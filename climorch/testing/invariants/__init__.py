@@ -1,0 +1,1 @@
+"""What must hold of every campaign, whatever happens: named functions, own books."""

@@ -1,0 +1,78 @@
+"""What must hold of the state of an orchestrator, each as a function with its name."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from climorch.core.lifecycle import Control, Phase
+from climorch.core.orchestrator import Orchestrator
+from climorch.core.state import CampaignState
+from climorch.policy.checkpointing import EverySegments
+from climorch.testing.strategies import FOR_EVER_S
+
+__all__ = [
+    "checkpoints_are_in_order",
+    "deciding_again_gives_nothing",
+    "everything_that_may_has_ended",
+    "replay_gives_an_equal_state",
+    "what_is_over_holds_nothing",
+]
+
+
+def replay_gives_an_equal_state(replayed: CampaignState, lived: CampaignState) -> None:
+    """Folding the journal, with policies that refuse, gives the state that is."""
+    assert replayed == lived, "the replayed state is another one"
+
+
+def deciding_again_gives_nothing(orchestrator: Orchestrator, now_s: float) -> None:
+    """Without a new fact there is no new decision, whatever was kept in mind."""
+    again = orchestrator.handle((), now_s).records
+    assert again == (), again
+    # A strategy that looks at the clock is asked when a fact about a set comes,
+    # not whenever anything happens anywhere.
+    policies, simulations = orchestrator.policies, orchestrator.state.simulations
+    projects = {simulation.scenario.project for simulation in simulations.values()}
+    if len(projects) > 1 or policies.sharing.slice_s < FOR_EVER_S:
+        # Whose turn it is, is a matter of time too.
+        return
+    calm = dataclasses.replace(policies, checkpointing=EverySegments(count=10**6))
+    again = Orchestrator(calm, orchestrator.state).handle((), now_s).records
+    assert again == (), again
+
+
+def checkpoints_are_in_order(state: CampaignState) -> None:
+    """However late one is found, the newest good one is what is fallen back to."""
+    for _, s in state.sets():
+        good = [b for b, c in s.commits.items() if c.good and not c.deleting]
+        assert list(s.commits) == sorted(s.commits), s.commits
+        assert s.committed == max(good, default=0), (s.committed, good)
+
+
+def what_is_over_holds_nothing(state: CampaignState) -> None:
+    """Who is finished, cancelled or failed holds no node and computes nothing."""
+    for simulation in state.simulations.values():
+        if (
+            simulation.complete
+            or simulation.failed is not None
+            or simulation.control is Control.CANCELLED
+        ):
+            assert not simulation.lease, (simulation.name, simulation.lease)
+            alive = [
+                s.name for s in simulation.sets.values() if s.phase is not Phase.IDLE
+            ]
+            assert alive == [], (simulation.name, alive)
+
+
+def everything_that_may_has_ended(orchestrator: Orchestrator) -> None:
+    """Who is not paused, cancelled or failed is finished, and nobody holds nodes."""
+    simulations = orchestrator.state.simulations.values()
+    waiting = [
+        s
+        for s in simulations
+        if s.control is Control.RUN and s.failed is None and not s.settled
+    ]
+    assert waiting == [], [
+        (s.name, s.status, s.lease, dataclasses.asdict(s)) for s in waiting
+    ]
+    assert orchestrator.over, "not over"
+    assert [s.name for s in simulations if s.lease] == []
