@@ -17,9 +17,8 @@ from climorch.model.scenario import Scenario
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.fake_world import Chances, FakeWorld
 from climorch.testing.invariants import states as holds
-from climorch.testing.invariants.auditor import Auditor
+from climorch.testing.invariants.audit import Audit
 from climorch.testing.invariants.refusing import refusing
-from climorch.testing.invariants.tally import Tally, usage_is_that_of_the_leases
 from climorch.testing.strategies import PROJECTS
 
 __all__ = ["Rig"]
@@ -57,8 +56,7 @@ class Rig:
         self.world = FakeWorld(
             np.random.default_rng(seed), chances=chances, rule=self._children, disk=disk
         )
-        self.auditor = Auditor(self.world.disk)
-        self.tally = Tally()
+        self.audit = Audit(self.world.disk, policies)
         self.journal: list[tuple[Record, float]] = []
         # Length of the journal after each call of handle.
         self.ends: list[int] = []
@@ -75,10 +73,10 @@ class Rig:
             records = [record for record, _ in other.journal[begin:stop]]
             self.world.disk.remember(records)
             self.world.learn(records)
-            self.auditor.read(records)
+            for record, now_s in other.journal[begin:stop]:
+                self.audit.read((record,), now_s)
             begin = stop
         self.journal = other.journal[:end]
-        self.tally.read(self.journal)
         self.orchestrator.replay(self.journal)
         self.replica.replay(self.journal)
         self.now_s = max((now_s for _, now_s in self.journal), default=0.0)
@@ -98,20 +96,18 @@ class Rig:
     def handle(self, facts: Sequence[Fact], *, executed: int | None = None) -> Outcome:
         """Decide, audit, journal, then execute all or the first commands."""
         outcome = self.orchestrator.handle(facts, self.now_s)
-        self.auditor.read(outcome.records)
         stamp_s = self.orchestrator.state.now_s
+        self.audit.read(outcome.records, stamp_s)
         stamped = [(record, stamp_s) for record in outcome.records]
         self.journal += stamped
-        self.tally.read(stamped)
         self.ends.append(len(self.journal))
         self.wake_at_s = outcome.wake_at_s
         self.replica.replay(stamped)
-        usage_is_that_of_the_leases(self.tally, self.orchestrator.state)
         state = self.orchestrator.state
+        self.audit.settle(state)
+        self.audit.balance(state)
         holds.replay_gives_an_equal_state(self.replica.state, state)
         holds.deciding_again_gives_nothing(self.orchestrator, self.now_s)
-        holds.checkpoints_are_in_order(state)
-        holds.what_is_over_holds_nothing(state)
         self.world.learn(outcome.records)
         for command in outcome.commands[:executed]:
             self.world.execute(command, self.now_s)

@@ -13,7 +13,7 @@ from climorch.core.orchestrator import Orchestrator, Outcome
 from climorch.core.progress import Policies
 from climorch.model import events as e
 from climorch.testing.fake_disk import FakeDisk
-from climorch.testing.invariants.auditor import Auditor
+from climorch.testing.invariants.audit import Audit
 from climorch.testing.invariants.refusing import refusing
 from climorch.testing.strategies import policies, submissions
 from climorch.twin.costs import Overheads
@@ -67,16 +67,17 @@ def test_whatever_goes_wrong_every_invariant_holds_and_all_ends(
         **rough(gang + int(draw.integers(4)), draw),
     )
     disk, replica = FakeDisk(), Orchestrator(refusing())
-    auditor = Auditor(disk)
+    audit = Audit(disk, rules)
 
-    def audit(outcome: Outcome, now_s: float) -> None:
+    def read(outcome: Outcome, now_s: float) -> None:
         disk.remember(outcome.records)
-        auditor.read(outcome.records)
         stamp_s = play.twin.orchestrator.state.now_s
+        audit.read(outcome.records, stamp_s)
+        audit.settle(play.twin.orchestrator.state)
         replica.replay((record, stamp_s) for record in outcome.records)
         assert replica.state == play.twin.orchestrator.state
 
-    play.watchers.append(audit)
+    play.watchers.append(read)
     for fact in submitted:
         play.twin.post(fact, after_s=float(draw.integers(2)) * HOUR_S)
 

@@ -37,11 +37,16 @@ class Auditor:
     def read(self, records: Iterable[c.Record]) -> None:
         """Take the records of one instant."""
         for record in records:
-            self._take(record)
+            self.take(record)
+        self.settle()
+
+    def settle(self) -> None:
+        """See that what holds between two instants holds now."""
         i.nodes_are_leased_once_and_up(self)
         i.what_is_committed_is_covered(self)
 
-    def _take(self, record: c.Record) -> None:
+    def take(self, record: c.Record) -> None:
+        """Take one record."""
         match record:
             case e.SimulationSubmitted():
                 self._open(record)
@@ -66,7 +71,7 @@ class Auditor:
             case e.WishTaken():
                 if record.id not in self.wishes:
                     self.wishes.add(record.id)
-                    self._take(record.wish)
+                    self.take(record.wish)
             case e.DrainRequested():
                 self.drained.add(record.node)
             case e.UndrainRequested():
@@ -75,11 +80,14 @@ class Auditor:
                 self.stopping = True
             case e.RestoreFailed(damaged=True) | e.CheckpointScrubbed(damaged=True):
                 s = self.books[record.simulation].sets[record.set]
-                s.good.pop(record.boundary, None)
+                s.spoil(record.boundary)
             case e.CheckpointCommitted():
                 self._checkpointed(record)
             case e.CheckpointDeleted():
                 s = self.books[record.simulation].sets[record.set]
+                if record.boundary not in s.deleting:
+                    # Somebody else took it away.
+                    s.spoil(record.boundary)
                 s.good.pop(record.boundary, None)
                 s.deleting.discard(record.boundary)
             case e.CopyHeld() | e.CopyFailed():
@@ -161,6 +169,8 @@ class Auditor:
                 s.committed[record.stage] = record.segment + 1
             case c.RolledBack():
                 self._rolled_back(record)
+            case c.PublishResults():
+                i.results_are_of_what_is_committed(self, record)
             case c.DeleteCheckpoint():
                 i.two_good_copies_stay(self, record)
                 s = self.books[record.simulation].sets[record.set]
@@ -223,6 +233,6 @@ class Auditor:
 
     def _rolled_back(self, decision: c.RolledBack) -> None:
         s = self.books[decision.simulation].sets[decision.set]
-        assert decision.boundary == s.newest, "falls back to the newest good one"
+        i.no_committed_result_is_lost(self, decision)
         for stage, count in s.committed.items():
             s.committed[stage] = min(count, s.ended(stage, decision.boundary))

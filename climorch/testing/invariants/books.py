@@ -28,11 +28,18 @@ class SetBook:
     deleting: set[int] = field(default_factory=set)
     committed: dict[str, int] = field(default_factory=dict)
     seen: set[tuple[int, int]] = field(default_factory=set)
+    # Good ones that were found damaged, or missing.
+    spoilt: set[int] = field(default_factory=set)
 
     @property
     def newest(self) -> int:
         """Newest boundary to fall back to."""
         return max((b for b in self.good if b not in self.deleting), default=0)
+
+    def spoil(self, boundary: int) -> None:
+        """Let a checkpoint be good no more."""
+        if self.good.pop(boundary, None) is not None:
+            self.spoilt.add(boundary)
 
     def ended(self, stage: str, boundary: int) -> int:
         """Count the segments of a stage that have ended at a boundary."""

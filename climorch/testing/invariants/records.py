@@ -19,12 +19,14 @@ __all__ = [
     "checkpoints_are_cut_at_the_boundary_one_at_a_time",
     "copies_are_cut_at_the_boundary_one_at_a_time",
     "inputs_are_computed_first",
+    "no_committed_result_is_lost",
     "no_drained_node_is_leased_anew",
     "no_stage_runs_far_ahead",
     "nodes_are_leased_once_and_up",
     "nothing_begins_beyond_the_last_checkpoint",
     "nothing_is_committed_twice",
     "only_what_is_held_and_newer_is_salvaged",
+    "results_are_of_what_is_committed",
     "stages_before_are_committed",
     "two_good_copies_stay",
     "what_is_committed_is_covered",
@@ -174,6 +176,23 @@ def checkpoints_are_cut_at_the_boundary_one_at_a_time(
     assert record.boundary > s.newest, (record, s.good)
 
 
+def no_committed_result_is_lost(auditor: Auditor, record: c.RolledBack) -> None:
+    """It falls back to the newest good one, behind what is committed only by damage."""
+    s = auditor.books[record.simulation].sets[record.set]
+    assert record.boundary == s.newest, (record, s.good)
+    for stage, count in s.committed.items():
+        if count > s.ended(stage, record.boundary):
+            assert max(s.spoilt, default=0) > record.boundary, (record, stage, count)
+
+
+def results_are_of_what_is_committed(
+    auditor: Auditor, record: c.PublishResults
+) -> None:
+    """Outputs are published of good checkpoints alone."""
+    s = auditor.books[record.simulation].sets[record.set]
+    assert record.boundary in s.good, (record, s.good)
+
+
 def two_good_copies_stay(auditor: Auditor, record: c.DeleteCheckpoint) -> None:
     """Deleting leaves two good checkpoints, sharing no file where that was so."""
     s = auditor.books[record.simulation].sets[record.set]
@@ -181,6 +200,7 @@ def two_good_copies_stay(auditor: Auditor, record: c.DeleteCheckpoint) -> None:
     good = {b for b in s.good if b not in s.deleting}
     left = good - {record.boundary}
     assert record.boundary in good, record
+    assert record.boundary < max(good), (record, s.good)
     assert len(left) >= 2, (record, s.good)
     before = {stored[b].chain for b in good}
     after = {stored[b].chain for b in left}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from climorch.core.holds import spent
 from climorch.core.lifecycle import Control, Phase
 from climorch.core.orchestrator import Orchestrator
-from climorch.core.state import CampaignState
+from climorch.core.state import CampaignState, SimulationState
 from climorch.policy.checkpointing import EverySegments
 from climorch.testing.strategies import FOR_EVER_S
 
@@ -15,6 +16,7 @@ __all__ = [
     "deciding_again_gives_nothing",
     "everything_that_may_has_ended",
     "replay_gives_an_equal_state",
+    "somebody_advances",
     "what_is_over_holds_nothing",
 ]
 
@@ -63,13 +65,52 @@ def what_is_over_holds_nothing(state: CampaignState) -> None:
             assert alive == [], (simulation.name, alive)
 
 
+def somebody_advances(state: CampaignState) -> None:
+    """While nodes are up somebody computes who wants to and whom they are enough for.
+
+    Said of campaigns in which no node goes at a known time: before a window nodes
+    may be left idle with reason.
+    """
+    if state.timed or state.stopping:
+        return
+    wanting = [
+        s
+        for s in state.simulations.values()
+        if s.wants_nodes and not spent(state, s) and _fits(state, s)
+    ]
+    holders = [s for s in state.simulations.values() if s.lease]
+    assert holders or not wanting, [s.name for s in wanting]
+    for simulation in holders:
+        if any(s.phase is not Phase.IDLE for s in simulation.sets.values()):
+            return
+        if any(s.retry_at_s > state.now_s for s in simulation.sets.values()):
+            return
+    assert not holders, [(s.name, s.lease) for s in holders]
+
+
+def _fits(state: CampaignState, simulation: SimulationState) -> bool:
+    """Tell whether enough nodes are up for a gang, whoever has them."""
+    plan = simulation.plan
+    fit = [
+        node
+        for node in state.nodes.values()
+        if node.name not in state.draining
+        and node.cores >= plan.cores
+        and (not node.memory_bytes or node.memory_bytes >= plan.memory_bytes)
+    ]
+    return len(fit) >= plan.nodes
+
+
 def everything_that_may_has_ended(orchestrator: Orchestrator) -> None:
-    """Who is not paused, cancelled or failed is finished, and nobody holds nodes."""
+    """Who is neither held back nor failed nor out of budget is finished."""
     simulations = orchestrator.state.simulations.values()
     waiting = [
         s
         for s in simulations
-        if s.control is Control.RUN and s.failed is None and not s.settled
+        if s.control is Control.RUN
+        and s.failed is None
+        and not s.settled
+        and not spent(orchestrator.state, s)
     ]
     assert waiting == [], [
         (s.name, s.status, s.lease, dataclasses.asdict(s)) for s in waiting
