@@ -7,20 +7,26 @@ from __future__ import annotations
 
 from climorch.model.pace import Pace
 from climorch.model.scope import Scope
+from climorch.policy.budgeting import ByteBudget
 from climorch.policy.checkpointing import AnyOf, BeforeEvent, ModelCalendar
 from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
 from climorch.policy.limits import Limits
 from climorch.policy.moving import Moving
 from climorch.policy.partnering import PartnerCopy
 from climorch.policy.quarantine import Quarantine
+from climorch.policy.retention import KeepAny, KeepCalendar, Kept
 from climorch.policy.scrubbing import Scrub
 
 __all__ = [
     "Allocation",
     "AnyOf",
     "BeforeEvent",
+    "ByteBudget",
     "Claim",
     "Contest",
+    "KeepAny",
+    "KeepCalendar",
+    "Kept",
     "Limits",
     "ModelCalendar",
     "Moving",

@@ -30,6 +30,7 @@ from climorch.core.fold_nodes import (
     quarantined,
 )
 from climorch.core.fold_paces import note_paces
+from climorch.core.fold_storage import STORAGE, keep
 from climorch.core.fold_strides import advanced, mean
 from climorch.core.fold_wishes import WISHES
 from climorch.core.state import (
@@ -109,6 +110,7 @@ def _all_released(state: CampaignState) -> None:
                 break_off(state, s)
             for commit in s.commits.values():
                 commit.publishing = commit.deleting = False
+                commit.leaving_bytes = 0
 
 
 def _project_declared(state: CampaignState, fact: e.ProjectDeclared) -> None:
@@ -251,8 +253,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
     source = s.commits.get(s.committed)
     if fact.independent or source is None:
         s.copies += 1
-    late = fact.boundary < next(reversed(s.commits), 0)
-    s.commits[fact.boundary] = CheckpointState(
+    commit = CheckpointState(
         boundary=fact.boundary,
         attempt=fact.attempt,
         committed_s=state.now_s,
@@ -260,9 +261,9 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         bytes_state=fact.bytes_state,
         bytes_written=fact.bytes_written,
         copy=s.copies if fact.independent or source is None else source.copy,
+        own_bytes=fact.bytes_written + fact.bytes_salvaged,
     )
-    if late:
-        s.commits = dict(sorted(s.commits.items()))
+    keep(state, s, commit)
     simulation.failures.clear()
     simulation.fruitful = True
 
@@ -288,12 +289,6 @@ def _scrubbed(state: CampaignState, fact: e.CheckpointScrubbed) -> None:
     commit = s.commits.get(fact.boundary) if s else None
     if commit is not None and fact.damaged:
         commit.good = False
-
-
-def _deleted(state: CampaignState, fact: e.CheckpointDeleted) -> None:
-    s = state.simulations[fact.simulation].sets[fact.set]
-    if s.commits.pop(fact.boundary, None) is not None:
-        s.deleted += 1
 
 
 def _published(state: CampaignState, fact: e.ResultsPublished) -> None:
@@ -339,7 +334,6 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.CheckpointCommitted: _committed,
     e.CheckpointFailed: _checkpoint_failed,
     e.CheckpointScrubbed: _scrubbed,
-    e.CheckpointDeleted: _deleted,
     e.ResultsPublished: _published,
     e.RuleEvaluated: _rule_evaluated,
     e.RuleFailed: _rule_failed,
@@ -347,4 +341,5 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     **WISHES,
     **COMMANDS,
     **COPIES,
+    **STORAGE,
 }

@@ -187,11 +187,6 @@ def _publishing(state: CampaignState, command: c.PublishResults) -> None:
     s.commits[command.boundary].publishing = True
 
 
-def _deleting(state: CampaignState, command: c.DeleteCheckpoint) -> None:
-    s = state.simulations[command.simulation].sets[command.set]
-    s.commits[command.boundary].deleting = True
-
-
 def _rule_asked(state: CampaignState, command: c.EvaluateRule) -> None:
     state.simulations[command.simulation].rules_asked.add(command.rule)
 
@@ -272,7 +267,6 @@ COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.BeginCheckpoint: _checkpoint_begun,
     c.AbandonAttempt: _abandoned,
     c.PublishResults: _publishing,
-    c.DeleteCheckpoint: _deleting,
     c.EvaluateRule: _rule_asked,
     c.CheckpointPlanned: _planned,
     c.CheckpointPostponed: _postponed,

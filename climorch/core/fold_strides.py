@@ -6,6 +6,7 @@ The same state as after the facts and decisions that it stands for, one by one.
 from __future__ import annotations
 
 from climorch.core.fold_commands import current
+from climorch.core.fold_storage import store
 from climorch.core.state import CampaignState, CheckpointState, Phase, SetState
 from climorch.model import events as e
 from climorch.policy.learning import learn
@@ -70,8 +71,10 @@ def advanced(state: CampaignState, fact: e.SetAdvanced) -> None:
             if place[1] >= counts[place[0]]
         }
     for boundary in fact.deleted:
-        if s.commits.pop(boundary, None) is not None:
+        commit = s.commits.pop(boundary, None)
+        if commit is not None:
             s.deleted += 1
+            store(state, s, -commit.own_bytes)
 
 
 def _computed(s: SetState, stage: str, seconds: tuple[float, ...], nodes: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from climorch.core.frontier import ready_segments
 from climorch.core.holds import Hold, holding
+from climorch.core.keeping import keep_house, make_room
 from climorch.core.pacing import ruling_at, word_on
 from climorch.core.partnering import copy_at, plan_copy
 from climorch.core.state import (
@@ -24,7 +25,6 @@ from climorch.core.upkeep import (
     ask_rules,
     clear_out,
     commit,
-    keep_house,
     retire,
     roll_back,
     settle_loss,
@@ -70,7 +70,8 @@ def next_records(
     yield from clear_out(state, simulation)
     yield from retire(simulation)
     for s in simulation.sets.values():
-        yield from keep_house(simulation, s, policies)
+        yield from keep_house(state, simulation, s, policies)
+    yield from make_room(state, policies)
     yield from ask_rules(simulation)
     yield from move_on(state, simulation, policies)
 

@@ -26,6 +26,10 @@ class CheckpointState:
         Whether its outputs are in the results.
     publishing, deleting : bool
         Whether that was asked for and has no outcome yet.
+    own_bytes : int
+        Of its files that no older checkpoint had when it was committed.
+    leaving_bytes : int
+        About what its deletion, which is under way, frees.
     """
 
     boundary: int
@@ -39,6 +43,8 @@ class CheckpointState:
     published: bool = False
     publishing: bool = False
     deleting: bool = False
+    own_bytes: int = 0
+    leaving_bytes: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,6 +92,10 @@ class SetState:
         Newest boundary that each attempt committed; tells a repeated fact.
     copies, deleted : int
         Physical copies written, checkpoints deleted, so far.
+    stored_bytes : int
+        Of the files of its checkpoints, each counted once.
+    pins : frozenset of int
+        Boundaries whose checkpoints a user wants to keep.
     held : Held
         What is in the memory of two nodes.
     rung : str
@@ -125,6 +135,8 @@ class SetState:
     newest: dict[int, int] = field(default_factory=dict)
     copies: int = 0
     deleted: int = 0
+    stored_bytes: int = 0
+    pins: frozenset[int] = frozenset()
     held: Held = field(default_factory=Held)
     rung: str = ""
     lost_s: float = 0.0

@@ -201,6 +201,8 @@ class CampaignState:
         What each project with simulations has used until its newest change.
     paces : Paces
         What nodes took for their work.
+    stored_bytes : int
+        Of the files of all checkpoints, each counted once.
     proven : dict of str to list of (int, str)
         By workflow, who has finished a segment: serials, ascending, and names.
     """
@@ -226,6 +228,7 @@ class CampaignState:
     half_life_s: float = FIRST_HALF_LIFE_S
     usage: dict[str, Usage] = field(default_factory=dict)
     paces: Paces = field(default_factory=Paces)
+    stored_bytes: int = 0
     proven: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def usage_at(self, now_s: float) -> dict[str, Usage]:

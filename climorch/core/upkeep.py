@@ -1,6 +1,6 @@
 """The decisions that every simulation needs, whether it computes or not.
 
-What is committed, what is lost, what may be deleted, which rules are due.
+What is committed, what is lost, which rules are due.
 `progress` asks these first, then moves the simulation on.
 """
 
@@ -20,10 +20,8 @@ from climorch.core.state import (
 )
 from climorch.model.commands import (
     AbandonAttempt,
-    DeleteCheckpoint,
     EvaluateRule,
     NodeQuarantined,
-    PublishResults,
     Record,
     RolledBack,
     SegmentCommitted,
@@ -32,12 +30,13 @@ from climorch.model.commands import (
 )
 from climorch.model.events import Cause
 from climorch.policy.allocation import Allocate, allocate
+from climorch.policy.budgeting import ByteBudget
 from climorch.policy.checkpointing import CheckpointStrategy, Daly, Overrides
 from climorch.policy.limits import Limits
 from climorch.policy.moving import Moving
 from climorch.policy.quarantine import Suspect, bad_nodes, hangs_too_often, kills_nodes
 from climorch.policy.recovery import RecoveryPolicy
-from climorch.policy.retention import KeepLast, Kept, RetentionPolicy, guarded
+from climorch.policy.retention import KeepLast, RetentionPolicy
 from climorch.policy.scrubbing import Scrub
 from climorch.policy.sharing import Sharing
 from climorch.policy.watching import Watch
@@ -47,8 +46,6 @@ __all__ = [
     "ask_rules",
     "clear_out",
     "commit",
-    "keep_house",
-    "kept_checkpoints",
     "quarantine_nodes",
     "retire",
     "roll_back",
@@ -74,6 +71,8 @@ class Policies:
         campaign fills them in from what is submitted.
     retention : RetentionPolicy
         Which checkpoints may go.
+    budget : ByteBudget or None
+        Most that all checkpoints take on the disk; None: no limit.
     recovery : RecoveryPolicy
         Retry budgets.
     full_every : int
@@ -94,6 +93,7 @@ class Policies:
     limits: Limits = field(default_factory=Limits)
     overrides: Overrides = field(default_factory=Overrides)
     retention: RetentionPolicy = field(default_factory=KeepLast)
+    budget: ByteBudget | None = None
     recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
     full_every: int = 8
     scrub: Scrub = field(default_factory=Scrub)
@@ -302,40 +302,6 @@ def roll_back(
             segments=provisional,
             lost_s=sum(s.seconds.values()) + s.broken_off_s,
             cause=cause,
-        )
-
-
-def kept_checkpoints(simulation: SimulationState, s: SetState) -> tuple[Kept, ...]:
-    """Return the checkpoints of a set as retention sees them."""
-    return tuple(
-        Kept(
-            boundary=c.boundary,
-            copy=c.copy,
-            good=c.good,
-            # The end of a phase is where later phases and branches start, and
-            # outputs that are not published yet live in their checkpoint.
-            pinned=c.boundary == s.plan.last or not c.published,
-        )
-        for c in s.commits.values()
-        if not c.deleting
-    )
-
-
-def keep_house(
-    simulation: SimulationState, s: SetState, policies: Policies
-) -> Iterator[Record]:
-    """Publish outputs and delete what retention lets go."""
-    for c in s.commits.values():
-        # In order, one at a time: results grow at their end only.
-        if c.good and not c.published:
-            if not c.publishing:
-                yield PublishResults(
-                    simulation=simulation.name, set=s.name, boundary=c.boundary
-                )
-            break
-    for boundary in guarded(policies.retention, kept_checkpoints(simulation, s)):
-        yield DeleteCheckpoint(
-            simulation=simulation.name, set=s.name, boundary=boundary
         )
 
 

@@ -15,6 +15,8 @@ from climorch.errors import BackendError, CorruptDataError
 from climorch.intake.rules import evaluate_rule
 from climorch.model import commands as c
 from climorch.model.events import CheckpointDeleted, Fact, ResultsPublished
+from climorch.storage.checkpoints import TRASH_KEPT_S
+from climorch.storage.sizing import freed_by
 
 __all__ = ["Chores"]
 
@@ -38,6 +40,8 @@ class Chores:
         self.services = services
         self.alarms = alarms
         self._tasks: set[asyncio.Task[None]] = set()
+        # Of deletions that are under way: once one is renamed, nobody can count it.
+        self._freed: dict[c.Command, int] = {}
 
     def start(self, command: c.Command) -> None:
         """Begin a chore."""
@@ -89,17 +93,27 @@ class Chores:
                     boundary=command.boundary,
                 )
             case c.DeleteCheckpoint():
-                services.checkpoints.delete(
-                    command.simulation, command.set, command.boundary
-                )
-                # A day: a lazy reader would see missing chunks as fill values.
-                services.checkpoints.purge_trash(time.time())
-                return CheckpointDeleted(
-                    simulation=command.simulation,
-                    set=command.set,
-                    boundary=command.boundary,
-                )
+                return self._delete(command)
             case c.EvaluateRule():
                 return evaluate_rule(services.state, services.workflows, command)
             case _:
                 raise TypeError(f"no chore: {command}")
+
+    def _delete(self, command: c.DeleteCheckpoint) -> Fact:
+        store = self.services.checkpoints
+        place = command.simulation, command.set, command.boundary
+        if command not in self._freed:
+            found = store.list(*place[:2])
+            own = [x for x in found if x.boundary == command.boundary]
+            # Nothing of one that is gone, or whose manifest cannot be read.
+            self._freed[command] = sum(freed_by(x, found) for x in own)
+        store.delete(*place)
+        # A day else: a lazy reader would see missing chunks as fill values.
+        kept_s = 0 if command.at_once else TRASH_KEPT_S
+        store.purge_trash(time.time(), older_than_s=kept_s)
+        return CheckpointDeleted(
+            simulation=command.simulation,
+            set=command.set,
+            boundary=command.boundary,
+            bytes_freed=self._freed.pop(command),
+        )

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import logging
 
-from climorch.core.state import CampaignState
-from climorch.model.events import CheckpointCommitted, CheckpointDeleted, Fact
-from climorch.storage.checkpoints import CheckpointStore
+from climorch.core.state import CampaignState, SetState
+from climorch.model.events import (
+    CheckpointCommitted,
+    CheckpointDeleted,
+    Fact,
+    StorageCounted,
+)
+from climorch.storage.checkpoints import Checkpoint, CheckpointStore
+from climorch.storage.sizing import physical_bytes
 
 __all__ = ["reconcile"]
 
@@ -30,7 +36,8 @@ def reconcile(state: CampaignState, checkpoints: CheckpointStore) -> list[Fact]:
     Returns
     -------
     list of Fact
-        Commits and deletions whose outcome was not journaled.
+        Commits and deletions whose outcome was not journaled, and bytes that were
+        counted wrongly because of such.
     """
     for left in checkpoints.fence():
         done = checkpoints.complete(left)
@@ -65,4 +72,17 @@ def reconcile(state: CampaignState, checkpoints: CheckpointStore) -> list[Fact]:
             for boundary, commit in sorted(s.commits.items())
             if commit.good and boundary not in found
         ]
+        facts += _counted(simulation.name, s, found)
     return facts
+
+
+def _counted(
+    simulation: str, s: SetState, found: dict[int, Checkpoint]
+) -> list[StorageCounted]:
+    """Count what is on the disk, where the journal says otherwise."""
+    # Those that were set aside are on it too, and their manifests may be bad.
+    aside = sum(c.own_bytes for c in s.commits.values() if not c.good)
+    stored = physical_bytes(found.values()) + aside
+    if stored == s.stored_bytes:
+        return []
+    return [StorageCounted(simulation=simulation, set=s.name, bytes=stored)]

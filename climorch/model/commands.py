@@ -186,11 +186,21 @@ class PublishResults(_Command, frozen=True, kw_only=True):
 
 
 class DeleteCheckpoint(_Command, frozen=True, kw_only=True):
-    """Move a checkpoint to the trash."""
+    """Move a checkpoint to the trash.
+
+    Attributes
+    ----------
+    bytes : int
+        About what that frees.
+    at_once : bool
+        Whether it does not stay in the trash, for its space is needed.
+    """
 
     simulation: str
     set: str
     boundary: int
+    bytes: int = 0
+    at_once: bool = False
 
 
 class EvaluateRule(_Command, frozen=True, kw_only=True):

@@ -12,14 +12,17 @@ from climorch.model.causes import Cause
 from climorch.model.copying import CopyFailed, CopyHeld, SalvageFailed
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
+from climorch.model.storing import CheckpointDeleted, CheckpointScrubbed, StorageCounted
 from climorch.model.strides import SetAdvanced, Written
 from climorch.model.wishes import (
     CancelRequested,
     DrainRequested,
     PauseRequested,
+    PinRequested,
     PriorityRequested,
     ResumeRequested,
     UndrainRequested,
+    UnpinRequested,
     WindowDeclared,
     WindowWithdrawn,
     Wish,
@@ -42,6 +45,7 @@ __all__ = [
     "NodeJoined",
     "NodeLost",
     "PauseRequested",
+    "PinRequested",
     "PriorityRequested",
     "ProjectDeclared",
     "RestoreFailed",
@@ -57,7 +61,9 @@ __all__ = [
     "SimulationChanged",
     "SimulationSubmitted",
     "StopRequested",
+    "StorageCounted",
     "UndrainRequested",
+    "UnpinRequested",
     "WindowDeclared",
     "WindowWithdrawn",
     "Wish",
@@ -295,35 +301,6 @@ class CheckpointFailed(_Fact, frozen=True, kw_only=True):
     message: str
 
 
-class CheckpointScrubbed(_Fact, frozen=True, kw_only=True):
-    """A checkpoint was read again, and something was not as it was committed.
-
-    Attributes
-    ----------
-    repaired : tuple of str
-        Files that were bad and were made good from another copy.
-    bad : tuple of str
-        Files that stay bad, each with what is wrong.
-    damaged : bool
-        Whether it must not be used again, as in `RestoreFailed`.
-    """
-
-    simulation: str
-    set: str
-    boundary: int
-    repaired: tuple[str, ...] = ()
-    bad: tuple[str, ...] = ()
-    damaged: bool = False
-
-
-class CheckpointDeleted(_Fact, frozen=True, kw_only=True):
-    """A checkpoint was moved to the trash."""
-
-    simulation: str
-    set: str
-    boundary: int
-
-
 class ResultsPublished(_Fact, frozen=True, kw_only=True):
     """Results up to a boundary can be read."""
 
@@ -356,11 +333,13 @@ Fact = (
     | SimulationSubmitted
     | SimulationChanged
     | PauseRequested
+    | PinRequested
     | ResumeRequested
     | CancelRequested
     | PriorityRequested
     | DrainRequested
     | UndrainRequested
+    | UnpinRequested
     | WindowDeclared
     | WindowWithdrawn
     | WishTaken
@@ -376,6 +355,7 @@ Fact = (
     | CheckpointFailed
     | CheckpointScrubbed
     | CheckpointDeleted
+    | StorageCounted
     | CopyHeld
     | CopyFailed
     | SalvageFailed

@@ -14,9 +14,11 @@ __all__ = [
     "CancelRequested",
     "DrainRequested",
     "PauseRequested",
+    "PinRequested",
     "PriorityRequested",
     "ResumeRequested",
     "UndrainRequested",
+    "UnpinRequested",
     "WindowDeclared",
     "WindowWithdrawn",
     "Wish",
@@ -64,6 +66,22 @@ class UndrainRequested(_Wish, frozen=True, kw_only=True):
     node: str
 
 
+class PinRequested(_Wish, frozen=True, kw_only=True):
+    """A checkpoint is not to be deleted, whatever retention says."""
+
+    simulation: str
+    set: str
+    boundary: int
+
+
+class UnpinRequested(_Wish, frozen=True, kw_only=True):
+    """Retention may decide about a checkpoint again."""
+
+    simulation: str
+    set: str
+    boundary: int
+
+
 class WindowDeclared(_Wish, frozen=True, kw_only=True):
     """Nodes are serviced, or kept for somebody; again: as it says now."""
 
@@ -78,11 +96,13 @@ class WindowWithdrawn(_Wish, frozen=True, kw_only=True):
 
 Wish = (
     PauseRequested
+    | PinRequested
     | ResumeRequested
     | CancelRequested
     | PriorityRequested
     | DrainRequested
     | UndrainRequested
+    | UnpinRequested
     | WindowDeclared
     | WindowWithdrawn
 )

@@ -9,15 +9,12 @@ pause, a stop, a window, a walltime end, a shrinking lease, a spent budget.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-
-import cftime
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.pace import CheckpointStrategy, Pace
+from climorch.policy.calendar import frequency_faults, unit_number
 from climorch.policy.daly import daly_interval
 
 __all__ = [
@@ -32,13 +29,6 @@ __all__ = [
     "Pace",
     "daly_interval",
 ]
-
-TIME_UNITS = "seconds since 0001-01-01 00:00:00"
-DAY_S = 86_400
-
-_EVERY = re.compile(r"(\d*)(YS|MS|D|h)")
-_MONTHS = {"YS": 12, "MS": 1}
-_SECONDS = {"D": DAY_S, "h": 3600}
 
 
 def either(one: CheckpointStrategy, other: CheckpointStrategy) -> AnyOf:
@@ -232,14 +222,9 @@ class ModelCalendar:
     every: str = "1YS"
 
     def __post_init__(self) -> None:
-        found = _EVERY.fullmatch(self.every)
-        if found is None or int(found[1] or 1) < 1:
-            fault = Fault(
-                place="ModelCalendar.every",
-                problem=f"got {self.every!r}",
-                remedy="use a frequency such as '1YS', '3MS', '10D' or '12h'",
-            )
-            raise InvalidInputError("this strategy cannot work", faults=[fault])
+        faults = frequency_faults("ModelCalendar.every", self.every)
+        if faults:
+            raise InvalidInputError("this strategy cannot work", faults=faults)
 
     __or__ = either
 
@@ -256,24 +241,10 @@ class ModelCalendar:
         str or None
             The reason in words; None: go on without.
         """
-        here = _unit(pace.model_s, pace.calendar, self.every)
-        if here == _unit(pace.since_model_s, pace.calendar, self.every):
+        here = unit_number(pace.model_s, pace.calendar, self.every)
+        if here == unit_number(pace.since_model_s, pace.calendar, self.every):
             return None
         return f"every {self.every} of model time"
-
-
-@lru_cache(maxsize=4096)
-def _unit(model_s: int, calendar: str, every: str) -> int:
-    """Return the number of the unit of model time that a date begins or lies in."""
-    letters = every.lstrip("0123456789")
-    count = int(every.removesuffix(letters) or 1)
-    if letters in _SECONDS:
-        return model_s // (count * _SECONDS[letters])
-    date = cftime.num2date(
-        model_s, TIME_UNITS, calendar, only_use_cftime_datetimes=True
-    )
-    months: int = date.year * 12 + date.month - 1
-    return months // (count * _MONTHS[letters])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "TRASH_KEPT_S",
     "Checkpoint",
     "CheckpointRequest",
     "CheckpointStore",
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 TRASH_KEPT_S = 24 * 3600
+"""How long what was deleted stays for those who read it, in seconds."""
 
 
 class CheckpointStore:

@@ -10,9 +10,10 @@ import math
 from dataclasses import dataclass, field
 
 from climorch.core.fold_strides import mean
+from climorch.core.keeping import kept_checkpoints
 from climorch.core.pacing import ends_s_of, pace_at, word_on
 from climorch.core.state import CampaignState, SetState, SimulationState
-from climorch.core.upkeep import Policies, kept_checkpoints, strategy_of
+from climorch.core.upkeep import Policies, strategy_of
 from climorch.model import commands as c
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.strides import SetAdvanced, Written
@@ -201,7 +202,13 @@ class Way:
             if written.independent or not kept:
                 copies += 1
                 copy = copies
+            plan = self.known.plan
             kept.append(
-                Kept(boundary=written.boundary, copy=copy, good=True, pinned=False)
+                Kept(
+                    boundary=written.boundary,
+                    copy=copy,
+                    model_s=plan.commons[written.boundary],
+                    calendar=plan.stages[0].calendar,
+                )
             )
         return guarded(self.rules.retention, kept)

@@ -30,6 +30,7 @@ VALUES: dict[str, Any] = {
     "added": (SUBMITTED,),
     "attempt": 2,
     "boundary": 3,
+    "bytes": 1024,
     "by": "ada@h (9)",
     "campaign": "c",
     "cause": e.Cause.NOT_DURABLE,

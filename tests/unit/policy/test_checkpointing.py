@@ -9,8 +9,8 @@ import cftime
 import pytest
 
 from climorch.errors import InvalidInputError
+from climorch.policy.calendar import TIME_UNITS
 from climorch.policy.checkpointing import (
-    TIME_UNITS,
     AnyOf,
     BeforeEvent,
     CheckpointStrategy,

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cftime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from climorch.errors import InvalidInputError
-from climorch.policy.retention import KeepLast, Kept, guarded
+from climorch.policy.calendar import TIME_UNITS
+from climorch.policy.retention import (
+    KeepAny,
+    KeepCalendar,
+    KeepLast,
+    Kept,
+    RetentionPolicy,
+    guarded,
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,85 @@ def test_keeping_none_is_refused() -> None:
     """A policy that keeps nothing cannot be made."""
     with pytest.raises(InvalidInputError, match=r"KeepLast\.count: got 0"):
         KeepLast(count=0)
+
+
+def years(*years: int, bad: tuple[int, ...] = ()) -> list[Kept]:
+    """Checkpoints 0, 1, … in the middle of some years."""
+    return [
+        Kept(
+            boundary=i,
+            copy=i,
+            good=year not in bad,
+            model_s=int(
+                cftime.date2num(cftime.DatetimeNoLeap(year, 7, 1), TIME_UNITS, "noleap")
+            ),
+            calendar="noleap",
+        )
+        for i, year in enumerate(years)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("every", "kept", "unwanted"),
+    [
+        ("1YS", years(1850, 1850, 1851, 1852, 1852), {1, 4}),
+        ("10YS", years(1858, 1859, 1860, 1869, 1870), {1, 3}),
+        # A damaged one keeps no place free: the next one of its decade does.
+        ("10YS", years(1850, 1851, 1852, bad=(1850,)), {0, 2}),
+        ("10YS", [], set()),
+    ],
+)
+def test_the_first_of_each_unit_of_model_time_is_kept(
+    every: str, kept: list[Kept], unwanted: set[int]
+) -> None:
+    """Thinning by the calendar wants one good checkpoint for each unit."""
+    assert KeepCalendar(every=every).unwanted(kept) == unwanted
+
+
+@given(st.lists(st.integers(1850, 1890), min_size=1, max_size=12))
+def test_thinning_as_it_goes_keeps_the_same_as_thinning_at_the_end(
+    dates: list[int],
+) -> None:
+    """What is kept of a decade does not depend on when retention is asked."""
+    policy = KeepCalendar(every="10YS")
+    all_of_them = years(*sorted(dates))
+    kept: list[Kept] = []
+    for one in all_of_them:
+        kept.append(one)
+        unwanted = policy.unwanted(kept)
+        kept = [k for k in kept if k.boundary not in unwanted]
+
+    late = policy.unwanted(all_of_them)
+    assert kept == [k for k in all_of_them if k.boundary not in late]
+
+
+def test_a_frequency_that_is_none_is_refused() -> None:
+    """Thinning needs a unit of model time."""
+    with pytest.raises(InvalidInputError, match=r"KeepCalendar\.every: got 'weekly'"):
+        KeepCalendar(every="weekly")
+
+
+def test_policies_combine_by_keeping_what_any_keeps() -> None:
+    """``|`` joins, in any grouping, and the newest stay beside the thinned."""
+    last, decades, year = (
+        KeepLast(count=2),
+        KeepCalendar(every="10YS"),
+        KeepCalendar(every="1YS"),
+    )
+    kept = years(1850, 1853, 1860, 1868, 1869)
+
+    assert (last | decades).unwanted(kept) == {1}
+    assert (decades | last).unwanted(kept) == {1}
+    assert (last | decades | year).unwanted(kept) == frozenset()
+    assert (last | (decades | year)).policies == ((last | decades) | year).policies
+    one: RetentionPolicy = KeepAny(policies=(last,))
+    assert one.unwanted(kept) == last.unwanted(kept)
+
+
+def test_a_combination_of_nothing_is_refused() -> None:
+    """It would delete all."""
+    with pytest.raises(InvalidInputError, match=r"KeepAny\.policies: got \(\)"):
+        KeepAny(policies=())
 
 
 @pytest.mark.parametrize(
