@@ -7,14 +7,16 @@ listens.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from climorch.core.outlook import exposure_s
-from climorch.core.state import CampaignState, Control
+from climorch.core.outlook import exposure_s, written_for_s
+from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.model.alarm import Alarm, AlarmEvent, AlarmKind
 from climorch.model.events import Cause
 from climorch.model.windows import Window
+from climorch.policy.learning import Learned
 
 __all__ = ["MOST_EXPOSURE_S", "AlarmBook", "Trouble", "troubles"]
 
@@ -27,6 +29,15 @@ NEAR_S = 3600.0
 SETTLED_S = 60.0
 """For how long no node must have come or gone before that, in seconds: where
 many join, those that lack may be the next."""
+
+LATE_S = 120.0
+"""How long a checkpoint may always be written, in seconds, before that is told."""
+
+LATE_FACTOR = 10.0
+"""How many times as long as usual it may be written."""
+
+GOOD_AGAIN = 2
+"""So many newer good checkpoints make up for one that was damaged."""
 
 FIRST_REMINDER_S = 600.0
 LONGEST_REMINDER_S = 86_400.0
@@ -72,8 +83,9 @@ def troubles(
     -------
     tuple of Trouble
         Of the kinds ``failed``, ``storage`` and ``exposure``, at most one of
-        each for each simulation; ``window``, at most one for each of these; and
-        ``node``, one for each that is in quarantine.
+        each for each simulation; ``damage``, one for each checkpoint; ``window``,
+        at most one for each of these; and ``node``, one for each that is in
+        quarantine.
     """
     found = list(_bare_windows(state, now_s))
     found += [
@@ -90,11 +102,8 @@ def troubles(
         if simulation.failed is not None and simulation.control is Control.RUN:
             cause, message = simulation.failed
             told.append(("failed", f"failed for good: {cause.value}: {message}"))
-        tries = simulation.failures.get(Cause.STORAGE, 0)
-        if tries and simulation.lease:
-            told.append(
-                ("storage", f"storage failed {tries} times since the last checkpoint")
-            )
+        if simulation.lease and (trouble := _storage(simulation, now_s)):
+            told.append(("storage", trouble))
         exposed_s = exposure_s(simulation, now_s)
         if exposed_s > most_exposure_s:
             told.append(
@@ -108,7 +117,50 @@ def troubles(
             Trouble(kind=kind, subject=name, text=text, simulation=name)
             for kind, text in told
         ]
+        found += _damaged(simulation)
     return tuple(found)
+
+
+def _storage(simulation: SimulationState, now_s: float) -> str:
+    """Say what is wrong with the storage of a simulation; empty: nothing is."""
+    tries = simulation.failures.get(Cause.STORAGE, 0)
+    if tries:
+        return f"storage failed {tries} times since the last checkpoint"
+    for s in simulation.sets.values():
+        for_s = written_for_s(s, now_s)
+        if for_s is not None and for_s > late_after_s(s.writing):
+            return (
+                f"checkpoint {s.checkpoint} of set {s.name} has been written for "
+                f"{for_s:.0f} s: the storage is slow, or hangs"
+            )
+    return ""
+
+
+def late_after_s(writing: Learned | None) -> float:
+    """Return after how many seconds a checkpoint that is being written is late.
+
+    Parameters
+    ----------
+    writing : Learned or None
+        What checkpoints of its set took; None: none was written yet.
+    """
+    usual_s = 0.0 if writing is None else math.exp(writing.centre)
+    return max(LATE_S, LATE_FACTOR * usual_s)
+
+
+def _damaged(simulation: SimulationState) -> Iterator[Trouble]:
+    """Yield the bad checkpoints that two newer good ones have not made up for."""
+    for s in simulation.sets.values():
+        good = [c.boundary for c in s.commits.values() if c.good and not c.deleting]
+        for c in s.commits.values():
+            if not c.good and sum(b > c.boundary for b in good) < GOOD_AGAIN:
+                yield Trouble(
+                    kind="damage",
+                    subject=f"{simulation.name}/{s.name}-{c.boundary}",
+                    text=f"checkpoint {c.boundary} of set {s.name} is damaged, no "
+                    "other copy is left; it was set aside, look after the storage",
+                    simulation=simulation.name,
+                )
 
 
 def _bare_windows(state: CampaignState, now_s: float) -> Iterator[Trouble]:

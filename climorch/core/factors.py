@@ -9,9 +9,11 @@ from climorch.core.awaiting import Market, coming, expected_start
 from climorch.core.demand import exempt_until_s, shares
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.horizon import closes_s, shuts_out
+from climorch.core.outlook import written_for_s
 from climorch.core.pacing import too_long
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.core.upkeep import Policies, strategy_of
+from climorch.model.events import Cause
 from climorch.model.scenario import Project
 from climorch.policy.fairtree import normalised_shares
 from climorch.policy.holders import standings
@@ -261,6 +263,11 @@ def checkpoint_factors(
         "overhead cap": rules.limits.most_overhead,
         "exposure cap, s": rules.limits.most_exposure_s,
         "longest interval, s": rules.limits.longest_s,
+        "being written": s.checkpoint,
+        "being written for, s": written_for_s(s, state.now_s),
+        "storage failures since the last": simulation.failures.get(Cause.STORAGE, 0),
+        "next try in, s": max(s.retry_at_s - state.now_s, 0.0),
+        "found damaged": tuple(c.boundary for c in s.commits.values() if not c.good),
         "cap that binds": s.binds or None,
         "because": s.binds_why or None,
         "cannot be kept": [

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, ValuesView
 
 from climorch.core.rhythm import steady_s
-from climorch.core.state import CampaignState, SetState, SimulationState, Status
+from climorch.core.state import (
+    CampaignState,
+    Phase,
+    SetState,
+    SimulationState,
+    Status,
+)
 
 __all__ = [
     "Exposures",
@@ -18,6 +24,7 @@ __all__ = [
     "exposure_s",
     "period_s",
     "rate_sypd",
+    "written_for_s",
 ]
 
 DAY_S = 86_400.0
@@ -144,6 +151,26 @@ def checkpoint_age_s(simulation: SimulationState, now_s: float) -> float | None:
         if c.good and not c.deleting
     ]
     return max(now_s - max(times), 0.0) if times else None
+
+
+def written_for_s(s: SetState, now_s: float) -> float | None:
+    """Say for how long a checkpoint has been under way.
+
+    Parameters
+    ----------
+    s : SetState
+        The set.
+    now_s : float
+        UTC seconds.
+
+    Returns
+    -------
+    float or None
+        Seconds; None: none is.
+    """
+    if s.checkpoint is None or s.phase is Phase.IDLE:
+        return None
+    return max(now_s - s.since_s, 0.0)
 
 
 def exposure_s(simulation: SimulationState, now_s: float) -> float:

@@ -109,7 +109,7 @@ class Attempt:
     async def restore(self, checkpoint: Checkpoint, boundary: int) -> int:
         """Load the states of a checkpoint; return their bytes."""
         done = self.set.segments_at[boundary]
-        rooted = await asyncio.to_thread(self._roots, checkpoint)
+        rooted = await self.services.disk.run(self._roots, checkpoint)
         persisted = self._persist(rooted)
         for stage in self.set.stages:
             self.states[stage.name] = persisted[STATE, stage.name]
@@ -140,7 +140,7 @@ class Attempt:
         declared = self.stages[stage.name]
         state, inputs = self.states[stage.name], self._inputs(stage, segment)
         told = make_segment(self.simulation, self.plan, stage, segment)
-        chunk = self.outputs.chunk(declared)
+        chunk = await self.outputs.chunk(declared)
         if is_opaque(declared):
             tag, built, took = await advance_opaque(
                 self.services, self.tag, declared, told, state, inputs, chunk
@@ -188,9 +188,15 @@ class Attempt:
         return pending
 
     async def release(self) -> None:
-        """Let go of everything."""
-        await self.outputs.drop()
+        """Let go of everything but what lies on the disk; `sweep` does that."""
+        await self.outputs.stop()
         self.drop_states()
+
+    async def sweep(self) -> None:
+        """Remove outputs that were staged and not committed."""
+        await self.services.disk.run(
+            self.services.results.drop, self.simulation, self.set.name, self.number
+        )
 
     def drop_states(self) -> None:
         """Let go of all but the outputs that are staged."""
@@ -242,10 +248,10 @@ class Attempt:
         roots: dict[tuple[str, str], tuple[xr.Dataset, dict[str, RootSpec]]] = {}
         for owner, name in wanted:
             s = owner.sets[owner.plan.set_of[name]]
-            checkpoint = await asyncio.to_thread(
+            checkpoint = await self.services.disk.run(
                 self.services.checkpoints.load, owner.name, s.name, s.plan.last
             )
-            found = await asyncio.to_thread(self._roots, checkpoint)
+            found = await self.services.disk.run(self._roots, checkpoint)
             roots[STATE, name] = found[STATE, name]
         for (_, name), dataset in self._persist(roots).items():
             self.finals[name] = dataset

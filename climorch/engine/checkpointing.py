@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
+
+# No space on the device, or none left of what this user may have.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 T = TypeVar("T")
 
 __all__ = ["Cut", "NotFiniteError", "count_now", "reroot", "write"]
@@ -179,8 +182,8 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
     """
     services, begin = attempt.services, attempt.services.clock()
     outputs = attempt.outputs.due(attempt.set.segments_at[command.boundary])
-    request = await asyncio.to_thread(_request, attempt, command, cut, outputs)
-    in_flight = await _to_its_end(services.checkpoints.begin, request)
+    request = await services.disk.run(_request, attempt, command, cut, outputs)
+    in_flight = await _to_its_end(services, services.checkpoints.begin, request)
     staged: dict[tuple[str, int], Staged] = {}
     try:
         receipts, cpu_s = await _fill(attempt, cut, in_flight, staged)
@@ -194,9 +197,9 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
             # From the thread: it has happened even if this task is cancelled.
             loop.call_soon_threadsafe(services.post, done)
 
-        await _to_its_end(commit)
+        await _to_its_end(services, commit)
     except BaseException as error:
-        kept = await _to_its_end(_give_up, services, in_flight, staged, error)
+        kept = await _to_its_end(services, _give_up, services, in_flight, staged, error)
         attempt.outputs.put_back(kept)
         raise
     logger.info(
@@ -270,6 +273,7 @@ async def _fill(
     staged |= await attempt.outputs.take(dict(in_flight.request.segments))
     for (stage, segment), output in staged.items():
         receipts += await _to_its_end(
+            services,
             services.checkpoints.add_outputs,
             in_flight,
             stage,
@@ -317,7 +321,7 @@ def _give_up(
                 durable.rename_durably(moved, output.output.directory)
         if output.output.directory.exists():
             kept[stage, segment] = output
-    full = isinstance(error, BackendError) and error.facts.get("errno") == errno.ENOSPC
+    full = isinstance(error, BackendError) and error.facts.get("errno") in _FULL
     try:
         services.checkpoints.abandon(in_flight, keep=not full)
         if full:
@@ -327,9 +331,11 @@ def _give_up(
     return kept
 
 
-async def _to_its_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run blocking work in a thread; a cancellation waits until it is over."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+async def _to_its_end(
+    services: Services, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Do work on the disk; a cancellation waits until it is over."""
+    task = asyncio.ensure_future(services.disk.run(work, *args, **kwargs))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

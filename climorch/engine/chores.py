@@ -63,7 +63,7 @@ class Chores:
         subject = str(command)
         while True:
             try:
-                fact = await asyncio.to_thread(self._once, command)
+                fact = await self.services.disk.run(self._once, command)
             except (BackendError, CorruptDataError, OSError) as error:
                 text = f"{command} does not work, trying again: {error}"
                 name = getattr(command, "simulation", None)

@@ -26,6 +26,7 @@ from climorch.engine.recovery import reconcile
 from climorch.engine.runner import SetRunner
 from climorch.engine.scrubbing import Scrubber
 from climorch.engine.services import Services
+from climorch.engine.threads import DiskThreads
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.alarm import Alarm
@@ -157,6 +158,7 @@ class Driver:
         checkpoints: CheckpointStore,
         results: ResultStore,
     ) -> None:
+        disk = DiskThreads()
         cluster = Cluster(
             self.site,
             post=self.post,
@@ -176,10 +178,16 @@ class Driver:
             lost=self.fail,
             may_commit=self.keeper.writable,
             watch=self.spec.policies.watch,
+            disk=disk,
         )
         chores = Chores(services, self.lookout.alarms)
         scrubber = Scrubber(
-            self.spec.policies.scrub, self.orchestrator.state, checkpoints, self.post
+            self.spec.policies.scrub,
+            self.orchestrator.state,
+            checkpoints,
+            self.post,
+            disk=disk,
+            alarms=self.lookout.alarms,
         )
         cluster.start()
         scrubber.start()
@@ -267,7 +275,7 @@ class Driver:
 
     async def _let_go(self) -> None:
         """Abandon every attempt; return once nothing of them runs any more."""
-        for runner in list(self._runners.values()):
+        runners = list(self._runners.values())
+        for runner in runners:
             runner.abandon()
-        for runner in list(self._runners.values()):
-            await runner.closed()
+        await asyncio.gather(*(runner.closed() for runner in runners))

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 # About 300 MB of records: hours of a large campaign.
 MOST_WAITING = 1_000_000
 RETRY_S = 1.0
+# How long a transaction may take, in seconds, before the disk counts as hanging and
+# the driver goes on without it.
+PATIENCE_S = 10.0
 
 
 class RecordKeeper:
@@ -94,10 +97,21 @@ class RecordKeeper:
             self._retrying = None
         await asyncio.to_thread(self.release)
 
-    def release(self) -> None:
-        """Let go of the thread and of the lock; again: does nothing."""
-        self._thread.close()
-        self._journal.close()
+    def release(self, timeout_s: float | None = None) -> None:
+        """Let go of the thread and of the lock; again: does nothing.
+
+        Parameters
+        ----------
+        timeout_s : float or None
+            Longest wait for a disk that hangs, in seconds; then the lock stays
+            with this process. None: without end.
+        """
+        try:
+            self._thread.close(timeout_s)
+        except BackendError as error:
+            logger.warning("%s", error)
+        else:
+            self._journal.close()
 
     def _heartbeat_failed(self, error: ClimorchError) -> None:
         # In the journal's thread. A disk that fails shows at the next append.
@@ -105,36 +119,74 @@ class RecordKeeper:
             self.on_takeover(error)
 
     async def _land(self) -> None:
-        rows = list(self._waiting)
-        if not rows:
+        """Append all that waits; where that fails or hangs, go on trying beside."""
+        count = len(self._waiting)
+        if not count:
             return
-        try:
-            await asyncio.wrap_future(self._thread.submit(rows))
-        except BackendError as error:
-            self._writable.clear()
-            freed = await asyncio.to_thread(self._journal.give_up_ballast)
-            self.trouble = (
-                f"the journal cannot be written ({error}); {len(rows)} records wait, "
-                f"nothing is committed or deleted meanwhile"
-                + ("; the ballast file was given up" if freed else "")
-            )
-            logger.warning("%s", self.trouble)
-            if self._retrying is None:
-                self._retrying = asyncio.create_task(self._retry())
+        landing = asyncio.wrap_future(self._thread.submit(self._waiting))
+        await asyncio.wait([landing], timeout=PATIENCE_S)
+        if landing.done():
+            trouble = self._landed(landing, count)
         else:
-            del self._waiting[: len(rows)]
-            if not self._waiting:
-                self._writable.set()
+            trouble = f"its disk has not answered for {PATIENCE_S:g} s"
+        if trouble:
+            self._tell(trouble)
+            self._retrying = asyncio.create_task(self._retry(landing, count))
 
-    async def _retry(self) -> None:
-        while self._waiting:
-            await self._land()
-            if self._waiting:
-                await asyncio.sleep(RETRY_S)
-        self._retrying = None
-        self.trouble = ""
-        await asyncio.to_thread(self._journal.restore_ballast)
+    def _landed(self, landing: asyncio.Future[int], count: int) -> str:
+        """Let go of rows that landed; return why they did not."""
+        try:
+            landing.result()
+        except BackendError as error:
+            return str(error)
+        del self._waiting[:count]
+        if not self._waiting:
+            self._writable.set()
+        return ""
+
+    def _tell(self, why: str, more: str = "") -> None:
+        self._writable.clear()
+        self.trouble = (
+            f"the journal cannot be written ({why}); {len(self._waiting)} records "
+            f"wait, nothing is committed or deleted meanwhile{more}"
+        )
+        logger.warning("%s", self.trouble)
+
+    async def _retry(self, landing: asyncio.Future[int], count: int) -> None:
+        try:
+            await self._until_landed(landing, count)
+        except ClimorchError as error:
+            # Not of the disk: a newer driver has taken over, for one.
+            self.on_takeover(error)
+            return
+        finally:
+            self._retrying = None
+        self._thread.call(_restore_ballast)
         self.on_recovery()
+
+    async def _until_landed(self, landing: asyncio.Future[int], count: int) -> None:
+        while True:
+            # Never twice: what hangs may land yet.
+            await asyncio.wait([landing])
+            trouble = self._landed(landing, count)
+            if trouble:
+                # In its own thread: this, too, may hang.
+                freed = await asyncio.wrap_future(self._thread.call(_give_up_ballast))
+                self._tell(trouble, "; the ballast file was given up" if freed else "")
+                await asyncio.sleep(RETRY_S)
+            if not self._waiting:
+                self.trouble = ""
+                return
+            count = len(self._waiting)
+            landing = asyncio.wrap_future(self._thread.submit(self._waiting))
+
+
+def _give_up_ballast(journal: JournalPort) -> bool:
+    return journal.give_up_ballast()
+
+
+def _restore_ballast(journal: JournalPort) -> bool:
+    return journal.restore_ballast()
 
 
 def _rows(records: Sequence[Record], now_s: float) -> list[Row]:

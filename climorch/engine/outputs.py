@@ -52,10 +52,13 @@ class Outputs:
         self._failed: dict[tuple[str, int], tuple[StagePlan, xr.Dataset]] = {}
         self._chunks: dict[str, int] = {}
 
-    def chunk(self, stage: Stage) -> int | None:
+    async def chunk(self, stage: Stage) -> int | None:
         """Return the length of a stage's result chunks; None: not known yet."""
         if stage.name not in self._chunks:
-            published = self.services.results.chunk_length(self.simulation, stage.name)
+            services = self.services
+            published = await services.disk.run(
+                services.results.chunk_length, self.simulation, stage.name
+            )
             length = published or stage.output_chunk
             if length is None:
                 return None
@@ -136,17 +139,14 @@ class Outputs:
             done.set_result(output)
             self._writing[where] = done
 
-    async def drop(self) -> None:
-        """Stop writing; what is staged is swept with the attempt's folder."""
+    async def stop(self) -> None:
+        """Stop writing; what is staged stays until the attempt is swept."""
         for task in self._writing.values():
             task.cancel()
         if self._writing:
             await asyncio.wait(self._writing.values())
         self._writing.clear()
         self._failed.clear()
-        await asyncio.to_thread(
-            self.services.results.drop, self.simulation, self.set_name, self.attempt
-        )
 
     async def _write(
         self, stage: StagePlan, segment: int, output: xr.Dataset
@@ -160,7 +160,7 @@ class Outputs:
     async def _written(
         self, stage: StagePlan, segment: int, output: xr.Dataset
     ) -> Staged:
-        staged = await asyncio.to_thread(
+        staged = await self.services.disk.run(
             self.services.results.stage,
             simulation=self.simulation,
             set=self.set_name,

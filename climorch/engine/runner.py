@@ -17,6 +17,7 @@ from climorch.engine import checkpointing
 from climorch.engine.attempt import Attempt
 from climorch.engine.copying import Copies
 from climorch.engine.measuring import paces_of
+from climorch.engine.restoring import bring_states
 from climorch.engine.services import Services
 from climorch.engine.steps import cause_of
 from climorch.engine.worker import clear_attempt
@@ -37,7 +38,6 @@ from climorch.model.events import (
     SalvageFailed,
     SegmentFailed,
     SegmentFinished,
-    SetRestored,
 )
 
 __all__ = ["SetRunner"]
@@ -47,6 +47,8 @@ tasks_logger = logging.getLogger(f"{__name__}.tasks")
 
 # A stash that is not cleared costs memory; a Dask scheduler may die meanwhile.
 CLEAR_S = 10.0
+# How long what was cancelled may take, in seconds, before the disk counts as hanging.
+HANGS_S = 20.0
 
 
 class SetRunner:
@@ -113,18 +115,24 @@ class SetRunner:
             ended.add_done_callback(self._tasks.discard)
 
     async def closed(self) -> None:
-        """Wait until nothing of this set runs any more."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        """Wait until nothing of this set runs any more, but for a disk that hangs."""
+        tasks = set(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=HANGS_S)
 
     async def _end(self, attempt: Attempt, tasks: set[asyncio.Task[None]]) -> None:
         if tasks:
-            await asyncio.wait(tasks)
+            # A commit goes on to its end, however long that takes. What it may
+            # still do is fenced off, what it holds in memory is of no use.
+            await asyncio.wait(tasks, timeout=HANGS_S)
         await attempt.release()
-        services = self.services
-        if not services.cluster.connected:
+        if self.services.cluster.connected:
             # Nodes that are gone have no stash to clear.
-            return
+            await self._clear(attempt)
+        await attempt.sweep()
+
+    async def _clear(self, attempt: Attempt) -> None:
+        services = self.services
         # Models of a set that is complete are not wanted again; others serve the
         # next attempt.
         lease = () if self.state.complete else services.lease(self.simulation)
@@ -148,35 +156,14 @@ class SetRunner:
             self._serial = task
 
     async def _start(self, attempt: Attempt, command: StartAttempt) -> None:
-        services, boundary = self.services, command.boundary
+        boundary = command.boundary
 
         async def bring() -> None:
-            if boundary == 0:
-                rung = "init"
-                bytes_read = await attempt.begin()
-            else:
-                salvaged = self.state.held.salvaged == boundary
-                rung = "partner" if salvaged else "checkpoint"
-                checkpoint = await asyncio.to_thread(
-                    services.checkpoints.load, self.simulation, command.set, boundary
-                )
-                bytes_read = await attempt.restore(checkpoint, boundary)
-            attempt.not_finite = await checkpointing.count_now(attempt)
-            services.post(
-                SetRestored(
-                    simulation=self.simulation,
-                    set=command.set,
-                    attempt=command.attempt,
-                    boundary=boundary,
-                    rung=rung,
-                    bytes_read=bytes_read,
-                )
-            )
+            salvaged = self.state.held.salvaged == boundary
+            self.services.post(await bring_states(attempt, command, salvaged=salvaged))
 
         def failed(error: BaseException) -> RestoreFailed:
             damaged = isinstance(error, CorruptDataError) and boundary > 0
-            if damaged:
-                services.checkpoints.set_aside(self.simulation, command.set, boundary)
             return RestoreFailed(
                 simulation=self.simulation,
                 set=command.set,

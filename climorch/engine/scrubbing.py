@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 
 from climorch.core.state import CampaignState
+from climorch.engine.alarms import Alarms
+from climorch.engine.threads import DiskThreads
 from climorch.errors import BackendError, ConflictError
 from climorch.model.events import CheckpointScrubbed, Fact
 from climorch.policy.scrubbing import Scrub
@@ -23,6 +25,7 @@ __all__ = ["Scrubber"]
 logger = logging.getLogger(__name__)
 
 LOOK_S = 10.0
+MOST_NAMED = 5
 
 Key = tuple[str, str, int]
 
@@ -44,6 +47,11 @@ class Scrubber:
         Of this driver.
     post : callable
         Takes a fact, on the driver's loop.
+    disk : DiskThreads
+        Where it reads.
+    alarms : Alarms
+        Told of diagnostics that are bad for good. A checkpoint that is set aside is
+        told of by what watches the state.
     clock : callable
         UTC seconds.
     look_s : float
@@ -57,6 +65,8 @@ class Scrubber:
         checkpoints: CheckpointStore,
         post: Callable[[Fact], None],
         *,
+        disk: DiskThreads,
+        alarms: Alarms,
         clock: Callable[[], float] = time.time,
         look_s: float = LOOK_S,
     ) -> None:
@@ -64,9 +74,12 @@ class Scrubber:
         self._state = state
         self._checkpoints = checkpoints
         self._post = post
+        self._disk = disk
+        self._alarms = alarms
         self._clock = clock
         self._look_s = look_s
         self._read_s: dict[Key, float] = {}
+        self._told: set[Key] = set()
         self._leaving = threading.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -91,19 +104,28 @@ class Scrubber:
             if c.good and not c.deleting
         }
         self._read_s = {k: at for k, at in self._read_s.items() if k in committed_s}
+        for gone in self._told - committed_s.keys():
+            self._over(gone)
         key = self._policy.next_due(committed_s, self._read_s, self._clock())
         if key is None:
             return False
         try:
-            found = await asyncio.to_thread(self._scrub, key)
+            found = await self._disk.run(self._scrub, key)
         except (BackendError, ConflictError) as error:
             # Says nothing about the checkpoint. Who is superseded learns it elsewhere.
             logger.warning("scrub=%s put off: %s", key, error)
-            found = Scrubbed()
+            self._read_s[key] = self._policy.put_off_s(self._clock())
+            return False
         self._read_s[key] = self._clock()
-        if not found.good:
+        if found.good:
+            self._over(key)
+        else:
             self._tell(key, found)
         return True
+
+    def _over(self, key: Key) -> None:
+        self._told.discard(key)
+        self._alarms.end("damage", subject=_subject(key))
 
     def _tell(self, key: Key, found: Scrubbed) -> None:
         simulation, name, boundary = key
@@ -116,6 +138,16 @@ class Scrubber:
             damaged=found.damaged,
         )
         logger.warning("%s", fact)
+        if found.bad and not found.damaged:
+            self._told.add(key)
+            self._alarms.begin(
+                "damage",
+                f"diagnostics in checkpoint {boundary} of set {name} are bad, and so "
+                f"are results that share their files; no other copy is left: "
+                + ", ".join(fact.bad[:MOST_NAMED]),
+                simulation=simulation,
+                subject=_subject(key),
+            )
         # Others may share what was bad: all of the set are read next.
         own = [k for k in self._read_s if k[:2] == key[:2] and k != key]
         for other in own:
@@ -148,3 +180,8 @@ class Scrubber:
                 busy = False
             if not busy:
                 await asyncio.sleep(self._look_s)
+
+
+def _subject(key: Key) -> str:
+    simulation, name, boundary = key
+    return f"{simulation}/{name}-{boundary} diagnostics"

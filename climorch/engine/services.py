@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from climorch.core.state import CampaignState
 from climorch.engine.cluster import Cluster
+from climorch.engine.threads import DiskThreads
 from climorch.model.events import Fact
 from climorch.model.workflow import Workflow
 from climorch.policy.watching import Watch
@@ -48,6 +49,8 @@ class Services:
         Monotonic seconds.
     watch : Watch
         When a task counts as stuck.
+    disk : DiskThreads
+        Where all that waits for a disk is done.
     """
 
     cluster: Cluster
@@ -60,6 +63,7 @@ class Services:
     lost: Callable[[BaseException], None]
     may_commit: Callable[[], Awaitable[None]]
     watch: Watch
+    disk: DiskThreads
     clock: Callable[[], float] = time.monotonic
 
     @property

@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 JOURNAL = "journal.sqlite"
 
+# How long an end waits for a disk that hangs, in seconds.
+HANGS_S = 10.0
+
 
 def open_journal(root: Path, campaign: str) -> SqliteJournal:
     """Open the journal of a campaign as its one driver.
@@ -233,7 +236,7 @@ class Run:
             logger.debug("campaign=%s ended", self._spec.campaign, exc_info=error)
         finally:
             self._ready.set()
-            self._keeper.release()
+            self._keeper.release(HANGS_S)
 
     async def _drive(self) -> None:
         self._loop = asyncio.get_running_loop()

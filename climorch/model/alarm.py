@@ -12,6 +12,7 @@ AlarmKind = Literal[
     "inbox",
     "chore",
     "storage",
+    "damage",
     "failed",
     "exposure",
     "node",
@@ -32,12 +33,13 @@ class Alarm:
         ``journal``: it cannot be written · ``inbox``: it cannot be read, or
         something strange lay in it · ``chore``: results cannot be published, a
         checkpoint not deleted · ``storage``: checkpoints of a simulation
-        cannot be written · ``failed``: a simulation failed for good ·
-        ``exposure``: more than an hour of compute is not checkpointed ·
-        ``node``: one is frozen or a task on it is stuck · ``window``: nodes to
-        be serviced or kept for somebody are too few, and it starts soon or has
-        started · ``scheduler``: there is no Dask scheduler · ``driver``: the
-        driver ends with an error.
+        cannot be written, or one takes long · ``damage``: something that was
+        committed is bad, and no other copy is left · ``failed``: a simulation
+        failed for good · ``exposure``: more than an hour of compute is not
+        checkpointed · ``node``: one is frozen or a task on it is stuck ·
+        ``window``: nodes to be serviced or kept for somebody are too few, and it
+        starts soon or has started · ``scheduler``: there is no Dask scheduler ·
+        ``driver``: the driver ends with an error.
     event : str
         ``begins`` once, ``lasts`` as a reminder at growing intervals, ``ends``
         once.

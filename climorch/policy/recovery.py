@@ -55,7 +55,9 @@ DEFAULT_BUDGETS: Mapping[Cause, Budget] = {
     Cause.MODEL: Budget(retries=1, first_delay_s=0.0),
     Cause.NUMERICAL: Budget(retries=0),
     Cause.HANG: Budget(retries=3, first_delay_s=1.0),
-    Cause.STORAGE: Budget(retries=100, first_delay_s=1.0),
+    # Checkpoints that failed count too, one a minute while all goes on computing;
+    # nobody's simulation is to fail for good because a file system is ill for days.
+    Cause.STORAGE: Budget(retries=10_000, first_delay_s=1.0),
     Cause.CORRUPT: Budget(retries=1000, first_delay_s=0.0),
     Cause.WALLTIME: Budget(retries=1000, first_delay_s=0.0),
     Cause.POISON: Budget(retries=0),

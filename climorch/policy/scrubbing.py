@@ -79,6 +79,14 @@ class Scrub:
         first = min(due, key=lambda key: due[key], default=None)
         return first if first is not None and due[first] <= now_s else None
 
+    def put_off_s(self, now_s: float) -> float:
+        """Return what counts as the last reading of one that could not be read.
+
+        It is due again as soon as a new one would be, not a whole round later.
+        Now and the result are UTC seconds.
+        """
+        return now_s + min(self.after_s, self.every_s) - self.every_s
+
     def pause_s(self, read_bytes: int, took_s: float) -> float:
         """Return how long to wait after reading so much, in seconds."""
         return max(read_bytes / self.bytes_per_s - took_s, 0.0)

@@ -315,24 +315,30 @@ def _judge_journal(outcome: tuple[bool, list[str]], notes: Sequence[str]) -> lis
 
 
 def _of_checkpoints(
-    prepare: Callable[[Path], None], act: Callable[[Path, Note], None], before: int
+    prepare: Callable[[Path], None],
+    act: Callable[[Path, Note], None],
+    before: int,
+    *,
+    begun: int = 0,
 ) -> Scenario[Outcome]:
     count = itertools.count()
     verbs = ("begun", "committed", "published")
-    told = tuple(f"{verb} {k}" for k in range(1, before + 1) for verb in verbs)
+    told = [f"{verb} {k}" for k in range(1, before + 1) for verb in verbs]
+    # Whole on the disk before anything is done: the first to look commits it.
+    told += [f"begun {k}" for k in range(before + 1, begun + 1)]
 
     def recovered(root: Path) -> Outcome:
         return recover(root, go_on=next(count) % GO_ON_EVERY == 0)
 
     return Scenario(
-        prepare=prepare, act=act, recover=recovered, judge=_judge, told=told
+        prepare=prepare, act=act, recover=recovered, judge=_judge, told=tuple(told)
     )
 
 
 SCENARIOS: dict[str, Scenario[Any]] = {
     "first commits and results": _of_checkpoints(_nothing, _first_commits, 0),
     "a broken attempt": _of_checkpoints(_two_committed, _broken_attempt, 2),
-    "takeover": _of_checkpoints(_left_in_flight, _takeover, 2),
+    "takeover": _of_checkpoints(_left_in_flight, _takeover, 2, begun=3),
     "retention": _of_checkpoints(_three_committed, _retention, 3),
     "repair": Scenario(
         prepare=_rotten, act=_repair, recover=_mended, judge=_judge_mended

@@ -9,9 +9,13 @@ from typing import Any, cast
 
 import pytest
 
+from climorch.core.alarms import AlarmBook, Trouble
 from climorch.core.state import CampaignState
+from climorch.engine.alarms import Alarms
 from climorch.engine.scrubbing import Scrubber
+from climorch.engine.threads import DiskThreads
 from climorch.errors import BackendError
+from climorch.model.alarm import Alarm, AlarmKind
 from climorch.model.events import CheckpointScrubbed, Fact
 from climorch.policy.scrubbing import Scrub
 from climorch.storage.checkpoints import CheckpointStore, Scrubbed
@@ -34,6 +38,22 @@ class Disk:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+class Told:
+    """Alarms, without the thread that hands them on."""
+
+    def __init__(self, heard: list[Alarm]) -> None:
+        self.heard, self.book = heard, AlarmBook()
+
+    def begin(
+        self, kind: AlarmKind, text: str, *, simulation: str, subject: str
+    ) -> None:
+        trouble = Trouble(kind=kind, subject=subject, text=text, simulation=simulation)
+        self.heard += self.book.begin(trouble, 0.0)
+
+    def end(self, kind: AlarmKind, *, subject: str) -> None:
+        self.heard += self.book.end(kind, subject, 0.0)
 
 
 class State:
@@ -59,12 +79,15 @@ def scrubber(
     now: list[float],
     policy: Scrub | None = None,
     look_s: float = 10.0,
+    heard: list[Alarm] | None = None,
 ) -> Scrubber:
     return Scrubber(
         policy or Scrub(after_s=10.0, every_s=100.0),
         cast("CampaignState", state),
         cast("CheckpointStore", disk),
         posted.append,
+        disk=DiskThreads(),
+        alarms=cast("Alarms", Told([] if heard is None else heard)),
         clock=lambda: now[0],
         look_s=look_s,
     )
@@ -120,8 +143,46 @@ async def test_a_disk_that_fails_puts_it_off() -> None:
     disk, posted, now = Disk({1: BackendError("no")}), list[Fact](), [50.0]
     made = scrubber(State(k1=0.0), disk, posted, now)
 
-    assert [await made.look(), await made.look()] == [True, False]
+    assert [await made.look(), await made.look()] == [False, False]
+    # Again as soon as a new one would be, not a whole round later.
+    now[0] = 59.0
+    assert not await made.look()
+    now[0] = 60.0
+    assert await made.look()
+    assert disk.read == [1, 1]
     assert posted == []
+
+
+async def test_bad_diagnostics_without_another_copy_are_told_until_they_go() -> None:
+    """The checkpoint stays good; what is found good again, or deleted, is over."""
+    bad = Scrubbed(bad=(("outputs/ocean/0/heat/c/0", "is missing"),))
+    state, heard, now = State(k1=0.0, k2=0.0), list[Alarm](), [50.0]
+    disk = Disk({1: bad, 2: bad})
+    made = scrubber(state, disk, [], now, heard=heard)
+
+    assert [await made.look(), await made.look()] == [True, True]
+    assert [(a.kind, a.event, a.simulation) for a in heard] == [
+        ("damage", "begins", "s")
+    ] * 2
+    assert heard[0].text == (
+        "diagnostics in checkpoint 1 of set ocean are bad, and so are results that "
+        "share their files; no other copy is left: outputs/ocean/0/heat/c/0 is missing"
+    )
+    now[0] = 500.0
+    await made.look()
+    del state.commits[2]
+    await made.look()
+    assert [a.event for a in heard[2:]] == ["ends", "ends"]
+
+
+async def test_what_is_set_aside_is_told_by_the_state() -> None:
+    """Not twice: the state knows it too, and for longer."""
+    bad = Scrubbed(bad=(("MANIFEST.json", "is missing"),), damaged=True)
+    heard: list[Alarm] = []
+    posted: list[Fact] = []
+    made = scrubber(State(k1=0.0), Disk({1: bad}), posted, [50.0], heard=heard)
+    assert await made.look()
+    assert (len(posted), heard) == (1, [])
 
 
 async def test_it_runs_beside_and_leaves_at_once() -> None:
