@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from climorch.core.alarms import AlarmBook, Trouble, troubles
+from climorch.core.explain import explain
 from climorch.core.progress import Policies
 from climorch.model import events as e
 from climorch.model.alarm import Alarm
 from climorch.model.events import Cause
 from climorch.model.windows import Window
 from climorch.policy.checkpointing import EverySegments
-from tests.unit.core.script import Script, submitted
+from tests.unit.core.script import Script, stage, submitted
 
 RARELY = Policies(checkpointing=EverySegments(count=99))
 FULL = Trouble(kind="journal", subject="", text="the disk is full")
@@ -103,6 +106,61 @@ def test_a_storage_that_refuses_checkpoints_is_told_until_one_is_committed() -> 
     assert found(s) == {"storage": "storage failed 1 times since the last checkpoint"}
     s.tell(after_s=3.0)
     s.committed(1)
+    assert found(s) == {}
+
+
+def test_a_checkpoint_that_is_written_for_long_is_told_until_it_is_committed() -> None:
+    """Two minutes are always granted, and ten times what is usual."""
+    s = Script()
+    s.tell(submitted(stage(boundaries=range(9))))
+    s.nodes("n")
+    s.restored()
+    s.finished(0)
+    begun_s = s.now_s
+
+    assert found(s, after_s=119.0) == {}
+    assert found(s, after_s=121.0) == {
+        "storage": "checkpoint 1 of set a has been written for 121 s: the storage is "
+        "slow, or hangs"
+    }
+    factors = explain(s.orchestrator.state, "s", begun_s + 7.0).factors
+    assert factors["checkpoints of a"]["being written"] == 1
+    s.tell(replace(s.commit(1), seconds=60.0), after_s=130.0)
+    assert found(s) == {}
+    s.finished(1)
+    assert found(s, after_s=599.0) == {}
+    assert list(found(s, after_s=601.0)) == ["storage"]
+
+
+def test_a_damaged_checkpoint_is_told_until_two_newer_good_ones_are_there() -> None:
+    """Also after a restart of the driver; and one that replaces it will do."""
+    s = Script()
+    s.tell(submitted(stage(boundaries=range(9))))
+    s.nodes("n")
+    s.restored()
+    s.finished(0)
+    s.committed(1)
+    s.tell(
+        e.CheckpointScrubbed(
+            simulation="s", set="a", boundary=1, bad=("x is missing",), damaged=True
+        )
+    )
+
+    told = {
+        "damage": "checkpoint 1 of set a is damaged, no other copy is left; it was "
+        "set aside, look after the storage"
+    }
+    assert found(s) == told
+    factors = explain(s.orchestrator.state, "s", s.now_s).factors
+    assert factors["checkpoints of a"]["found damaged"] == (1,)
+    s.finished(1)
+    s.committed(2)
+    assert found(s) == told
+    s.restart("n")
+    assert found(s) == told
+    s.restored()
+    s.finished(2)
+    s.committed(3)
     assert found(s) == {}
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,9 +31,13 @@ async def test_results_and_errors_come_back() -> None:
     who = contextvars.ContextVar("who", default="nobody")
     who.set("me")
     disk = DiskThreads()
-    assert await disk.run(lambda a, *, b: (a, b, who.get()), 1, b=2) == (1, 2, "me")
-    with pytest.raises(OSError, match="no space"):
-        await disk.run(lambda: (_ for _ in ()).throw(OSError("no space")))
+
+    def work(a: int, *, b: int) -> tuple[int, int, str]:
+        return a, b, who.get()
+
+    assert await disk.run(work, 1, b=2) == (1, 2, "me")
+    with pytest.raises(FileNotFoundError):
+        await disk.run(Path("/not/there").read_bytes)
 
 
 async def test_a_few_run_beside_each_other(answers: threading.Event) -> None:
@@ -71,7 +76,12 @@ async def test_cancelled_work_holds_its_place_until_it_takes_long(
     """Nobody waits for it, and it goes on; its place is given back once."""
     disk = DiskThreads(at_once=1, patience_s=0.001)
     begun = threading.Event()
-    work = asyncio.create_task(disk.run(lambda: (begun.set(), answers.wait())))
+
+    def hang() -> None:
+        begun.set()
+        answers.wait()
+
+    work = asyncio.create_task(disk.run(hang))
     while not begun.is_set():
         await asyncio.sleep(0)
     work.cancel()
