@@ -1,0 +1,70 @@
+"""The library that brings storage trouble to whole processes, built from `preload.c`.
+
+Decides how it is compiled and how a process comes to load it. Needs a C compiler.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from climorch.errors import BackendError
+from climorch.testing.trouble import VARIABLE, TroubledStorage
+
+__all__ = ["build", "compiler", "environment_of"]
+
+SOURCE = Path(__file__).with_suffix(".c")
+
+
+def compiler() -> str | None:
+    """Return the path of a C compiler; None: there is none."""
+    return shutil.which("gcc") or shutil.which("cc")
+
+
+def build(folder: Path) -> Path:
+    """Compile the library.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is put.
+
+    Returns
+    -------
+    Path
+        The library.
+
+    Raises
+    ------
+    BackendError
+        If there is no C compiler, or it fails.
+    """
+    found = compiler()
+    if found is None:
+        raise BackendError("there is no C compiler on PATH; install gcc")
+    library = folder.absolute() / "trouble.so"
+    command = [found, "-O1", "-shared", "-fPIC", "-o", str(library), str(SOURCE)]
+    done = subprocess.run(
+        [*command, "-ldl"], capture_output=True, check=False, text=True
+    )
+    if done.returncode:
+        raise BackendError(f"{SOURCE} cannot be compiled: {done.stderr[-2000:]}")
+    return library
+
+
+def environment_of(storage: TroubledStorage, library: Path) -> Mapping[str, str]:
+    """Say what a process needs in its environment, to come upon a trouble.
+
+    Parameters
+    ----------
+    storage : TroubledStorage
+        What is wrong, and when.
+    library : Path
+        From `build`.
+    """
+    others = os.environ.get("LD_PRELOAD")
+    loaded = str(library) if not others else f"{library}:{others}"
+    return {"LD_PRELOAD": loaded, VARIABLE: str(storage.control)}
