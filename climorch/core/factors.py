@@ -10,7 +10,7 @@ from climorch.core.demand import exempt_until_s, shares
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.horizon import closes_s, shuts_out
 from climorch.core.outlook import written_for_s
-from climorch.core.pacing import too_long
+from climorch.core.pacing import pace_at, too_long
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.core.upkeep import Policies, strategy_of
 from climorch.model.events import Cause
@@ -18,7 +18,7 @@ from climorch.model.scenario import Project
 from climorch.policy.fairtree import normalised_shares
 from climorch.policy.holders import standings
 from climorch.policy.limits import faded
-from climorch.policy.partnering import partners
+from climorch.policy.partnering import PartnerCopy, partner_copy_of, partners
 from climorch.policy.sharing import Sharing, lasts_s, remaining_node_s, share_tree
 
 __all__ = [
@@ -255,11 +255,15 @@ def checkpoint_factors(
         Strategies and caps.
     """
     nodes = len(simulation.lease) or simulation.plan.nodes
+    strategy = strategy_of(rules, simulation, s)
     return {
-        "strategy": repr(strategy_of(rules, simulation, s)),
+        "strategy": repr(strategy),
         "cost of one, s": s.cost_s,
         "spent lately, s": faded(s.spent_s, state.now_s - s.spent_at_s),
         "between failures of the lease, s": state.mtbf_s(nodes, state.now_s),
+        "between failures that copies do not heal, s": _severe_s(
+            state, simulation, s, partner_copy_of(strategy)
+        ),
         "overhead cap": rules.limits.most_overhead,
         "exposure cap, s": rules.limits.most_exposure_s,
         "longest interval, s": rules.limits.longest_s,
@@ -276,6 +280,19 @@ def checkpoint_factors(
             if fault.place.endswith(f"set {s.name!r}")
         ],
     }
+
+
+def _severe_s(
+    state: CampaignState,
+    simulation: SimulationState,
+    s: SetState,
+    partner: PartnerCopy | None,
+) -> float | None:
+    """Return what the disk is told while a copy is held; None: nothing is copied."""
+    if partner is None or len(simulation.lease) < 2 or s.complete:
+        return None
+    at = min(s.reached, s.plan.last - 1)
+    return partner.severe_s(pace_at(state, simulation, s, at, state.now_s, math.inf))
 
 
 def going(state: CampaignState, simulation: SimulationState) -> dict[str, float]:

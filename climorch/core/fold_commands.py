@@ -94,6 +94,9 @@ def _lease_set(state: CampaignState, command: c.SetLease) -> None:
         _gave_all_up(state, simulation, command.why)
     hold(state, simulation, command.nodes)
     simulation.granted = len(command.nodes)
+    if not set(command.nodes) <= set(simulation.ring):
+        # What it lost stays: the next loss may be of the same event.
+        simulation.ring = command.nodes
     simulation.lease_why = command.why
     simulation.borrowed = command.borrowed
     simulation.shrink_to = None
@@ -166,8 +169,9 @@ def _checkpoint_begun(state: CampaignState, command: c.BeginCheckpoint) -> None:
     s = current(state, command)
     if s is not None:
         s.checkpoint = command.boundary
-        s.planned = None
-        s.since_s = state.now_s
+        # Of a copy that is written out, the state is as old as that.
+        s.since_s = s.held.begun_s if command.held else state.now_s
+        s.planned = s.planned if command.held else None
         s.from_boundary = command.boundary
         s.put_off = False
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from climorch.core.fold_commands import hold
 from climorch.core.fold_paces import forget_node
-from climorch.core.state import CampaignState, Node
+from climorch.core.state import CampaignState, Node, SimulationState
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.policy.quarantine import LONGEST_MEMORY_S, MOST_MISHAPS, Mishap
-from climorch.policy.reliability import TOGETHER_S
+from climorch.policy.reliability import TOGETHER_S, torn
 from climorch.policy.reliability import node_lost as counted
 
 __all__ = [
@@ -54,7 +54,7 @@ def node_lost(state: CampaignState, fact: e.NodeLost) -> None:
         return
     holders = [s for s in state.simulations.values() if fact.node in s.lease]
     if not _expected(state, fact.node):
-        _mourn(state, fact.node, holders[0].name if holders else "")
+        _mourn(state, fact.node, holders[0] if holders else None)
     node_gone(state, fact.node)
     for simulation in holders:
         left = tuple(n for n in simulation.lease if n != fact.node)
@@ -73,21 +73,43 @@ def _expected(state: CampaignState, name: str) -> bool:
     )
 
 
-def _mourn(state: CampaignState, node: str, holder: str) -> None:
+def _mourn(state: CampaignState, node: str, holder: SimulationState | None) -> None:
     """Count a loss that nobody announced, and who had the node."""
     since_s = state.now_s - TOGETHER_S
     if any(m.hang and m.node == node and m.at_s >= since_s for m in state.mishaps):
         # Its process was killed because a segment hung there.
         return
+    leases = sum(len(s.lease) > 1 for s in state.simulations.values())
     state.losses = counted(
-        state.losses, at_s=state.now_s, up=len(state.nodes), held=bool(holder)
+        state.losses,
+        at_s=state.now_s,
+        up=len(state.nodes),
+        held=holder is not None,
+        leases=leases,
     )
+    if state.losses.lost == 1:
+        state.taken.clear()
+    state.taken.add(node)
+    if holder is not None:
+        _tear(state, holder, node)
     if state.losses.lost > 1:
         # An outage: the first of its nodes did not go by itself either.
         begun_s = state.losses.began_s
         state.mishaps = tuple(m for m in state.mishaps if m.hang or m.at_s < begun_s)
-    elif holder:
-        _note(state, Mishap(at_s=state.now_s, node=node, simulation=holder))
+    elif holder is not None:
+        _note(state, Mishap(at_s=state.now_s, node=node, simulation=holder.name))
+
+
+def _tear(state: CampaignState, holder: SimulationState, node: str) -> None:
+    """Count a lease once where an event took a node and its partner."""
+    began_s, around = state.losses.began_s, state.taken.union(holder.lease)
+    ring = [n for n in holder.ring if n in around]
+    if len(ring) < 2 or holder.torn_s == began_s:
+        return
+    at = ring.index(node)
+    if not state.taken.isdisjoint((ring[at - 1], ring[(at + 1) % len(ring)])):
+        holder.torn_s = began_s
+        state.losses = torn(state.losses)
 
 
 def hung(state: CampaignState, fact: e.SegmentFailed) -> None:

@@ -16,6 +16,7 @@ from climorch.core.fold import apply
 from climorch.core.holds import is_over
 from climorch.core.horizon import next_edge_s
 from climorch.core.leasing import leased
+from climorch.core.partnering import write_out_s
 from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.seating import ended_windows, place_windows
 from climorch.core.shunning import next_trial_s, verdicts
@@ -314,6 +315,9 @@ class Orchestrator:
         """Keep when a simulation must be looked at again without a fact."""
         sets, now_s = simulation.sets.values(), self.state.now_s
         times = [s.retry_at_s for s in sets if s.retry_at_s > now_s]
+        if self.state.timed:
+            due = (write_out_s(self.state, simulation, s) for s in sets)
+            times += [at_s for at_s in due if now_s < at_s < math.inf]
         if times and (simulation.wants_nodes or simulation.lease):
             self._retries[simulation.name] = min(times)
         else:

@@ -86,6 +86,8 @@ def pace_at(
         calendar=s.plan.stages[0].calendar,
         nodes=max(len(simulation.lease), 1),
         copied=s.held.boundary is not None,
+        torn=state.losses.torn,
+        up_s=state.any_up_s(now_s),
     )
 
 

@@ -12,7 +12,7 @@ from climorch.core.frontier import ready_segments
 from climorch.core.holds import Hold, holding
 from climorch.core.keeping import keep_house, make_room
 from climorch.core.pacing import ruling_at, word_on
-from climorch.core.partnering import copy_at, plan_copy
+from climorch.core.partnering import copy_at, plan_copy, write_out
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -149,6 +149,7 @@ def _advance(
 ) -> Iterator[Record]:
     """Move one set on: start an attempt, segments, a checkpoint."""
     hold = holding(state, simulation)
+    yield from write_out(state, simulation, s)
     if s.phase is Phase.IDLE:
         before = simulation.plan.prerequisites[s.name]
         enough = len(simulation.lease) >= simulation.plan.nodes

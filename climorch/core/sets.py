@@ -170,6 +170,12 @@ class SetState:
         """Whether all stages stand at one common boundary and none computes."""
         return not self.running and self.done == self.plan.segments_at[self.reached]
 
+    def rung_of(self, boundary: int) -> str:
+        """Where states of a boundary come from, as in ``SetRestored``."""
+        if boundary == 0:
+            return "init"
+        return "partner" if self.held.salvaged == boundary else "checkpoint"
+
     def front(self) -> int:
         """Newest common boundary that some stage has reached or passed."""
         counts = self.plan.counts

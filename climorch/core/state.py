@@ -6,6 +6,7 @@ journal alone, so a replayed state equals the one that was lived.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -66,6 +67,12 @@ class SimulationState:
         Nodes that it holds and that are up.
     granted : int
         Size of the lease when it was last granted.
+    ring : tuple of str
+        Its nodes when it was last given any, in order: each is the partner of
+        the one before.
+    torn_s : float
+        When the newest event began that took a node of it and its partner;
+        driver's clock, seconds.
     missed : dict of str to str
         Leased nodes that it lost since it was last given any, and why they went.
     turn_s : float
@@ -107,6 +114,8 @@ class SimulationState:
     priority: int = 0
     lease: tuple[str, ...] = ()
     granted: int = 0
+    ring: tuple[str, ...] = ()
+    torn_s: float = -math.inf
     lease_since_s: float = 0.0
     lease_why: str = ""
     missed: dict[str, str] = field(default_factory=dict)
@@ -176,6 +185,8 @@ class CampaignState:
         Newest time of any record, driver's clock.
     losses : Losses
         Nodes lost so far, by event.
+    taken : set of str
+        Nodes that the newest of these events has taken.
     mishaps : tuple of Mishap
         Nodes lost alone and segments that hung lately, by time.
     quarantined : dict of str to str
@@ -215,6 +226,7 @@ class CampaignState:
     nodes: dict[str, Node] = field(default_factory=dict)
     simulations: dict[str, SimulationState] = field(default_factory=dict)
     losses: Losses = field(default_factory=Losses)
+    taken: set[str] = field(default_factory=set)
     mishaps: tuple[Mishap, ...] = ()
     quarantined: dict[str, str] = field(default_factory=dict)
     node_s: float = 0.0
@@ -257,10 +269,13 @@ class CampaignState:
         """Return the node-seconds that all leases have held until a time."""
         return sum(used.held_until(now_s) for used in self.usage.values())
 
+    def any_up_s(self, now_s: float) -> float:
+        """Return the seconds in which any node was up until a time."""
+        return self.up_s + bool(self.nodes) * (now_s - self.counted_s)
+
     def mtbf_s(self, nodes: int, now_s: float) -> float:
         """Return the observed mean time between failures of so many nodes, seconds."""
-        up_s = self.up_s + bool(self.nodes) * (now_s - self.counted_s)
-        held_s = self.held_node_s(now_s)
+        up_s, held_s = self.any_up_s(now_s), self.held_node_s(now_s)
         return lease_mtbf_s(self.losses, node_s=held_s, up_s=up_s, nodes=nodes)
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:

@@ -88,6 +88,26 @@ class Copies:
         if self.newest is not None and self.newest.boundary <= boundary:
             self.newest = None
 
+    def cut_of(self, attempt: Attempt, boundary: int) -> Cut:
+        """Return the states that are held of a boundary which an attempt has passed.
+
+        Parameters
+        ----------
+        attempt : Attempt
+            The present one.
+        boundary : int
+            Where.
+
+        Raises
+        ------
+        BackendError
+            If a newer copy has taken its place, or it is gone.
+        """
+        copy = self.newest
+        if copy is None or copy.boundary != boundary or copy.attempt is not attempt:
+            raise BackendError(f"no copy of boundary {boundary} is held any more")
+        return copy.cut
+
     async def cut(self, attempt: Attempt, boundary: int) -> Copy:
         """Cut here; from now on the attempt may go on.
 

@@ -37,6 +37,7 @@ async def bring_states(
     BackendError
         If the storage fails, be it while a damaged one is set aside.
     """
+    began_s = attempt.services.clock()
     try:
         rung, bytes_read = await _bring(attempt, command, salvaged)
     except CorruptDataError:
@@ -59,6 +60,7 @@ async def bring_states(
         boundary=command.boundary,
         rung=rung,
         bytes_read=bytes_read,
+        seconds=attempt.services.clock() - began_s,
     )
 
 

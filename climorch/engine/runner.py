@@ -236,7 +236,10 @@ class SetRunner:
             self._copies.outdated(command.boundary)
 
         async def cut() -> None:
-            made = await checkpointing.reroot(attempt, command.boundary)
+            if command.held:
+                made = self._copies.cut_of(attempt, command.boundary)
+            else:
+                made = await checkpointing.reroot(attempt, command.boundary)
             self._spawn(self._guarded(lambda: write(made), failed))
 
         await self._guarded(cut, failed)

@@ -112,6 +112,8 @@ class BeginCheckpoint(_Command, frozen=True, kw_only=True):
     ----------
     full : bool
         Write every chunk anew instead of linking unchanged ones.
+    held : bool
+        Write what partners hold of that boundary: the set has passed it.
     why : str
         Reason in words.
     """
@@ -121,6 +123,7 @@ class BeginCheckpoint(_Command, frozen=True, kw_only=True):
     boundary: int
     attempt: int
     full: bool = False
+    held: bool = False
     why: str = ""
 
 

@@ -187,7 +187,10 @@ class SetRestored(_Fact, frozen=True, kw_only=True):
         Where they come from: ``init``, ``checkpoint``, ``branch``, or
         ``partner``: a checkpoint that was written from the copies of partners.
     bytes_read : int
-        Bytes of state.
+        Bytes of state; 0: not known.
+    seconds : float
+        From its start until they were there; of ``partner`` without the time
+        in which the copies were written.
     """
 
     simulation: str
@@ -196,6 +199,7 @@ class SetRestored(_Fact, frozen=True, kw_only=True):
     boundary: int
     rung: str
     bytes_read: int = 0
+    seconds: float = 0.0
 
 
 class RestoreFailed(_Fact, frozen=True, kw_only=True):

@@ -43,6 +43,9 @@ class Pace:
         Of the lease, >= 1.
     copied : bool
         Whether a state of this attempt is in the memory of two nodes.
+    torn, up_s : float, float
+        Events so far that took a node and its partner, each as the share of the
+        leases that it did this to; seconds in which any node was up.
     """
 
     since_s: float
@@ -57,6 +60,8 @@ class Pace:
     calendar: str = "standard"
     nodes: int = 1
     copied: bool = False
+    torn: float = 0.0
+    up_s: float = 0.0
 
 
 class CheckpointStrategy(Protocol):

@@ -14,6 +14,7 @@ from climorch.errors import Fault, InvalidInputError
 from climorch.model.pace import CheckpointStrategy, Pace
 from climorch.policy.checkpointing import AnyOf, Daly, either
 from climorch.policy.ranges import range_faults
+from climorch.policy.reliability import Losses, severe_mtbf_s
 
 __all__ = ["CopyPace", "PartnerCopy", "partner_copy_of", "partners"]
 
@@ -75,8 +76,9 @@ class PartnerCopy:
     every : int
         Common boundaries from one copy to the next, >= 1.
     severe_mtbf_s : float
-        Mean time between events that take the whole lease or the driver, in
-        seconds, > 0; a guess, since the campaign counts lost nodes only.
+        Mean time between events that take a node and its partner, the whole
+        lease or the driver, as expected beforehand, in seconds, > 0; ``inf``:
+        never. Counts as one event beside those that the campaign has seen.
     heal_s : float
         Time from the loss of a node until all it had is held twice again, in
         seconds, >= 0: a second one that is lost meanwhile may be its partner.
@@ -127,36 +129,36 @@ class PartnerCopy:
         if faults:
             raise InvalidInputError("this strategy cannot work", faults=faults)
 
-    def severe_s(self, *, mtbf_s: float, nodes: int) -> float:
+    def severe_s(self, pace: Pace) -> float:
         """Compute the mean time between failures that copies do not heal.
 
         Parameters
         ----------
-        mtbf_s : float
-            Mean time between failures of the whole lease, in seconds, > 0.
-        nodes : int
-            Of the lease, >= 2.
+        pace : Pace
+            Of a lease of two or more nodes.
 
         Returns
         -------
         float
-            Seconds, never below ``mtbf_s``: after a loss (rate ``1 / mtbf_s``)
-            one of its neighbours in the ring is lost within ``heal_s``, or an
-            event of ``severe_mtbf_s`` comes. First-order: holds while
-            ``heal_s`` is far below ``mtbf_s``; nodes fail independently.
+            Seconds, never below that between all failures: after one of these
+            a neighbour in the ring is lost within ``heal_s``, by a failure of
+            its own; or an event takes both, as often as was seen and expected
+            (`reliability.severe_mtbf_s`). First-order: holds while ``heal_s``
+            is far below the time between failures.
         """
-        neighbours = min(nodes - 1, 2)
-        both = neighbours * self.heal_s / (nodes * mtbf_s)
-        rate = min(both, 1.0) / mtbf_s + 1.0 / self.severe_mtbf_s
-        return max(1.0 / rate, mtbf_s)
+        mtbf_s, neighbours = pace.mtbf_s, min(pace.nodes - 1, 2)
+        both = neighbours * self.heal_s / (pace.nodes * mtbf_s)
+        seen = Losses(torn=pace.torn)
+        together_s = severe_mtbf_s(seen, up_s=pace.up_s, prior_s=self.severe_mtbf_s)
+        rate = min(both, 1.0) / mtbf_s + 1.0 / together_s
+        return max(1.0 / rate, mtbf_s) if rate else math.inf
 
     __or__ = either
 
     def due(self, pace: Pace) -> str | None:
         """Ask the disk's strategy, for the failures that are left to the disk."""
         if pace.copied and pace.nodes > 1:
-            severe_s = self.severe_s(mtbf_s=pace.mtbf_s, nodes=pace.nodes)
-            pace = replace(pace, mtbf_s=severe_s)
+            pace = replace(pace, mtbf_s=self.severe_s(pace))
         return self.disk.due(pace)
 
     def copy_due(self, pace: CopyPace) -> str | None:

@@ -11,7 +11,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-__all__ = ["Losses", "everything_lost", "lease_mtbf_s", "node_lost"]
+__all__ = [
+    "Losses",
+    "everything_lost",
+    "lease_mtbf_s",
+    "node_lost",
+    "severe_mtbf_s",
+    "torn",
+]
 
 # Losses so close to the first of them are one event: a silent node is noticed after
 # a minute at the latest, by default. Two nodes that fail by themselves meanwhile are
@@ -46,6 +53,11 @@ class Losses:
         Nodes that it has taken so far, of how many that were up.
     held : bool
         Whether somebody held the first of these.
+    leases : int
+        Leases of two or more nodes when the newest event began.
+    torn : float
+        Events that took a node and its partner, each counted as the share of
+        these leases to which it did so.
     """
 
     alone: int = 0
@@ -54,6 +66,8 @@ class Losses:
     lost: int = 0
     of: int = 0
     held: bool = True
+    leases: int = 0
+    torn: float = 0.0
 
     @property
     def events(self) -> int:
@@ -61,7 +75,9 @@ class Losses:
         return self.alone + sum(self.together.values())
 
 
-def node_lost(losses: Losses, *, at_s: float, up: int, held: bool = True) -> Losses:
+def node_lost(
+    losses: Losses, *, at_s: float, up: int, held: bool = True, leases: int = 0
+) -> Losses:
     """Count the loss of a node.
 
     Parameters
@@ -75,6 +91,8 @@ def node_lost(losses: Losses, *, at_s: float, up: int, held: bool = True) -> Los
     held : bool
         Whether somebody held it. Free nodes that go one by one do not count: a
         bad one that nobody has would make all leases look bad.
+    leases : int
+        Leases of two or more nodes, this one's included.
 
     Returns
     -------
@@ -86,12 +104,32 @@ def node_lost(losses: Losses, *, at_s: float, up: int, held: bool = True) -> Los
         # Those that join meanwhile may be lost once more: never more than all.
         of = max(losses.of, losses.lost + 1)
         return _counted(replace(without, lost=losses.lost + 1, of=of), +1)
-    return _counted(replace(losses, began_s=at_s, lost=1, of=max(up, 1), held=held), +1)
+    began = replace(
+        losses, began_s=at_s, lost=1, of=max(up, 1), held=held, leases=leases
+    )
+    return _counted(began, +1)
+
+
+def torn(losses: Losses) -> Losses:
+    """Count a lease that lost a node and its partner in the newest event.
+
+    Parameters
+    ----------
+    losses : Losses
+        So far, this loss included.
+
+    Returns
+    -------
+    Losses
+        With its share of the leases, once for each lease and event.
+    """
+    return replace(losses, torn=losses.torn + 1 / max(losses.leases, 1))
 
 
 def everything_lost(losses: Losses) -> Losses:
     """Count an event that took all nodes: a driver that died with leases."""
-    return replace(losses, together=_changed(losses.together, 1.0, +1), lost=0, of=0)
+    together = _changed(losses.together, 1.0, +1)
+    return replace(losses, together=together, lost=0, of=0, torn=losses.torn + 1)
 
 
 def _counted(losses: Losses, change: int) -> Losses:
@@ -136,3 +174,27 @@ def lease_mtbf_s(losses: Losses, *, node_s: float, up_s: float, nodes: int) -> f
         count * (1 - (1 - share) ** width) for share, count in losses.together.items()
     )
     return 1 / (single + (hits + PRIOR_EVENTS) / (up_s + PRIOR_UP_S))
+
+
+def severe_mtbf_s(losses: Losses, *, up_s: float, prior_s: float) -> float:
+    """Estimate the mean time between events that take a node and its partner.
+
+    Parameters
+    ----------
+    losses : Losses
+        What was seen.
+    up_s : float
+        Seconds in which any node was up.
+    prior_s : float
+        What is expected beforehand, in seconds, > 0; counts as one event seen.
+
+    Returns
+    -------
+    float
+        Seconds, for a lease as those that were seen: the posterior mean rate of
+        a Poisson process under a Gamma prior, inverted. An event counts by the
+        share of the leases that it tore, so an outage of everything is one
+        event however many leases there were. Ignores that a rack tears wide
+        leases more often.
+    """
+    return (up_s + prior_s) / (losses.torn + 1)

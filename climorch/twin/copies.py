@@ -110,6 +110,7 @@ class PartnerMemory:
                     attempt=command.attempt,
                     seconds=lab.env.now - begin_s,
                     cost_s=lab.overheads.stall_s,
+                    bytes_state=lab.overheads.state_bytes,
                     independent=False,
                 )
             )

@@ -210,6 +210,8 @@ class Overheads:
         That a set cannot compute because of that.
     publish_s, delete_s : float
         To move outputs into the results; to delete a checkpoint.
+    state_bytes : int
+        Size of a set's state; only told, costs nothing. 0: not known.
 
     Raises
     ------
@@ -226,6 +228,7 @@ class Overheads:
     copy_stall_s: float = 0.05
     publish_s: float = 1.0
     delete_s: float = 1.0
+    state_bytes: int = 0
 
     def __post_init__(self) -> None:
         numbers = {name: getattr(self, name) for name in self.__slots__}

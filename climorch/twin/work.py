@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from climorch.core.state import SetState
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.twin.costs import Overheads
 from climorch.twin.lab import Lab, Running, Standing
 from climorch.twin.storage import Transfer
 
@@ -35,10 +36,13 @@ class SetWork:
 
     __slots__ = (
         "_at",
+        "_bytes_read",
         "_lab",
         "_name",
+        "_rung",
         "_simulation",
         "_start",
+        "_started_s",
         "_timeout",
         "_transfer",
         "_writing",
@@ -53,6 +57,8 @@ class SetWork:
         self.attempt = 0
         self.frozen = False
         self._start: c.StartAttempt | None = None
+        self._started_s = 0.0
+        self._rung, self._bytes_read = "", 0
         self._timeout: simpy.Timeout | None = None
         self._transfer: Transfer | None = None
         self._writing: Transfer | None = None
@@ -63,10 +69,11 @@ class SetWork:
         """Whether an attempt is under way."""
         return self.attempt > 0
 
-    def start(self, command: c.StartAttempt) -> None:
-        """Bring the states of a boundary to the lease."""
+    def start(self, command: c.StartAttempt, *, rung: str, bytes_read: int) -> None:
+        """Bring the states of a boundary to the lease, and say from where."""
         self.attempt = command.attempt
-        self._start = command
+        self._start, self._started_s = command, self._lab.env.now
+        self._rung, self._bytes_read = rung, bytes_read
         self._at = Standing()
         self._lab.ledger.restoring(self._simulation, +1, self._lab.env.now)
         self._bring(command)
@@ -86,12 +93,11 @@ class SetWork:
             self._compute(command.stage, running, stall_s)
 
     def checkpoint(self, command: c.BeginCheckpoint) -> None:
-        """Cut here and write behind."""
-        lab = self._lab
-        at, now_s = self._at, lab.env.now
+        """Cut here, unless partners hold the states, and write behind."""
+        lab, at = self._lab, self._at
         at.checkpoint = command
-        at.ready_s = max(at.ready_s, now_s + lab.overheads.stall_s)
-        at.redo_base_s = 0.0
+        if not command.held:
+            self.cut(lab.overheads.stall_s)
         lab.ledger.writing(self._simulation, +1, lab.env.now)
         if not self.frozen:
             self._write(command)
@@ -187,7 +193,17 @@ class SetWork:
 
         def restored() -> None:
             self._drop_start()
-            lab.post(_restored(command))
+            lab.post(
+                e.SetRestored(
+                    simulation=command.simulation,
+                    set=command.set,
+                    attempt=command.attempt,
+                    boundary=command.boundary,
+                    rung=self._rung,
+                    bytes_read=self._bytes_read,
+                    seconds=lab.env.now - self._started_s,
+                )
+            )
 
         def read(_: object) -> None:
             self._transfer = lab.storage.begin(seconds, restored)
@@ -241,8 +257,7 @@ class SetWork:
 
         def written() -> None:
             self._drop_checkpoint()
-            took_s, cost_s = lab.env.now - begun_s, lab.overheads.stall_s
-            lab.post(_committed(command, took_s, cost_s))
+            lab.post(_committed(command, lab.env.now - begun_s, lab.overheads))
 
         self._writing = lab.storage.begin(seconds, written)
 
@@ -269,18 +284,8 @@ class SetWork:
             self._lab.ledger.writing(self._simulation, -1, self._lab.env.now)
 
 
-def _restored(command: c.StartAttempt) -> e.SetRestored:
-    return e.SetRestored(
-        simulation=command.simulation,
-        set=command.set,
-        attempt=command.attempt,
-        boundary=command.boundary,
-        rung="checkpoint" if command.boundary > 0 else "init",
-    )
-
-
 def _committed(
-    command: c.BeginCheckpoint, took_s: float, cost_s: float
+    command: c.BeginCheckpoint, took_s: float, overheads: Overheads
 ) -> e.CheckpointCommitted:
     return e.CheckpointCommitted(
         simulation=command.simulation,
@@ -288,7 +293,8 @@ def _committed(
         boundary=command.boundary,
         attempt=command.attempt,
         seconds=took_s,
-        cost_s=cost_s,
+        cost_s=overheads.stall_s,
+        bytes_state=overheads.state_bytes,
         independent=command.full,
     )
 

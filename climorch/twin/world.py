@@ -209,7 +209,13 @@ class World:
 
     def _start(self, command: c.StartAttempt) -> None:
         work = self.work(command.simulation, command.set)
-        work.start(command)
+        s = self._state.simulations[command.simulation].sets[command.set]
+        commit = s.commits.get(command.boundary)
+        work.start(
+            command,
+            rung=s.rung_of(command.boundary),
+            bytes_read=commit.bytes_state if commit else 0,
+        )
         if self._leases[command.simulation].unnoticed:
             work.freeze()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -83,26 +84,40 @@ def test_a_reason_is_given_in_words() -> None:
     assert PartnerCopy(every=4).copy_due(pace) is None
 
 
+WEEK_S = 7 * 24 * HOUR_S
+
+
 @pytest.mark.parametrize(
-    ("nodes", "severe_mtbf_s", "expected_s"),
+    ("given", "severe_mtbf_s", "expected_s"),
     [
         # A failure every 6 h, its neighbour within 10 min: 2 * 600 / (8 * 21600)
         # of them, one in 144 failures, so every 36 days; with a week: 5.86 days.
-        (8, float("inf"), 144 * 6 * HOUR_S),
-        (8, 7 * 24 * HOUR_S, 1 / (1 / (144 * 6 * HOUR_S) + 1 / (7 * 24 * HOUR_S))),
+        ({}, math.inf, 144 * 6 * HOUR_S),
+        ({}, WEEK_S, 1 / (1 / (144 * 6 * HOUR_S) + 1 / WEEK_S)),
         # Two nodes have one neighbour each.
-        (2, float("inf"), 72 * 6 * HOUR_S),
-        (3, float("inf"), 54 * 6 * HOUR_S),
+        ({"nodes": 2}, math.inf, 72 * 6 * HOUR_S),
+        ({"nodes": 3}, math.inf, 54 * 6 * HOUR_S),
+        # Seven quiet weeks, and a week expected: one event in eight.
+        ({"up_s": 7 * WEEK_S, "mtbf_s": 1e6}, WEEK_S, 8 * WEEK_S),
+        # Three events in them, one of which tore half of the leases.
+        ({"up_s": 7 * WEEK_S, "torn": 2.5, "mtbf_s": 1e6}, WEEK_S, 8 * WEEK_S / 3.5),
     ],
 )
 def test_what_copies_do_not_heal_is_rare(
-    nodes: int, severe_mtbf_s: float, expected_s: float
+    given: dict[str, Any], severe_mtbf_s: float, expected_s: float
 ) -> None:
-    """Pairs of neighbours within the time to heal, and what takes all."""
+    """Pairs of neighbours within the time to heal, and what takes both at once."""
     partner = PartnerCopy(severe_mtbf_s=severe_mtbf_s)
 
-    found_s = partner.severe_s(mtbf_s=6 * HOUR_S, nodes=nodes)
-    assert found_s == pytest.approx(expected_s)
+    found_s = partner.severe_s(replace(PACE, **given))
+    assert found_s == pytest.approx(expected_s, rel=1e-2 if "up_s" in given else 1e-9)
+
+
+def test_what_is_expected_never_is_not_reckoned_with() -> None:
+    """No neighbour can be lost in no time, and nothing else happens."""
+    partner = PartnerCopy(severe_mtbf_s=math.inf, heal_s=0.0)
+
+    assert partner.severe_s(PACE) == math.inf
 
 
 @given(
@@ -110,14 +125,22 @@ def test_what_copies_do_not_heal_is_rare(
     nodes=st.integers(2, 4096),
     heal_s=st.floats(0.0, 1e6),
     severe_mtbf_s=st.floats(1.0, 1e10),
+    torn=st.floats(0.0, 1e4),
+    up_s=st.floats(0.0, 1e10),
 )
 def test_copies_never_make_the_disk_busier(
-    mtbf_s: float, nodes: int, heal_s: float, severe_mtbf_s: float
+    mtbf_s: float,
+    nodes: int,
+    heal_s: float,
+    severe_mtbf_s: float,
+    torn: float,
+    up_s: float,
 ) -> None:
     """The disk is told of no more failures than there are."""
     partner = PartnerCopy(heal_s=heal_s, severe_mtbf_s=severe_mtbf_s)
+    pace = replace(PACE, mtbf_s=mtbf_s, nodes=nodes, torn=torn, up_s=up_s)
 
-    assert partner.severe_s(mtbf_s=mtbf_s, nodes=nodes) >= mtbf_s
+    assert partner.severe_s(pace) >= mtbf_s
 
 
 @pytest.mark.parametrize(

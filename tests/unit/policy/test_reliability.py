@@ -10,6 +10,8 @@ from climorch.policy.reliability import (
     everything_lost,
     lease_mtbf_s,
     node_lost,
+    severe_mtbf_s,
+    torn,
 )
 
 YEAR_S = 365 * 86_400.0
@@ -133,3 +135,34 @@ def test_it_finds_the_truth_in_half_a_year() -> None:
 
     truth_s = 1 / (16 / mtbf_s + 1 / (160 * HOUR_S))
     assert found_s == pytest.approx(truth_s, rel=0.4)
+
+
+def test_an_event_tears_leases_by_their_share() -> None:
+    """A rack that tore one lease of four, then an outage that tore all of two."""
+    rack = torn(node_lost(Losses(), at_s=0.0, up=8, leases=4))
+    outage = torn(torn(node_lost(rack, at_s=100.0, up=8, leases=2)))
+
+    assert (rack.torn, outage.torn) == (0.25, 1.25)
+    # Whatever of the same event comes later, its leases are those at its beginning.
+    assert node_lost(outage, at_s=101.0, up=7, leases=9).leases == 2
+    # Who was told of a lease that nobody counted counts it as one of one.
+    assert torn(Losses()).torn == 1.0
+
+
+@pytest.mark.parametrize(
+    ("events", "up_s", "expected_s"),
+    [
+        (0.0, 0.0, 100.0),
+        (0.0, 300.0, 400.0),
+        (1.0, 300.0, 200.0),
+        (3.0, 300.0, 100.0),
+        (0.5, 50.0, 100.0),
+    ],
+)
+def test_what_was_expected_counts_as_one_event(
+    events: float, up_s: float, expected_s: float
+) -> None:
+    """A hundred seconds are expected; what is seen soon outweighs that."""
+    found_s = severe_mtbf_s(Losses(torn=events), up_s=up_s, prior_s=100.0)
+
+    assert found_s == expected_s

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from climorch.core.progress import Policies
 from climorch.model import events as e
+from climorch.model.windows import Window
 from climorch.policy.checkpointing import EverySegments
 from climorch.policy.partnering import PartnerCopy
+from climorch.twin.costs import Work
 from climorch.twin.hazards import Absence
 from climorch.twin.storage import BadSpell, Storage
 from tests.unit.twin.stage import OVERHEADS, Play, stage
@@ -30,6 +34,8 @@ COPYING = Policies(
         disk=EverySegments(count=99), most_overhead=1.0, salvage_s=20.0
     )
 )
+
+UNCOPIED = Policies(checkpointing=EverySegments(count=99))
 
 
 def played(
@@ -175,3 +181,48 @@ def test_two_nodes_are_lost_with_all_they_hold() -> None:
         "19 SalvageFailed s",
         "19 back s.a to 0: 1 segments, 16 s, NODE_LOST",
     ]
+
+
+def test_a_restore_from_a_copy_says_so_with_its_bytes_and_seconds() -> None:
+    """A second to start and four to read; where the disk served it says checkpoint."""
+    overheads = replace(OVERHEADS, state_bytes=800)
+    play = Play(
+        nodes=4,
+        overheads=overheads,
+        absences=(lost("node-1", at_s=18.0, until_s=30.0),),
+        detect_s=1.0,
+        policies=COPYING,
+    )
+    play.submit(stage(segments=3, nodes=4))
+    play.run()
+
+    told = [fact for _, fact in play.facts(e.SetRestored)]
+    assert [(f.rung, f.bytes_read, f.seconds) for f in told] == [
+        ("init", 0, 3.0),
+        ("partner", 800, 5.0),
+    ]
+    disk = played(lost("node-1", "node-2", at_s=18.0, until_s=30.0))
+    assert [f.rung for _, f in disk.facts(e.SetRestored)] == ["init", "init"]
+
+
+def overrun(work: Work, nodes: float) -> float:
+    """Let the fourth segment take far longer than those before it."""
+    return 60.0 if work.segment == 3 else 10.0
+
+
+def test_a_copy_is_on_the_disk_before_a_hard_window_takes_its_nodes() -> None:
+    """What is lost began after the copy; without copies it was two segments more."""
+    lost_s = {}
+    for name, policies in (("with", COPYING), ("without", UNCOPIED)):
+        play = Play(
+            nodes=4, overheads=OVERHEADS, detect_s=1.0, policies=policies, cost=overrun
+        )
+        play.submit(stage(segments=6, nodes=4))
+        window = Window(name="w", start_s=80.0, stop_s=100.0)
+        play.twin.post(e.WindowDeclared(window=window))
+        play.run()
+        lost_s[name] = play.told("back")
+    assert lost_s == {
+        "with": ["80 back s.a to 3: 0 segments, 43.5 s, WALLTIME"],
+        "without": ["80 back s.a to 1: 2 segments, 64 s, WALLTIME"],
+    }
