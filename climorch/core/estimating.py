@@ -70,7 +70,7 @@ class StageOutlay:
     nodes : int
         Nodes that it asks for.
     segments : int
-        Segments left.
+        Segments left; parts are counted as such.
     segment_s : float
         Median of one, in seconds.
     duration_s : Interval

@@ -75,7 +75,7 @@ def pace_at(
     next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
     return Pace(
         since_s=now_s - s.since_s,
-        boundaries=boundary - s.from_boundary,
+        boundaries=boundary // s.plan.parts - s.from_boundary // s.plan.parts,
         next_s=next_s,
         cost_s=s.cost_s,
         mtbf_s=state.mtbf_s(len(simulation.lease), now_s),
@@ -134,8 +134,8 @@ def too_long(
 ) -> Iterator[Fault]:
     """Say where the cap on exposure cannot be kept, and what helps.
 
-    Checkpoints are taken at common boundaries: a step that is under way has no
-    state to be kept.
+    Checkpoints are taken at common boundaries, of parts too: a step that is under
+    way has no state to be kept.
 
     Parameters
     ----------
@@ -172,8 +172,9 @@ def too_long(
                 problem=f"the way to the next common boundary and its checkpoint "
                 f"take up to {way_s:.0f} s, more than the {limits.longest_s:.0f} s "
                 f"that keep a loss below {limits.most_exposure_s:.0f} s",
-                remedy="give it shorter segments (Span(every=...)) or more nodes; "
-                "or accept the loss: Limits(most_exposure_s=...)",
+                remedy="give it shorter segments (Span(every=...)) or more nodes, or "
+                "let its step yield states (stage(parts=...)); or accept the loss: "
+                "Limits(most_exposure_s=...)",
             )
 
 

@@ -109,7 +109,7 @@ class Child:
     home, process, digest
         Its nursery, itself, and of which code it is; None: not started.
     holds : tuple or None
-        Attempt and number of the segment that its state is for.
+        Attempt and `Segment.place` that its state is for.
     busy : str
         Attempt that uses it; empty: none.
     over : bool

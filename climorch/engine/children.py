@@ -166,7 +166,7 @@ class Children:
         begin_s = time.monotonic()
         built = child.ready(job, self)
         built_s = time.monotonic()
-        here = (job.attempt, job.segment.index)
+        here = (job.attempt, job.segment.place)
         loaded = not job.keep or child.holds != here
         # Not known until it has answered.
         child.holds = None
@@ -181,7 +181,7 @@ class Children:
         answer = child.answer(job, work, limit_s)
         if not isinstance(answer, Done):
             raise InternalError(f"a {type(answer).__name__} came for a segment")
-        child.holds = (job.attempt, job.segment.index + 1)
+        child.holds = (job.attempt, job.segment.place + 1)
         return answer.advance, Told(
             built=built,
             loaded=loaded,

@@ -32,7 +32,7 @@ from climorch.engine.wire import (
 from climorch.errors import Fault, InternalError, InvalidInputError
 from climorch.intake.contract import type_faults
 from climorch.model.advance import Advance
-from climorch.model.steps import Isolated, LiveModel, Model
+from climorch.model.steps import Isolated, LiveModel, Model, taken
 
 __all__ = ["serve"]
 
@@ -131,7 +131,7 @@ def _parts(returned: object) -> dict[str, Any]:
 def _isolated(step: Isolated, work: Work) -> Advance:
     if work.state is None:
         raise InternalError("an isolated step came without a state")
-    returned: object = step.step(work.state, work.inputs, work.segment)
+    returned = taken(step.step(work.state, work.inputs, work.segment), work.segment)
     return _in_memory(returned, "Isolated")
 
 

@@ -158,7 +158,7 @@ async def advance_opaque(
     job = _job(attempt, stage, segment)
     simulation, client = job.simulation, services.client
     node = _place(services, simulation, stage)
-    seed = (attempt, stage.name, segment.index)
+    seed = (attempt, stage.name, segment.place)
     run = await asyncio.to_thread(_graph, job, {OWN: state, **inputs}, seed)
     with dask.annotate(**annotating(make_tag(simulation, node=node))):
         (run,) = client.persist([run], optimize_graph=False)

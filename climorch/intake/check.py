@@ -15,6 +15,7 @@ import xarray as xr
 
 from climorch.errors import Fault
 from climorch.intake.calendar import boundaries, span_faults
+from climorch.intake.parts import part_faults
 from climorch.model.names import name_fault
 from climorch.model.plan import Coupling
 from climorch.model.span import CALENDARS
@@ -72,6 +73,7 @@ def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault
         for f in span_faults(stage.span, place=f"{place}, stage {stage.name!r}, span")
     ]
     faults += spans
+    faults += part_faults(workflow, place)
     if not spans:
         faults += _meeting_faults(workflow, place)
     faults += _cycle_faults(workflow, place)

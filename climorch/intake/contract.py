@@ -19,7 +19,7 @@ import xarray as xr
 from climorch.errors import Fault, InternalError, InvalidInputError
 from climorch.intake.fields import chunked, structure_faults
 from climorch.model.advance import Advance, Segment
-from climorch.model.steps import Isolated, LiveModel
+from climorch.model.steps import Isolated, LiveModel, taken
 from climorch.model.workflow import Stage
 
 __all__ = ["accepted", "call_init", "call_step", "in_memory_faults", "type_faults"]
@@ -61,9 +61,8 @@ def call_step(
         raise InternalError(f"{place}: it builds no graph")
     given = {"state": _own(state), **{n: _own(d) for n, d in inputs.items()}}
     with _building():
-        returned = stage.step(
-            given["state"], {name: given[name] for name in inputs}, segment
-        )
+        inputs_given = {name: given[name] for name in inputs}
+        returned = taken(stage.step(given["state"], inputs_given, segment), segment)
     mutations = _mutations(place, {"state": state, **inputs}, given)
     return accepted(stage, state, returned, mutations)
 

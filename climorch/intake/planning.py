@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
+import msgspec
 import xxhash
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.calendar import boundaries
 from climorch.model.plan import Provenance, RulePlan, SimulationPlan, StagePlan
+from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 from climorch.model.steps import function_of
 from climorch.model.workflow import Workflow
@@ -26,18 +29,36 @@ def make_plan(workflow: Workflow, scenario: Scenario) -> SimulationPlan:
             StagePlan(
                 name=stage.name,
                 calendar=stage.span.calendar,
-                boundaries=boundaries(stage.span),
+                boundaries=_in_parts(boundaries(stage.span), stage.parts),
                 reads=dict(stage.reads),
                 after=stage.after,
                 chunks=dict(stage.chunks),
-                resources=stage.resources,
+                resources=_of_a_part(stage.resources, stage.parts),
                 initial=stage.init is not None,
+                parts=stage.parts,
             )
             for stage in workflow.stages
         ),
         rules=tuple(RulePlan(name=name, when=when) for name, when, _ in workflow.rules),
         params=scenario.params,
     )
+
+
+def _in_parts(ends: tuple[int, ...], parts: int) -> tuple[int, ...]:
+    """Cut every segment into parts of equal model time, to whole seconds."""
+    inner = (
+        start + part * (end - start) // parts
+        for start, end in pairwise(ends)
+        for part in range(parts)
+    )
+    return (*inner, ends[-1])
+
+
+def _of_a_part(resources: Resources, parts: int) -> Resources:
+    """Let a guess for a segment be one for each of its parts."""
+    if resources.segment_s is None or parts == 1:
+        return resources
+    return msgspec.structs.replace(resources, segment_s=resources.segment_s / parts)
 
 
 def provenance(workflow: Workflow) -> dict[str, Provenance]:
@@ -139,7 +160,7 @@ def change_faults(
             )
             return
     for was, now in zip(old.stages, new.stages, strict=True):
-        for what in ("calendar", "reads", "after", "chunks", "initial"):
+        for what in ("calendar", "reads", "after", "chunks", "initial", "parts"):
             before, after = getattr(was, what), getattr(now, what)
             if before != after:
                 yield Fault(

@@ -28,14 +28,17 @@ __all__ = ["make_segment", "merge_exports", "trace_faults"]
 def make_segment(
     simulation: str, plan: SimulationPlan, stage: StagePlan, index: int
 ) -> Segment:
-    """Return what a step is told about a segment."""
-    start, end = stage.boundaries[index : index + 2]
+    """Return what a step is told about a segment, or the part with that index."""
+    whole, part = divmod(index, stage.parts)
+    start, end = stage.boundaries[whole * stage.parts :: stage.parts][:2]
     return Segment(
         start=model_time(start, stage.calendar),
         end=model_time(end, stage.calendar),
-        index=index,
+        index=whole,
         params=plan.params,
-        seed=segment_seed(simulation, stage.name, index),
+        seed=segment_seed(simulation, stage.name, whole),
+        part=part,
+        parts=stage.parts,
     )
 
 
@@ -140,9 +143,12 @@ def _trace_set(
                 # It runs on a node only; what follows sees what its init made.
                 advance = first[stage.name]
             else:
-                advance = call_step(
-                    stages[stage.name], first[stage.name].state, given, segment
-                )
+                state = first[stage.name].state
+                advance = call_step(stages[stage.name], state, given, segment)
+                for later in {1, stage.parts - 1} if stage.parts > 1 else ():
+                    # Does it go on from where it is told to?
+                    resumed = make_segment(scenario.name, plan, stage, later)
+                    call_step(stages[stage.name], advance.state, {}, resumed)
             for part in (advance.state, advance.exports, advance.output):
                 if part is not None:
                     cloudpickle.dumps(dict(part.__dask_graph__() or {}))

@@ -28,6 +28,9 @@ class Segment:
     seed : int
         The same for the same (simulation, stage, index), on every attempt;
         in [0, 2**63).
+    part, parts : int
+        Of a stage with ``parts``: which part of the segment begins, from 0, and
+        how many there are. The state is that at the beginning of this part.
     """
 
     start: cftime.datetime
@@ -35,6 +38,13 @@ class Segment:
     index: int
     params: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def place(self) -> int:
+        """Number of this part among all parts of its stage, from 0."""
+        return self.index * self.parts + self.part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,11 @@ class Pace:
     since_s : float
         Seconds since the newest commit of this attempt or since its start.
     boundaries : int
-        Common boundaries passed since then, the present one included.
+        Common boundaries passed since then, the present one included; those
+        between parts of a segment do not count.
     next_s : float
-        Seconds that the way to the next common boundary will probably take.
+        Seconds that the way to the next common boundary will probably take, be
+        it between parts.
     cost_s : float or None
         Measured time lost to one checkpoint, in seconds; None: none yet.
     mtbf_s : float

@@ -61,7 +61,9 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
         CF calendar of its boundaries.
     boundaries : tuple of int
         Model time of the start and of the end of every segment, ascending,
-        seconds since 0001-01-01 in ``calendar``; one more than segments.
+        seconds since 0001-01-01 in ``calendar``; one more than segments. Where
+        segments have parts, each part is counted as a segment is, here and in
+        the journal.
     reads : dict of str to Coupling
         Coupled stages.
     after : tuple of str
@@ -72,6 +74,8 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
         What it needs.
     initial : bool
         Whether the script gives an ``init``; otherwise a branch does.
+    parts : int
+        Into which the step cuts each segment, >= 1.
     """
 
     name: str
@@ -82,10 +86,11 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
     chunks: dict[str, int] = {}
     resources: Resources = Resources()
     initial: bool = True
+    parts: int = 1
 
     @property
     def segments(self) -> int:
-        """Number of segments."""
+        """Number of segments; of their parts, where they have any."""
         return len(self.boundaries) - 1
 
 
@@ -156,6 +161,12 @@ class SetPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def last(self) -> int:
         """Index of the last common boundary."""
         return len(self.commons) - 1
+
+    @cached_property
+    def parts(self) -> int:
+        """Common boundaries from the end of a segment to the next end."""
+        # Stages that exchange have none: `intake.check` refuses them.
+        return self.stages[0].parts
 
     @cached_property
     def after(self) -> frozenset[str]:

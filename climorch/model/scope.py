@@ -15,6 +15,7 @@ import numpy as np
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.advance import Advance, Segment
+from climorch.model.steps import taken
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -162,7 +163,8 @@ class ScopedStep:
         self, state: xr.Dataset, inputs: Mapping[str, xr.Dataset], segment: Segment
     ) -> Advance:
         """Advance a segment; what coupled stages read by default is what is kept."""
-        found = self.func(self.scope.whole(state, segment), inputs, segment)
+        given = self.scope.whole(state, segment)
+        found = taken(self.func(given, inputs, segment), segment)
         if isinstance(found, Advance):
             return replace(found, state=self.scope.kept(found.state))
         return Advance(state=self.scope.kept(found))

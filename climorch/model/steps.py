@@ -5,7 +5,7 @@ Declares what is to run; the engine decides where its process lives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,10 +22,13 @@ __all__ = [
     "Model",
     "StepFunction",
     "function_of",
+    "taken",
 ]
 
+Yielding = Generator["xr.Dataset | Advance", None, "xr.Dataset | Advance"]
 StepFunction = Callable[
-    ["xr.Dataset", Mapping[str, "xr.Dataset"], Segment], "xr.Dataset | Advance"
+    ["xr.Dataset", Mapping[str, "xr.Dataset"], Segment],
+    "xr.Dataset | Advance | Yielding",
 ]
 
 
@@ -141,6 +144,55 @@ def function_of(step: object) -> Any:
             return step.step
         case _:
             return step
+
+
+def taken(returned: object, segment: Segment) -> Any:
+    """Take from a step what it gives of the part of a segment that it was called for.
+
+    A generator is run to its first ``yield`` and closed there: nothing but the
+    state lives on from part to part. So a run that was resumed inside of a
+    segment is what an undisturbed one is.
+
+    Parameters
+    ----------
+    returned : object
+        What the step returned; anything but a generator is taken as it is.
+    segment : Segment
+        What it was told.
+
+    Returns
+    -------
+    object
+        What it yielded or, in the last part, returned.
+
+    Raises
+    ------
+    InvalidInputError
+        If it yields in the last part, or returns in one before.
+    """
+    if not isinstance(returned, Generator):
+        return returned
+    last = segment.part == segment.parts - 1
+    where = f"in part {segment.part} of {segment.parts}"
+    try:
+        found = next(returned)
+    except StopIteration as end:
+        if last:
+            return end.value
+        problem = f"returned {where}, expected a yield"
+    else:
+        if not last:
+            return found
+        problem = f"yielded {where}, expected that it returns the last state"
+    finally:
+        returned.close()
+    fault = Fault(
+        place="step",
+        problem=problem,
+        remedy="declare stage(..., parts=n), go on from segment.part, yield after "
+        "each part but the last one and return after that",
+    )
+    raise InvalidInputError("a step does not keep to its parts", faults=[fault])
 
 
 def _require(

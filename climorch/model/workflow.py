@@ -38,9 +38,10 @@ class Stage:
     name : str
         Its name, part of paths.
     step : callable, LiveModel or Isolated
-        ``step(state, inputs, segment) -> Dataset | Advance``; builds a graph
-        over the chunked fields that it is given, never computes. The others
-        compute in a process of their own.
+        ``step(state, inputs, segment) -> Dataset | Advance``, or a generator of
+        such where segments have ``parts``; builds a graph over the chunked
+        fields that it is given, never computes. The others compute in a process
+        of their own.
     init : callable, xarray.Dataset or None
         First state: a Dataset or ``init(segment, inputs)``, where ``inputs``
         are the last states of the ``after`` stages or of the simulation that
@@ -67,6 +68,10 @@ class Stage:
     scope : Scope or None
         What of its state lives on from segment to segment; None: all. Part of
         ``step`` and ``init`` already.
+    parts : int
+        Parts of a segment, after each of which the step yields its state: the
+        next call gets it with the `Segment.part` that begins. A checkpoint may
+        be taken there. Not for stages that exchange through ``reads``.
     """
 
     name: str
@@ -81,6 +86,7 @@ class Stage:
     output_chunk: int | None = None
     checkpointing: CheckpointStrategy | None = None
     scope: Scope | None = None
+    parts: int = 1
 
 
 def _scoped(
@@ -141,6 +147,7 @@ class Workflow:
         output_chunk: int | None = None,
         checkpointing: CheckpointStrategy | None = None,
         scope: Scope | None = None,
+        parts: int = 1,
     ) -> Stage:
         """Add a stage; `Stage` says more about each parameter.
 
@@ -158,7 +165,7 @@ class Workflow:
             Stages whose exports it reads: `SAME` or `PREVIOUS`.
         after : iterable of str
             Stages that must be complete before it starts.
-        chunks, resources, check_finite, output_chunk, checkpointing, scope
+        chunks, resources, check_finite, output_chunk, checkpointing, scope, parts
             As for `Stage`; resources by default: one node.
 
         Returns
@@ -181,6 +188,7 @@ class Workflow:
             output_chunk=output_chunk,
             checkpointing=checkpointing,
             scope=scope,
+            parts=parts,
         )
         self.stages.append(stage)
         return stage

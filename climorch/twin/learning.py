@@ -42,18 +42,22 @@ class Widths:
     gang : int
         Nodes that the simulation asks for.
     known : mapping of int to Duration
-        By nodes of the lease, of the gang and more.
+        By nodes of the lease, of the gang and more; of a part, where segments
+        have parts.
+    parts : int
+        Of a segment.
     """
 
     gang: int
     known: Mapping[int, Duration]
+    parts: int = 1
 
     def seconds(self, work: Work, nodes: float) -> float:
         """Return the mean seconds of a segment on its share of a lease."""
         lease = nodes * self.gang / work.base
         near = min(self.known, key=lambda width: abs(width - lease))
         scaled = speedup(near) / speedup(lease) if lease != near else 1.0
-        return self.known[near].mean_s * scaled
+        return self.known[near].mean_s * scaled * self.parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,8 +260,10 @@ def _widths(
             for stage, duration in found.items():
                 if duration is not None:
                     by_stage.setdefault(stage, {})[nodes] = duration
+    parts = {stage.name: stage.parts for stage in plan.stages}
     return {
-        stage: Widths(gang=plan.nodes, known=known) for stage, known in by_stage.items()
+        stage: Widths(gang=plan.nodes, known=known, parts=parts[stage])
+        for stage, known in by_stage.items()
     }
 
 

@@ -24,6 +24,7 @@ class _Stage(NamedTuple):
     plan: SimulationPlan
     base: int
     cost: StageCost
+    parts: int
 
 
 class Prices:
@@ -60,7 +61,7 @@ class Prices:
         slowest: float,
         now_s: float,
     ) -> Price:
-        """Say what a segment takes.
+        """Say what a segment takes, or one of its parts.
 
         Parameters
         ----------
@@ -85,11 +86,13 @@ class Prices:
         if found is None or found.plan is not plan:
             found = self._stages[simulation, stage] = self._look_up(plan, stage)
         base = found.base
-        work = Work(simulation, plan.workflow, stage, segment, base, plan.params)
+        whole = segment // found.parts
+        work = Work(simulation, plan.workflow, stage, whole, base, plan.params)
         paced = self._paced and bool(nodes)
         if paced:
             slowest = self._loads.slowest(nodes, self._speeds, now_s)
-        factor = self._noise.factor(simulation, stage, segment) / slowest
+        factor = self._noise.factor(simulation, stage, segment)
+        factor /= slowest * found.parts
         if self._costs.drift_per_day:
             days = (now_s - self._begin_s) / DAY_S
             factor *= (1 + self._costs.drift_per_day) ** days
@@ -123,4 +126,4 @@ class Prices:
                 ],
             )
         found = next(s for s in plan.stages if s.name == stage)
-        return _Stage(plan, found.resources.nodes, cost)
+        return _Stage(plan, found.resources.nodes, cost, found.parts)
