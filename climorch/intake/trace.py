@@ -145,10 +145,7 @@ def _trace_set(
             else:
                 state = first[stage.name].state
                 advance = call_step(stages[stage.name], state, given, segment)
-                for later in {1, stage.parts - 1} if stage.parts > 1 else ():
-                    # Does it go on from where it is told to?
-                    resumed = make_segment(scenario.name, plan, stage, later)
-                    call_step(stages[stage.name], advance.state, {}, resumed)
+                _resume(stages[stage.name], advance.state, scenario, plan, stage)
             for part in (advance.state, advance.exports, advance.output):
                 if part is not None:
                     cloudpickle.dumps(dict(part.__dask_graph__() or {}))
@@ -159,6 +156,20 @@ def _trace_set(
         export = advance.exports if advance.exports is not None else advance.state
         exports[stage.name].append(export)
         finals[stage.name] = advance.state
+
+
+def _resume(
+    declared: Stage,
+    state: xr.Dataset,
+    scenario: Scenario,
+    plan: SimulationPlan,
+    stage: StagePlan,
+) -> None:
+    """Call a step for its second and its last part, to see that it goes on there."""
+    if stage.parts > 1:
+        for part in {1, stage.parts - 1}:
+            segment = make_segment(scenario.name, plan, stage, part)
+            call_step(declared, state, {}, segment)
 
 
 def _told(error: Exception, place: str) -> Iterator[Fault]:

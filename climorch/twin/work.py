@@ -8,7 +8,7 @@ nobody hears of it unless the orchestrator lets the attempt go on.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from climorch.core.state import SetState
 from climorch.model import commands as c
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     import simpy
 
 __all__ = ["SetWork"]
+
+
+class Origin(NamedTuple):
+    """From where an attempt gets its states, how many bytes, and since when."""
+
+    rung: str
+    bytes_read: int
+    began_s: float
 
 
 class SetWork:
@@ -36,13 +44,11 @@ class SetWork:
 
     __slots__ = (
         "_at",
-        "_bytes_read",
         "_lab",
         "_name",
-        "_rung",
+        "_origin",
         "_simulation",
         "_start",
-        "_started_s",
         "_timeout",
         "_transfer",
         "_writing",
@@ -57,8 +63,7 @@ class SetWork:
         self.attempt = 0
         self.frozen = False
         self._start: c.StartAttempt | None = None
-        self._started_s = 0.0
-        self._rung, self._bytes_read = "", 0
+        self._origin = Origin("", 0, 0.0)
         self._timeout: simpy.Timeout | None = None
         self._transfer: Transfer | None = None
         self._writing: Transfer | None = None
@@ -72,8 +77,8 @@ class SetWork:
     def start(self, command: c.StartAttempt, *, rung: str, bytes_read: int) -> None:
         """Bring the states of a boundary to the lease, and say from where."""
         self.attempt = command.attempt
-        self._start, self._started_s = command, self._lab.env.now
-        self._rung, self._bytes_read = rung, bytes_read
+        self._start = command
+        self._origin = Origin(rung, bytes_read, self._lab.env.now)
         self._at = Standing()
         self._lab.ledger.restoring(self._simulation, +1, self._lab.env.now)
         self._bring(command)
@@ -193,17 +198,7 @@ class SetWork:
 
         def restored() -> None:
             self._drop_start()
-            lab.post(
-                e.SetRestored(
-                    simulation=command.simulation,
-                    set=command.set,
-                    attempt=command.attempt,
-                    boundary=command.boundary,
-                    rung=self._rung,
-                    bytes_read=self._bytes_read,
-                    seconds=lab.env.now - self._started_s,
-                )
-            )
+            lab.post(_restored(command, self._origin, lab.env.now))
 
         def read(_: object) -> None:
             self._transfer = lab.storage.begin(seconds, restored)
@@ -282,6 +277,18 @@ class SetWork:
         if self._at.checkpoint is not None:
             self._at.checkpoint = self._writing = None
             self._lab.ledger.writing(self._simulation, -1, self._lab.env.now)
+
+
+def _restored(command: c.StartAttempt, origin: Origin, now_s: float) -> e.SetRestored:
+    return e.SetRestored(
+        simulation=command.simulation,
+        set=command.set,
+        attempt=command.attempt,
+        boundary=command.boundary,
+        rung=origin.rung,
+        bytes_read=origin.bytes_read,
+        seconds=now_s - origin.began_s,
+    )
 
 
 def _committed(
