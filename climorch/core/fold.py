@@ -13,6 +13,7 @@ from typing import Any
 
 from climorch.core.fold_commands import (
     COMMANDS,
+    break_attempt,
     break_off,
     charge,
     current,
@@ -184,7 +185,7 @@ def _restore_failed(state: CampaignState, fact: e.RestoreFailed) -> None:
         commit.good = False
     s = current(state, fact)
     if s is not None:
-        _break(simulation, s, fact.cause, fact.message)
+        break_attempt(simulation, s, fact.cause, fact.message)
 
 
 def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
@@ -218,17 +219,7 @@ def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:
     if s is not None:
         if fact.cause is Cause.HANG and s.phase is not Phase.BROKEN:
             hung(state, fact)
-        _break(state.simulations[fact.simulation], s, fact.cause, fact.message)
-
-
-def _break(
-    simulation: SimulationState, s: SetState, cause: Cause, message: str
-) -> None:
-    if s.phase in (Phase.BROKEN, Phase.SALVAGING):
-        return
-    s.phase = Phase.BROKEN
-    s.broken = (cause, message)
-    simulation.failures[cause] = simulation.failures.get(cause, 0) + 1
+        break_attempt(state.simulations[fact.simulation], s, fact.cause, fact.message)
 
 
 def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
@@ -280,7 +271,7 @@ def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
         delay_s = min(2.0 ** min(simulation.failures[fact.cause], 6), 60.0)
         s.retry_at_s = state.now_s + delay_s
     else:
-        _break(simulation, s, fact.cause, fact.message)
+        break_attempt(simulation, s, fact.cause, fact.message)
 
 
 def _scrubbed(state: CampaignState, fact: e.CheckpointScrubbed) -> None:

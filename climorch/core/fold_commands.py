@@ -18,7 +18,16 @@ from climorch.model.events import Cause
 from climorch.policy.moving import Moved
 from climorch.policy.usage import Usage
 
-__all__ = ["COMMANDS", "break_off", "charge", "current", "end_turn", "hold", "stay"]
+__all__ = [
+    "COMMANDS",
+    "break_attempt",
+    "break_off",
+    "charge",
+    "current",
+    "end_turn",
+    "hold",
+    "stay",
+]
 
 # Terms of protection count interruptions over so long, in seconds.
 MONTH_S = 30 * 86_400.0
@@ -66,6 +75,17 @@ def break_off(state: CampaignState, s: SetState) -> None:
     s.broken_off_s += sum(state.now_s - began_s for began_s in s.started_s.values())
     s.running.clear()
     s.started_s.clear()
+
+
+def break_attempt(
+    simulation: SimulationState, s: SetState, cause: Cause, message: str
+) -> None:
+    """Let the attempt of a set be over, and count the failure."""
+    if s.phase in (Phase.BROKEN, Phase.SALVAGING):
+        return
+    s.phase = Phase.BROKEN
+    s.broken = (cause, message)
+    simulation.failures[cause] = simulation.failures.get(cause, 0) + 1
 
 
 def end_turn(state: CampaignState, simulation: SimulationState) -> None:

@@ -2,16 +2,18 @@
 
 One part of `fold`. A node that goes as announced tells nothing; nodes that go
 together are one event; one that goes by itself, or on which a segment hung, is a
-mishap of whoever held it.
+mishap of whoever held it. One that was ended for its memory tells of nobody but
+the one simulation that held it.
 """
 
 from __future__ import annotations
 
-from climorch.core.fold_commands import hold
+from climorch.core.fold_commands import break_attempt, hold
 from climorch.core.fold_paces import forget_node
-from climorch.core.state import CampaignState, Node, SimulationState
+from climorch.core.state import CampaignState, Node, Phase, SimulationState
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.model.causes import Cause
 from climorch.policy.quarantine import LONGEST_MEMORY_S, MOST_MISHAPS, Mishap
 from climorch.policy.reliability import TOGETHER_S, torn
 from climorch.policy.reliability import node_lost as counted
@@ -53,13 +55,28 @@ def node_lost(state: CampaignState, fact: e.NodeLost) -> None:
     if fact.node not in state.nodes:
         return
     holders = [s for s in state.simulations.values() if fact.node in s.lease]
-    if not _expected(state, fact.node):
+    # Of several that share a node nobody knows who has filled it.
+    filled = fact.cause is Cause.MEMORY and len(holders) == 1
+    if not filled and not _expected(state, fact.node):
         _mourn(state, fact.node, holders[0] if holders else None)
     node_gone(state, fact.node)
     for simulation in holders:
         left = tuple(n for n in simulation.lease if n != fact.node)
         hold(state, simulation, left)
         simulation.missed[fact.node] = fact.reason
+    if filled:
+        _fills(holders[0], f"{fact.node}: {fact.reason}")
+
+
+def _fills(simulation: SimulationState, message: str) -> None:
+    """Let what runs of a simulation be over: on other nodes it would do the same."""
+    active = [s for s in simulation.sets.values() if s.phase is not Phase.IDLE]
+    failures = simulation.failures.get(Cause.MEMORY, 0)
+    for s in active:
+        break_attempt(simulation, s, Cause.MEMORY, message)
+    if simulation.failures.get(Cause.MEMORY, 0) > failures:
+        # One failure, however many of its sets were at work there.
+        simulation.failures[Cause.MEMORY] = failures + 1
 
 
 def _expected(state: CampaignState, name: str) -> bool:

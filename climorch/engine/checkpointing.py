@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -183,9 +184,19 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
     services, begin = attempt.services, attempt.services.clock()
     outputs = attempt.outputs.due(attempt.set.segments_at[command.boundary])
     request = await services.disk.run(_request, attempt, command, cut, outputs)
-    in_flight = await _to_its_end(services, services.checkpoints.begin, request)
+    begun: list[InFlight] = []
+    over = threading.Event()
+
+    def make() -> None:
+        begun.append(services.checkpoints.begin(request))
+        if over.is_set():
+            # Nobody waits for it any more; to give it up twice does nothing.
+            services.checkpoints.abandon(begun[0])
+
     staged: dict[tuple[str, int], Staged] = {}
     try:
+        await _to_its_end(services, make)
+        in_flight = begun[0]
         receipts, cpu_s = await _fill(attempt, cut, in_flight, staged)
         await services.may_commit()
         fact = _fact(attempt, command, cut, receipts, cpu_s)
@@ -199,8 +210,10 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
 
         await _to_its_end(services, commit)
     except BaseException as error:
-        kept = await _to_its_end(services, _give_up, services, in_flight, staged, error)
-        attempt.outputs.put_back(kept)
+        over.set()
+        for left in begun:
+            kept = await _to_its_end(services, _give_up, services, left, staged, error)
+            attempt.outputs.put_back(kept)
         raise
     logger.info(
         "checkpoint simulation=%s set=%s boundary=%d attempt=%d seconds=%.3f "

@@ -255,7 +255,13 @@ class Cluster:
                 )
             case "lost":
                 self.nodes.pop(message["address"], None)
-                self._post(e.NodeLost(node=message["node"], reason=message["reason"]))
+                self._post(
+                    e.NodeLost(
+                        node=message["node"],
+                        reason=message["reason"],
+                        cause=e.Cause[message["cause"]],
+                    )
+                )
             case "stuck":
                 self._post(
                     e.SegmentFailed(

@@ -17,6 +17,7 @@ from climorch.engine.labels import Labels
 from climorch.engine.lending import Lending
 from climorch.engine.nodes import loss_reason, node_name
 from climorch.engine.ordering import Order
+from climorch.engine.overfull import Overfull
 from climorch.engine.pacing import Paces
 from climorch.engine.placing import Places, Wishes
 from climorch.engine.recall import Recaller, can_run, decide_anew
@@ -24,6 +25,7 @@ from climorch.engine.tags import ANNOTATION, COMPUTE, TOPIC, Tag
 from climorch.engine.trimming import trim
 from climorch.engine.watchdog import Watchdog
 from climorch.errors import InternalError
+from climorch.model.causes import Cause
 from climorch.policy.watching import Watch
 
 if TYPE_CHECKING:
@@ -86,13 +88,14 @@ class LeasePlugin(SchedulerPlugin):
         self.owner = owner
         self._on_orphaned = on_orphaned
         self.places = Places()
+        self._overfull = Overfull()
         self.errors: list[str] = []
 
     async def start(self, scheduler: Scheduler) -> None:
         """Take note of the workers and tasks that are there already."""
         self._scheduler = scheduler
         self.paces = Paces(self.failed)
-        self._wishes = Wishes(self.places, self._workers_of)
+        self._wishes = Wishes(self.places, functools.partial(_workers_of, scheduler))
         self._order = Order(scheduler)
         self._lending = Lending(scheduler)
         self._recaller = Recaller(scheduler, self.failed)
@@ -150,11 +153,17 @@ class LeasePlugin(SchedulerPlugin):
         self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **kwargs: Any
     ) -> None:
         """Tell the driver that a node is gone and rescue its tasks."""
-        self._left(worker, self._watchdog.reason(worker, loss_reason(stimulus_id)))
+        reason = self._watchdog.reason(worker, loss_reason(stimulus_id))
+        self._left(worker, *self._overfull.verdict(worker, reason))
         self._recaller.gone(worker)
         self._lending.gone(worker)
         self._wishes.refresh()
         self._rescue()
+
+    @_latched
+    def log_event(self, topic: str, msg: Any) -> None:
+        """Hear which workers go because of their memory."""
+        self._overfull.hear(topic, msg)
 
     @_latched
     def update_graph(
@@ -205,7 +214,7 @@ class LeasePlugin(SchedulerPlugin):
         raised = self.places.competing(self._order.change(priorities))
         if was_free and self.places.free:
             self._unqueue()
-        self._recall([*misplaced, *raised])
+        self._recaller.recall([*misplaced, *raised])
         self._rescue()
 
     def leave(self) -> None:
@@ -232,18 +241,14 @@ class LeasePlugin(SchedulerPlugin):
             }
         )
 
-    def _left(self, worker: str, reason: str) -> None:
+    def _left(self, worker: str, cause: Cause, reason: str) -> None:
         name = self.places.leave(worker)
         if name is not None:
             told = {"node": name, "address": worker, "reason": reason}
-            self._tell({"what": "lost", **told})
+            self._tell({"what": "lost", "cause": cause.name, **told})
 
     def _offered(self, workers: list[WorkerState]) -> list[WorkerState]:
         return [w for w in workers if not self.places.leased(node_name(w.name))]
-
-    def _workers_of(self, host: str) -> Iterable[str]:
-        found = self._scheduler.host_info.get(self._scheduler.coerce_hostname(host))
-        return found["addresses"] if found else ()
 
     def _stamp_all(self, tasks: Iterable[TaskState]) -> None:
         # Most tasks of a graph carry the very same object.
@@ -292,14 +297,16 @@ class LeasePlugin(SchedulerPlugin):
                 ]
         return found
 
-    def _recall(self, tasks: Iterable[TaskState]) -> None:
-        self._recaller.recall(tasks)
-
     def _rescue(self) -> None:
         """Let go of tasks that waited for a node and have one now."""
         scheduler = self._scheduler
         waiting = [s for s in scheduler.unrunnable if can_run(scheduler, s)]
         decide_anew(scheduler, waiting, "climorch-rescue")
+
+
+def _workers_of(scheduler: Scheduler, host: str) -> Iterable[str]:
+    found = scheduler.host_info.get(scheduler.coerce_hostname(host))
+    return found["addresses"] if found else ()
 
 
 def _plugin(scheduler: Scheduler) -> LeasePlugin:

@@ -221,12 +221,14 @@ class SetRunner:
     async def _cut(self, attempt: Attempt, command: BeginCheckpoint) -> None:
         def failed(error: BaseException) -> CheckpointFailed:
             cause = cause_of(error)
+            # Of the disk, whatever it says: the states are still in memory.
+            at_rest = cause in (Cause.CORRUPT, Cause.TRANSIENT)
             return CheckpointFailed(
                 simulation=self.simulation,
                 set=command.set,
                 boundary=command.boundary,
                 attempt=command.attempt,
-                cause=Cause.STORAGE if cause is Cause.CORRUPT else cause,
+                cause=Cause.STORAGE if at_rest else cause,
                 message=_told(error),
             )
 

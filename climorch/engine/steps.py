@@ -270,6 +270,9 @@ def cause_of(error: BaseException) -> Cause:
             return Cause.MEMORY
         case ArithmeticError():
             return Cause.NUMERICAL
+        # Before the disks: Python counts what a network does among their errors.
+        case ConnectionError() | TimeoutError():
+            return Cause.TRANSIENT
         case BackendError() | ConflictError() | OSError():
             return Cause.STORAGE
         case ClimorchError():

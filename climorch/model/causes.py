@@ -14,6 +14,7 @@ class Cause(Enum):
     NOT_DURABLE = "state lost before its checkpoint was committed"
     MEMORY = "out of memory"
     MODEL = "error in the model"
+    TRANSIENT = "error in the model that may pass"
     NUMERICAL = "numerical blow-up"
     HANG = "hang"
     STORAGE = "storage"

@@ -172,10 +172,19 @@ class NodeJoined(_Fact, frozen=True, kw_only=True):
 
 
 class NodeLost(_Fact, frozen=True, kw_only=True):
-    """A node is gone with all that it held."""
+    """A node is gone with all that it held.
+
+    Attributes
+    ----------
+    reason : str
+        Why, in words.
+    cause : Cause
+        ``NODE_LOST``; or ``MEMORY``, where it was ended for what it used.
+    """
 
     node: str
     reason: str = ""
+    cause: Cause = Cause.NODE_LOST
 
 
 class SetRestored(_Fact, frozen=True, kw_only=True):

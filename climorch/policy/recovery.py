@@ -53,6 +53,8 @@ DEFAULT_BUDGETS: Mapping[Cause, Budget] = {
     Cause.NOT_DURABLE: Budget(retries=1000, first_delay_s=0.1, longest_delay_s=60.0),
     Cause.MEMORY: Budget(retries=2, first_delay_s=5.0),
     Cause.MODEL: Budget(retries=1, first_delay_s=0.0),
+    # A server that does not answer: hours of patience, and no hurry.
+    Cause.TRANSIENT: Budget(retries=20, first_delay_s=1.0),
     Cause.NUMERICAL: Budget(retries=0),
     Cause.HANG: Budget(retries=3, first_delay_s=1.0),
     # Checkpoints that failed count too, one a minute while all goes on computing;

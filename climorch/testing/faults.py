@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -282,6 +282,8 @@ class Script:
         Of its command line.
     environment : mapping of str to str
         Added to the present one.
+    within : sequence of str
+        Command that runs it, such as ``("unshare", "--mount")``; empty: none.
     """
 
     def __init__(
@@ -289,11 +291,12 @@ class Script:
         path: str | Path,
         *arguments: str,
         environment: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
     ) -> None:
         # A file, since what the script leaves behind would keep a pipe open.
         self._printed = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 closed at exit
         self._process = subprocess.Popen(
-            [sys.executable, str(path), *arguments],
+            [*within, sys.executable, str(path), *arguments],
             # Should it crash, its stack says where.
             env={**os.environ, "PYTHONFAULTHANDLER": "1", **(environment or {})},
             stdout=self._printed,

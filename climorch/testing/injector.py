@@ -26,85 +26,20 @@ from typing import Any, Literal
 import msgspec
 
 from climorch.errors import Fault, InvalidInputError, NotFoundError
+from climorch.testing.deeds import DEEDS
+from climorch.testing.moments import DRIVER, MOMENTS, STEPS, WORKER, Step
 
 __all__ = ["STEPS", "ArmedFault", "Injection", "Step", "arm", "armed", "dask_setup"]
 
 VARIABLE = "CLIMORCH_TESTING_FAULT"
-_ARMED, _FIRED, _PIDS = "armed.json", "fired", "pids"
+_ARMED, _FIRED, _GO, _PIDS = "armed.json", "fired", "go", "pids"
 _around: set[str] = set()
 _journal_at_rest = threading.RLock()
-
-DRIVER = "driver"
-WORKER = "worker"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """Where in the code a step of the protocol is.
-
-    Attributes
-    ----------
-    place : str
-        ``"driver"`` or ``"worker"``: in which process it happens.
-    target : str
-        Function, or method of a class, as the code calls it.
-    after : bool
-        Whether the moment is once it has returned.
-    when : callable
-        Told the arguments of a call; whether the call is this step.
-    """
-
-    place: str
-    target: str
-    after: bool = False
-    when: Callable[[tuple[Any, ...]], bool] = lambda arguments: True
-
-
-def _is_commit(arguments: tuple[Any, ...]) -> bool:
-    """Whether a rename goes from in flight to the committed checkpoints."""
-    source, destination = (Path(path).parts for path in arguments[:2])
-    return "inflight" in source and destination[-4:-3] == ("checkpoints",)
-
-
-def _is_commit_row(arguments: tuple[Any, ...]) -> bool:
-    """Whether rows tell of a committed checkpoint."""
-    return any(row.kind == "CheckpointCommitted" for row in arguments[1])
-
-
-_STORAGE = "climorch.storage"
-_RENAME = f"{_STORAGE}.durable.rename_durably"
-_APPEND = f"{_STORAGE}.journal.SqliteJournal.append"
-_HEARTBEAT = f"{_STORAGE}.journal.SqliteJournal.heartbeat"
-
-STEPS: dict[str, Step] = {
-    "directories made": Step(
-        place=DRIVER, target=f"{_STORAGE}.checkpoints.begin", after=True
-    ),
-    "chunk hashed": Step(
-        place=WORKER, target=f"{_STORAGE}.chunks.raw_hash", after=True
-    ),
-    "chunk written": Step(
-        place=WORKER, target=f"{_STORAGE}.durable.write_durably", after=True
-    ),
-    "receipt": Step(
-        place=WORKER, target="climorch.engine.worker.write_chunks", after=True
-    ),
-    "before the manifest": Step(place=DRIVER, target=f"{_STORAGE}.commit.seal"),
-    "after the manifest": Step(
-        place=DRIVER, target=f"{_STORAGE}.commit.seal", after=True
-    ),
-    "before the commit": Step(place=DRIVER, target=_RENAME, when=_is_commit),
-    "after the commit": Step(place=DRIVER, target=_RENAME, after=True, when=_is_commit),
-    "before the journal": Step(place=DRIVER, target=_APPEND, when=_is_commit_row),
-    "after the journal": Step(
-        place=DRIVER, target=_APPEND, after=True, when=_is_commit_row
-    ),
-    "publishing": Step(place=DRIVER, target=f"{_STORAGE}.results.write_through"),
-    "published": Step(place=DRIVER, target=f"{_STORAGE}.results._commit", after=True),
-    "deleting": Step(place=DRIVER, target=f"{_STORAGE}.removal.take_away"),
-    "deleted": Step(place=DRIVER, target=f"{_STORAGE}.removal.take_away", after=True),
-}
-"""Every step of the checkpoint protocol, in its order."""
+_PLACES = STEPS | MOMENTS
+_APPEND = "climorch.storage.journal.SqliteJournal.append"
+_HEARTBEAT = "climorch.storage.journal.SqliteJournal.heartbeat"
+# Whoever holds a process does so for seconds; a test that died shall not keep it.
+_LONGEST_HOLD_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +49,15 @@ class ArmedFault:
     Attributes
     ----------
     step : str
-        One of `STEPS`.
+        One of `STEPS` or of `MOMENTS`.
     signal : str
         ``"kill"`` or ``"stop"``.
+    deed : str
+        What happens to the process in the step. ``"signal"``: the signal is sent to
+        the victims. ``"hold"``: it waits there until `Injection.let_go`, so that
+        somebody else can do what he likes meanwhile. Else one of `DEEDS`.
+    lasting : bool
+        Whether the deed is done at every passage from then on, by every process.
     victim : str
         ``"driver"``, or ``"worker"``: the one that is in the step, or some if the
         step is in the driver.
@@ -128,12 +69,15 @@ class ArmedFault:
 
     step: str
     signal: Literal["kill", "stop"] = "kill"
+    deed: str = "signal"
+    lasting: bool = False
     victim: Literal["driver", "worker"] = "driver"
     workers: int = 1
     call: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what could never fire."""
+        known = {"signal", "hold", *DEEDS}
         faults = [
             Fault(
                 place=f"ArmedFault.{name}",
@@ -141,7 +85,8 @@ class ArmedFault:
                 remedy=f"use {expected}",
             )
             for name, value, good, expected in (
-                ("step", self.step, self.step in STEPS, f"one of {sorted(STEPS)}"),
+                ("step", self.step, self.step in _PLACES, f"one of {sorted(_PLACES)}"),
+                ("deed", self.deed, self.deed in known, f"one of {sorted(known)}"),
                 ("call", self.call, self.call >= 1, "1 or more"),
                 ("workers", self.workers, self.workers >= 1, "1 or more"),
             )
@@ -204,8 +149,12 @@ class Injection:
         """When it fired, seconds since 1970."""
         return (self.folder / _FIRED).stat().st_mtime
 
+    def let_go(self) -> None:
+        """Let the process that is held in the step go on, if it lives."""
+        (self.folder / _GO).touch()
+
     def victims(self) -> list[int]:
-        """Return the process ids that got the signal; all still stopped, or dead."""
+        """Return the process ids that got the signal, or did or bore the deed."""
         text = (self.folder / _FIRED).read_text()
         return [int(pid) for pid in text.split()]
 
@@ -254,8 +203,8 @@ def arm(place: str = DRIVER, *, name: str = "") -> None:
         fault = ArmedFault(**given)
         if fault.signal == "stop" and place == DRIVER:
             _note_transactions()
-        if STEPS[fault.step].place == place:
-            _put_around(STEPS[fault.step], fault, folder)
+        if _PLACES[fault.step].place == place:
+            _put_around(_PLACES[fault.step], fault, folder)
 
 
 def dask_setup(worker: Any) -> None:
@@ -279,6 +228,8 @@ def _put_around(step: Step, fault: ArmedFault, folder: Path) -> None:
             return original(*args, **kwargs)
         passages += 1
         now = passages == fault.call
+        if fault.lasting and (folder / _FIRED).exists():
+            DEEDS[fault.deed]()
         if now and not step.after:
             _fire(fault, step, folder)
         result = original(*args, **kwargs)
@@ -320,14 +271,26 @@ def _owner(target: str) -> tuple[Any, str]:
 
 
 def _fire(fault: ArmedFault, step: Step, folder: Path) -> None:
-    """Send the signals, once among all processes; this one is the last to get it."""
-    victims = _victims(fault, step, folder)
+    """Do the deed, or send the signals, once among all processes.
+
+    This one is the last to get a signal.
+    """
+    here = fault.deed != "signal"
+    victims = [os.getpid()] if here else _victims(fault, step, folder)
     try:
         # Whole at once, since whoever waits for it reads it at once.
         draft = folder / f".fired-{os.getpid()}-{time.monotonic_ns()}"
         draft.write_text(" ".join(map(str, victims)))
         os.link(draft, folder / _FIRED)
     except FileExistsError:
+        return
+    if fault.deed == "hold":
+        end_s = time.monotonic() + _LONGEST_HOLD_S
+        while not (folder / _GO).exists() and time.monotonic() < end_s:
+            time.sleep(0.005)
+        return
+    if here:
+        DEEDS[fault.deed]()
         return
     number = signal.SIGKILL if fault.signal == "kill" else signal.SIGSTOP
     with _journal_at_rest:

@@ -16,18 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import xarray as xr
-
 from climorch.engine.session import read_records
 from climorch.errors import InternalError
-from climorch.model import commands as c
-from climorch.model import events as e
 from climorch.testing import kill_campaign
+from climorch.testing.aftermath import differing, outcome, recovery_s, roll_backs_s
 from climorch.testing.faults import Script, committed_twice, records_of, until
 from climorch.testing.injector import STEPS, ArmedFault, Injection, armed
 
 if TYPE_CHECKING:
     import numpy as np
+    import xarray as xr
 
 __all__ = [
     "DELETIONS",
@@ -208,7 +206,7 @@ def make_reference(
         raise InternalError(f"the undisturbed campaign failed: {printed[-2000:]}")
     return Reference(
         size=size,
-        data=_outcome(folder),
+        data=outcome(folder / kill_campaign.NAME),
         rows=len(records_of(folder, kill_campaign.NAME)),
         seconds=time.monotonic() - begin,
     )
@@ -303,59 +301,12 @@ def _judge(folder: Path, died_s: float, reference: Reference, seen: Seen) -> Non
     """Compare with the undisturbed campaign, bit by bit."""
     if not died_s:
         seen.problems.append("the moment never came")
-    data = _outcome(folder)
-    differing = sorted(
-        name
-        for name in reference.data.keys() | data.keys()
-        if name not in data
-        or name not in reference.data
-        or not data[name].identical(reference.data[name])
-    )
-    if differing:
-        seen.problems.append(f"not equal bit by bit: {differing}")
+    wrong = differing(reference.data, outcome(folder / kill_campaign.NAME))
+    if wrong:
+        seen.problems.append(f"not equal bit by bit: {wrong}")
     timed = read_records(folder, kill_campaign.NAME)
     twice = committed_twice(record for record, _ in timed)
     if twice:
         seen.problems.append(f"committed twice: {twice}")
-    seen.lost_s = sum(
-        r.lost_s for r, at_s in timed if isinstance(r, c.RolledBack) and at_s >= died_s
-    )
-    seen.recovery_s = _recovery_s(timed, died_s)
-
-
-def _recovery_s(timed: Sequence[tuple[c.Record, float]], died_s: float) -> float:
-    """Look when each simulation that computed has finished a segment again."""
-    busy: set[tuple[str, str]] = set()
-    lacking: set[str] = set()
-    back_s: dict[str, float] = {}
-    for record, at_s in timed:
-        match record:
-            case c.StartSegment() if at_s < died_s:
-                busy.add((record.simulation, record.stage))
-            case e.SegmentFinished() if at_s < died_s:
-                busy.discard((record.simulation, record.stage))
-            case c.RolledBack() if at_s >= died_s:
-                # What it finished before this counts no more.
-                lacking.add(record.simulation)
-                back_s.pop(record.simulation, None)
-            case e.SegmentFinished():
-                if record.simulation in lacking | {name for name, _ in busy}:
-                    back_s.setdefault(record.simulation, at_s - died_s)
-            case _:
-                pass
-    return max(back_s.values(), default=0.0)
-
-
-def _outcome(root: Path) -> dict[str, xr.Dataset]:
-    """Load all results and the last states of every set."""
-    found: dict[str, xr.Dataset] = {}
-    campaign = root / kill_campaign.NAME
-    for path in sorted((campaign / "results").glob("*/*")):
-        found["/".join(path.parts[-2:])] = xr.open_zarr(path).load()
-    for folder in sorted((campaign / "checkpoints").glob("*/*")):
-        last = max(folder.iterdir(), key=lambda p: int(p.name.rpartition("-")[2]))
-        for stage in sorted((last / "state.zarr").iterdir()):
-            if stage.is_dir():
-                key = "/".join((*stage.parts[-5:-2], stage.name))
-                found[key] = xr.open_zarr(stage).load()
-    return found
+    seen.lost_s = sum(roll_backs_s(timed, since_s=died_s))
+    seen.recovery_s = recovery_s(timed, died_s=died_s)

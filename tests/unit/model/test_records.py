@@ -32,7 +32,7 @@ def test_the_type_stands_in_the_payload() -> None:
     """A row of the journal can be read without this library."""
     assert c.encode_record(e.StopRequested()) == b'{"type":"StopRequested"}'
     assert c.encode_record(e.NodeLost(node="n0")) == (
-        b'{"type":"NodeLost","node":"n0","reason":""}'
+        b'{"type":"NodeLost","node":"n0","reason":"","cause":"node lost"}'
     )
 
 
@@ -53,4 +53,4 @@ def test_records_cannot_be_changed() -> None:
 
 def test_every_cause_has_a_name_of_its_own() -> None:
     """Causes are told apart by their text in the journal."""
-    assert len({cause.value for cause in e.Cause}) == len(e.Cause) == 10
+    assert len({cause.value for cause in e.Cause}) == len(e.Cause) == 11

@@ -29,6 +29,8 @@ def test_the_wait_doubles_up_to_a_limit(failures: int, seconds: float) -> None:
         (Cause.NUMERICAL, 1, True),
         (Cause.MODEL, 1, False),
         (Cause.MODEL, 2, True),
+        (Cause.TRANSIENT, 20, False),
+        (Cause.TRANSIENT, 21, True),
         (Cause.MEMORY, 2, False),
         (Cause.MEMORY, 3, True),
         (Cause.NODE_LOST, 1000, False),

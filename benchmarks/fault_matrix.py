@@ -1,0 +1,133 @@
+"""Every fault that we can inject, at every moment, under every strategy.
+
+Each cell runs a small campaign of two simulations on four node processes, lets one
+fault strike at one moment and runs it to its end. The bar: all states and results
+equal bit by bit to an undisturbed run, no segment committed twice, the fault shown in
+the journal, recovery below 300 s and 30 s in the median, no more compute lost than
+interval, drain and one segment, and nothing left behind: no process, thread, temporary
+file, shared memory or folder in flight.
+
+Results are appended to a file as they come; run again, it goes on with what is missing.
+A cell alone is run by its name, which is also what a violation prints.
+
+    uv run python benchmarks/fault_matrix.py [--quick] [--cell NAME] [--list]
+        [--minutes M] [--again] [--docs]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.bench import RESULTS, Figures, report
+from climorch.testing.fault_cells import Cell, all_cells, cell_named
+from climorch.testing.fault_trials import Seen, reference_of, try_cell
+
+FOUND = RESULTS / "fault_matrix.jsonl"
+QUICK = (
+    "several nodes at once/mid-segment/EverySegments",
+    "out of memory/mid-segment/Daly",
+    "driver killed/between receipts and commit/combined",
+)
+MOST_RECOVERY_S, MEDIAN_RECOVERY_S = 300.0, 30.0
+
+
+def known(path: Path = FOUND) -> dict[str, Seen]:
+    """Return what was found before, the newest of each cell."""
+    if not path.exists():
+        return {}
+    lines = path.read_text().splitlines()
+    return {seen.cell: seen for seen in (Seen(**json.loads(line)) for line in lines)}
+
+
+def measure(cells: Sequence[Cell], *, until_s: float, path: Path) -> list[Seen]:
+    """Try cells one by one; print and keep each at once."""
+    found: list[Seen] = []
+    with tempfile.TemporaryDirectory(prefix="fault-matrix-") as made:
+        folder = Path(made)
+        reference = reference_of(folder / "calm")
+        print(f"undisturbed: {reference.seconds:.1f} s", flush=True)
+        for number, cell in enumerate(cells):
+            if time.monotonic() > until_s:
+                print(f"{len(cells) - number} cells are left for the next time")
+                break
+            place = folder / str(number)
+            try:
+                seen = try_cell(place, cell, reference)
+            except Exception as error:  # one cell tells nothing of the others
+                seen = Seen(
+                    cell=str(cell), problems=[f"{type(error).__name__}: {error}"]
+                )
+            print(
+                f"{number + 1}/{len(cells)} {cell}: recovery {seen.recovery_s:.1f} s, "
+                f"lost {seen.lost_s:.2f} of {seen.most_lost_s:.2f} s, "
+                f"{seen.seconds:.0f} s {'; '.join(seen.problems)}",
+                flush=True,
+            )
+            with path.open("a") as file:
+                file.write(json.dumps(asdict(seen)) + "\n")
+            found.append(seen)
+    return found
+
+
+def summarise(found: Sequence[Seen]) -> Figures:
+    """Return figures over all cells."""
+    recovery = [seen.recovery_s for seen in found]
+    return {
+        "cells": len(found),
+        "cells_with_problems": sum(bool(seen.problems) for seen in found),
+        "recovery_median_s": statistics.median(recovery),
+        "recovery_max_s": max(recovery),
+        "lost_median_s": statistics.median(seen.lost_s for seen in found),
+        "lost_max_s": max(seen.lost_s for seen in found),
+        "lost_max_of_allowed": max(
+            seen.lost_s / seen.most_lost_s for seen in found if seen.most_lost_s
+        ),
+    }
+
+
+def main() -> int:
+    """Try what is asked for, print, and tell whether the bar holds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three cells")
+    parser.add_argument("--cell", help="one cell, by its name")
+    parser.add_argument("--list", action="store_true", help="print the cells' names")
+    parser.add_argument("--again", action="store_true", help="also what is known")
+    parser.add_argument("--minutes", type=float, default=60.0, help="then stop")
+    given = parser.parse_args()
+    RESULTS.mkdir(exist_ok=True)
+    cells, path = all_cells(), FOUND
+    if given.list:
+        print("\n".join(map(str, cells)))
+        return 0
+    if given.cell or given.quick:
+        # Not kept: the table is of the matrix as a whole.
+        names = [given.cell] if given.cell else QUICK
+        cells, path = [cell_named(name) for name in names], Path("/dev/null")
+    before = {} if given.again or given.cell or given.quick else known()
+    wanted = [cell for cell in cells if str(cell) not in before]
+    until_s = time.monotonic() + 60 * given.minutes
+    new = measure(wanted, until_s=until_s, path=path) if wanted else []
+    found = list({**before, **{seen.cell: seen for seen in new}}.values())
+    names_now = {str(cell) for cell in cells}
+    found = [seen for seen in found if seen.cell in names_now]
+    figures = summarise(found)
+    report("fault_matrix", figures)
+    bad = [seen for seen in found if seen.problems]
+    for seen in bad:
+        print(f"--cell {seen.cell!r}: {'; '.join(seen.problems)}")
+    slow = statistics.median(seen.recovery_s for seen in found) > MEDIAN_RECOVERY_S
+    print(f"bar: no cell with a problem, recovery median < {MEDIAN_RECOVERY_S:g} s")
+    print(f"{len(bad)} of {len(found)} cells with a problem, {len(cells)} in all")
+    return 1 if bad or slow else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
