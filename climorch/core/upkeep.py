@@ -34,7 +34,13 @@ from climorch.policy.budgeting import ByteBudget
 from climorch.policy.checkpointing import CheckpointStrategy, Daly, Overrides
 from climorch.policy.limits import Limits
 from climorch.policy.moving import Moving
-from climorch.policy.quarantine import Suspect, bad_nodes, hangs_too_often, kills_nodes
+from climorch.policy.quarantine import (
+    Suspect,
+    bad_nodes,
+    hangs_too_often,
+    kills_nodes,
+    suspicious,
+)
 from climorch.policy.recovery import RecoveryPolicy
 from climorch.policy.retention import KeepLast, RetentionPolicy
 from climorch.policy.scrubbing import Scrub
@@ -227,7 +233,7 @@ def _suspect(state: CampaignState, simulation: SimulationState) -> Suspect:
 
 def quarantine_nodes(state: CampaignState, policies: Policies) -> Iterator[Record]:
     """Set nodes apart that are to blame for what different simulations came to."""
-    if not state.mishaps:
+    if not suspicious(state.mishaps, policies.recovery.quarantine):
         return
     up = state.nodes.keys() - state.draining
     gangs = (s.plan.nodes for s in state.simulations.values() if s.wants_nodes)

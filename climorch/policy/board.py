@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
 from climorch.policy.claims import Claim, NodeOffer
 from climorch.policy.holders import Holders
@@ -53,7 +55,9 @@ class Board:
         self._offers: dict[str, NodeOffer] = {}
         self._leaving: dict[str, tuple[str, ...]] = {}
         self._layout = Layout(())
+        # What each holds, and all that is held or will be given back, as bits.
         self._held: dict[str, int] = {}
+        self._taken = self._coming = 0
 
     def put(self, claim: Claim) -> None:
         """Take a claim in, in place of what the simulation asked for before."""
@@ -64,7 +68,8 @@ class Board:
         self._count(claim, 1)
         if claim.held:
             self.holders.put(claim)
-            self._held[name] = self._layout.mask(claim.held)
+            self._held[name] = held = self._layout.mask(claim.held)
+            self._taken |= held
         if claim.moving or len(claim.held) < claim.nodes:
             if claim.under_way:
                 self.mending[name] = claim
@@ -81,17 +86,17 @@ class Board:
         self._count(claim, -1)
         if claim.held:
             self.holders.drop(claim)
-            del self._held[simulation]
+            self._taken &= ~self._held.pop(simulation)
         self.growing.pop(simulation, None)
         if self.mending.pop(simulation, None) is None and not claim.held:
             self.waiting.drop(claim)
 
     def leave(self, simulation: str, nodes: tuple[str, ...]) -> None:
         """Note which nodes a simulation will give back unasked, all of them."""
+        self._coming &= ~self._layout.mask(self._leaving.pop(simulation, ()))
         if nodes:
             self._leaving[simulation] = nodes
-        else:
-            self._leaving.pop(simulation, None)
+            self._coming |= self._layout.mask(nodes)
 
     def lay_out(self, offers: Iterable[NodeOffer]) -> None:
         """Take all nodes in, in place of those that were there before.
@@ -107,13 +112,14 @@ class Board:
             name: self._layout.mask(claim.held)
             for name, claim in self.holders.claims.items()
         }
+        self._taken = reduce(or_, self._held.values(), 0)
+        self._coming = self._layout.mask(
+            n for nodes in self._leaving.values() for n in nodes
+        )
 
     def pool(self, now_s: float) -> Pool:
         """Return the nodes, to be given out in one pass."""
-        leaving = self._layout.mask(
-            n for nodes in self._leaving.values() for n in nodes
-        )
-        return Pool(self._layout, self._held, leaving, now_s)
+        return Pool(self._layout, self._held, self._taken, self._coming, now_s)
 
     @property
     def nodes(self) -> int:

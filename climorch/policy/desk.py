@@ -23,6 +23,8 @@ __all__ = ["Desk", "move"]
 # Who was interrupted borrows nothing for so long, in seconds.
 REST_S = 600.0
 
+_BY_PLACE = itemgetter(0, 1, 2)
+
 
 class Desk:
     """Where claims are served one after the other; lives for one allocation."""
@@ -46,7 +48,7 @@ class Desk:
         self._standing = board.holders.standing()
         self._queues: dict[str, Queue] = {}
         # Who is next of each project, and of which that has to be seen anew.
-        self._heads: dict[str, tuple[tuple[float, ...], Claim]] = {}
+        self._heads: dict[str, tuple[int, int, Place, Claim]] = {}
         self._stale: set[str] = set()
         guest, self.review_at_s = guest_of(board, contest, self.pool)
         self._guest = guest
@@ -80,12 +82,10 @@ class Desk:
             if claim.borrowed:
                 place = Place(*self.contest.place(claim)[1:], -1)
                 out_of_turn.setdefault(claim.project, []).append((place, claim))
-        lines = self.board.waiting.lines
+        firsts = self.board.waiting.firsts
         self._queues = {
-            project: Queue(
-                lines.get(project, {}).values(), out_of_turn.get(project, ())
-            )
-            for project in {**lines, **out_of_turn}
+            project: Queue(firsts.get(project, ()), out_of_turn.get(project, ()))
+            for project in {**firsts, **out_of_turn}
         }
         self._stale = {*self._queues}
         while (following := self._next()) is not None:
@@ -94,30 +94,31 @@ class Desk:
 
     def _next(self) -> Claim | None:
         """Take who is next of all projects out of the line in which it stands."""
+        heads, stale = self._heads, self._stale
         while True:
             # Only where something was given or taken has anything changed.
-            for project in self._stale:
-                head = self._queues[project].head()
-                if head is None:
-                    self._heads.pop(project, None)
-                else:
-                    self._heads[project] = self._place(head), head
-            self._stale.clear()
-            if not self._heads:
+            while stale:
+                self._see(stale.pop())
+            if not heads:
                 return None
-            _, claim = min(self._heads.values(), key=itemgetter(0))
+            claim = min(heads.values(), key=_BY_PLACE)[3]
             queue = self._queues[claim.project]
-            self._stale.add(claim.project)
+            stale.add(claim.project)
             if not self._idle(claim):
                 queue.pop()
                 return claim
             queue.park()
 
-    def _place(self, claim: Claim) -> tuple[float, ...]:
-        """Place of the first claim of a project among those of the others."""
+    def _see(self, project: str) -> None:
+        """Note who is next of a project, with its place among those of the others."""
+        head = self._queues[project].head()
+        if head is None:
+            self._heads.pop(project, None)
+            return
+        place, claim = head
         contest = self.contest
-        held = self._standing[claim.project].held
-        return lag(claim, contest, held), *contest.place(claim)
+        behind = lag(claim, contest, self._standing[project].held)
+        self._heads[project] = behind, contest.ranks.get(project, 0), place, claim
 
     def _idle(self, claim: Claim) -> bool:
         """Whether nothing can come of looking at a claim, nor at any like it."""
@@ -134,8 +135,8 @@ class Desk:
         pool = self.pool
         able = pool.able(claim)
         missing = max(claim.nodes - len(claim.held), 0)
-        if able.bit_count() < claim.nodes:
-            self.waits[claim.simulation] = _too_few(claim, able.bit_count())
+        if (count := able.bit_count()) < claim.nodes:
+            self.waits[claim.simulation] = _too_few(claim, count)
             return
         free = (pool.free & able).bit_count()
         if self._rests(claim):

@@ -86,6 +86,8 @@ class Holders:
         Those that were lent more than their gang.
     borrowed : dict of str to Claim
         Those that have nodes out of turn.
+    protected : dict of str to Claim
+        Those of a level above 0.
     crews : dict of str to dict of (int, int) to Crew
         By project, then by priority and level: who has its gang and stays.
     """
@@ -94,6 +96,7 @@ class Holders:
         self.claims: dict[str, Claim] = {}
         self.wide: dict[str, Claim] = {}
         self.borrowed: dict[str, Claim] = {}
+        self.protected: dict[str, Claim] = {}
         self.crews: dict[str, dict[tuple[int, int], Crew]] = {}
         self._standing: dict[str, Standing] = {}
         self._turns: dict[str, Turn] = {}
@@ -110,6 +113,8 @@ class Holders:
             self.wide[name] = claim
         if claim.borrowed:
             self.borrowed[name] = claim
+        if claim.level > 0:
+            self.protected[name] = claim
         if claim.moving or len(claim.held) < claim.nodes:
             return
         crews = self.crews.setdefault(claim.project, {})
@@ -130,6 +135,7 @@ class Holders:
         self._standing[claim.project].count(claim, -len(claim.held))
         self.wide.pop(name, None)
         self.borrowed.pop(name, None)
+        self.protected.pop(name, None)
         if claim.moving or len(claim.held) < claim.nodes:
             return
         crews = self.crews[claim.project]

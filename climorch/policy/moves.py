@@ -83,26 +83,34 @@ def plan_moves(
     plan.end_some(board.mending.values(), waiting)
     if not (pool.slow or blocked or (pool.timed and moving.early)):
         return plan.found
-    able = [
-        claim
-        for claim in board.holders.claims.values()
-        if len(claim.held) >= claim.nodes
-        and not claim.moving
-        and claim.simulation not in engaged
-    ]
+    holders = board.holders
     if pool.timed and moving.early:
         # The order in which they came onto the board must not matter.
-        for claim in sorted(able, key=lambda c: c.serial):
-            if claim.level > 0:
-                plan.leave_early(claim)
+        kept = _settled(holders.protected.values(), engaged)
+        for claim in sorted(kept, key=lambda c: c.serial):
+            plan.leave_early(claim)
     if pool.slow:
+        able = _settled(holders.claims.values(), engaged)
         slow = [claim for claim in able if pool.held(claim) & pool.slow]
         # A large lease stands still for more nodes.
         for claim in sorted(slow, key=lambda c: (-c.level, -len(c.held), c.serial)):
             plan.leave_slow(claim, able)
     for head in blocked[:MOST_HEADS]:
-        plan.make_room(head, able)
+        # Where there is nowhere to go, thousands need not be looked at.
+        if plan.lacks(head):
+            plan.make_room(head, _settled(holders.claims.values(), engaged))
     return plan.found
+
+
+def _settled(claims: Iterable[Claim], engaged: Collection[str]) -> list[Claim]:
+    """Return those that have their gang and were not given or asked for anything."""
+    return [
+        claim
+        for claim in claims
+        if len(claim.held) >= claim.nodes
+        and not claim.moving
+        and claim.simulation not in engaged
+    ]
 
 
 class _Plan:
@@ -143,11 +151,12 @@ class _Plan:
         """Let a protected simulation leave nodes that will go."""
         pool, now_s = self.pool, self.contest.now_s
         ahead_s = self.moving.early * claim.least_s
+        first_s = pool.ends_s(claim, claim.held)
+        if first_s - ahead_s > now_s:
+            self._review(first_s - ahead_s)
+            return
         ends_s = {node: pool.ends_s(claim, (node,)) for node in claim.held}
         leave = [node for node, end_s in ends_s.items() if end_s - ahead_s <= now_s]
-        if not leave:
-            self._review(min(ends_s.values()) - ahead_s)
-            return
         # All or none, and to where they stay for long: else they move again.
         need = min(len(leave), claim.nodes)
         until_s = max(ends_s[node] for node in leave) + ahead_s
@@ -200,15 +209,21 @@ class _Plan:
                     self.found.shrink[other.simulation] = keeps
                     return
 
+    def lacks(self, head: Claim) -> int:
+        """Count the nodes for which others would have to go elsewhere, if they can."""
+        pool = self.pool
+        able = pool.able(head) & ~pool.slow
+        if not pool.free & ~able & ~pool.slow:
+            return 0
+        need = head.nodes - len(head.held)
+        return max(need - ((pool.free | pool.coming) & able).bit_count(), 0)
+
     def make_room(self, head: Claim, others: Sequence[Claim]) -> None:
         """Let some move to where one that waits does not fit, if that is enough."""
         pool, moving, now_s = self.pool, self.moving, self.contest.now_s
         able = pool.able(head) & ~pool.slow
         spare = pool.free & ~able & ~pool.slow
-        need = head.nodes - len(head.held)
-        need -= ((pool.free | pool.coming) & able).bit_count()
-        if not spare or need <= 0:
-            return
+        need = self.lacks(head)
         found: list[tuple[int, int, Claim, int, int]] = []
         for at, other in enumerate(sorted(others, key=self.contest.place)):
             if other.level > head.level or other.simulation in self.found.moves:

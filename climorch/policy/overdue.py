@@ -47,17 +47,17 @@ def guest_of(board: Board, contest: Contest, pool: Pool) -> tuple[Claim | None, 
     """
     found: tuple[float, int, Claim] | None = None
     later_s = math.inf
-    for project, lines in board.waiting.lines.items():
-        first = max(kind.priority for kind in lines)
+    for project, eldest in board.waiting.eldest.items():
+        first = -board.waiting.firsts[project][0][0].lower
         solvent = _solvent(project, contest)
-        for kind, line in lines.items():
-            since_s, _, claim = line.oldest[0]
-            if kind.priority < first or since_s == math.inf:
+        for since_s, _, line in eldest:
+            if line.kind.priority < first:
                 continue
             if since_s + contest.patience_s > contest.now_s:
-                # Of most lines this is all that is looked at.
+                # All others have waited for less: they are not looked at.
                 later_s = min(later_s, since_s + contest.patience_s)
-                continue
+                break
+            claim = line.oldest[0][2]
             if pool.able(claim).bit_count() < claim.nodes:
                 continue
             from_s = since_s + _patience_s(board, contest, line, claim)

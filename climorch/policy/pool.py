@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 
+from climorch.policy.availability import lowest
 from climorch.policy.claims import Claim, NodeOffer
 
 __all__ = ["Layout", "Pool"]
@@ -97,6 +98,14 @@ class Layout:
                 found |= alike
         return found
 
+    def end_s(self, claim: Claim, mask: int) -> float:
+        """Say when the first of some nodes goes for a claim, seconds."""
+        if not self.timed:
+            return math.inf
+        kinds = self._kinds.values()
+        ends_s = (_end_s(offer, claim) for offer, alike in kinds if alike & mask)
+        return min(ends_s, default=math.inf)
+
     def _fitting(self, claim: Claim, now_s: float) -> int:
         found = 0
         for offer, alike in self._kinds.values():
@@ -114,8 +123,8 @@ class Pool:
         The nodes.
     held : mapping of str to int
         What each simulation holds, as bits: none of it is free.
-    leaving : int
-        Nodes that somebody will give back.
+    taken, leaving : int
+        All that is held, and nodes that somebody will give back.
     now_s : float
         Driver's clock, seconds.
 
@@ -128,15 +137,17 @@ class Pool:
     """
 
     def __init__(
-        self, layout: Layout, held: dict[str, int], leaving: int, now_s: float
+        self,
+        layout: Layout,
+        held: dict[str, int],
+        taken: int,
+        leaving: int,
+        now_s: float,
     ) -> None:
         self._layout = layout
         self._held = held
         self._now_s = now_s
         self._able: dict[str, int] = {}
-        taken = 0
-        for mask in held.values():
-            taken |= mask
         self.coming = leaving & ~taken
         self.free = layout.every & ~(taken | self.coming)
 
@@ -196,8 +207,7 @@ class Pool:
         float
             Driver's clock, seconds; infinite: none goes.
         """
-        offers = map(self._layout.offer, nodes)
-        return min((_end_s(offer, claim) for offer in offers), default=math.inf)
+        return self._layout.end_s(claim, self._layout.mask(nodes))
 
     def staying(self, claim: Claim, until_s: float) -> int:
         """Return the nodes that are there for a claim until a time, if they fit.
@@ -214,12 +224,9 @@ class Pool:
 
     def take(self, mask: int, count: int) -> int:
         """Take some of these nodes out, those that come first; return them."""
-        taken = 0
-        while count and mask:
-            bit = mask & -mask
-            taken |= bit
-            mask ^= bit
-            count -= 1
+        if not (mask and count):
+            return 0
+        taken = lowest(mask, count)
         self.free &= ~taken
         self.coming &= ~taken
         return taken

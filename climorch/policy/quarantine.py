@@ -8,7 +8,8 @@ likely. Nodes that go together are an outage and tell nothing of either.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from climorch.errors import InvalidInputError
@@ -24,6 +25,7 @@ __all__ = [
     "bad_nodes",
     "hangs_too_often",
     "kills_nodes",
+    "suspicious",
 ]
 
 DAY_S = 86_400.0
@@ -123,6 +125,25 @@ class Quarantine:
         )
         if faults:
             raise InvalidInputError("this quarantine cannot be kept", faults=faults)
+
+
+def suspicious(mishaps: Iterable[Mishap], rules: Quarantine) -> bool:
+    """Tell cheaply whether any node may be to blame for what happened on it.
+
+    Parameters
+    ----------
+    mishaps : iterable of Mishap
+        By time.
+    rules : Quarantine
+        The rules.
+
+    Returns
+    -------
+    bool
+        False: `bad_nodes` finds none.
+    """
+    counts = Counter(mishap.node for mishap in mishaps if mishap.node)
+    return max(counts.values(), default=0) >= rules.node_after
 
 
 def bad_nodes(

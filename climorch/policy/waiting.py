@@ -8,7 +8,7 @@ thousands may wait at the cost of the few that come first. Kept from pass to pas
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
@@ -59,6 +59,10 @@ class Line:
     oldest: list[tuple[float, Place, Claim]] = field(default_factory=list)
 
 
+Head = tuple[Place, int, int, list[tuple[Place, Claim]]]
+"""Who is next of a line, what sorts those of one place, how far in, and the line."""
+
+
 class Waiting:
     """Claims that hold nothing and want a whole gang.
 
@@ -71,11 +75,17 @@ class Waiting:
     ----------
     lines : dict of str to dict of Kind to Line
         By project; none is empty.
+    firsts : dict of str to list of (Place, Line)
+        By project: who is the first of each line, the first to be served first.
+    eldest : dict of str to list of (float, Place, Line)
+        By project: who has waited longest of each line, since when, in seconds.
     """
 
     def __init__(self, slice_s: float) -> None:
         self._slice_s = slice_s
         self.lines: dict[str, dict[Kind, Line]] = {}
+        self.firsts: dict[str, list[tuple[Place, Line]]] = {}
+        self.eldest: dict[str, list[tuple[float, Place, Line]]] = {}
         self._places: dict[str, Place] = {}
         self._number = count()
 
@@ -86,11 +96,14 @@ class Waiting:
         line = lines.get(kind)
         if line is None:
             line = lines[kind] = Line(kind)
+        else:
+            self._unlist(claim.project, line)
         turns = int(claim.served_s // self._slice_s)
         place = Place(-claim.priority, turns, claim.serial, next(self._number))
         self._places[claim.simulation] = place
         insort(line.members, (place, claim))
         insort(line.oldest, (claim.waits_since_s, place, claim))
+        self._list(claim.project, line)
 
     def drop(self, claim: Claim) -> None:
         """Forget one that was put in."""
@@ -98,13 +111,30 @@ class Waiting:
         lines = self.lines[claim.project]
         kind = _kind(claim)
         line = lines[kind]
+        self._unlist(claim.project, line)
         del line.members[bisect_left(line.members, (place, claim))]
         since = claim.waits_since_s, place, claim
         del line.oldest[bisect_left(line.oldest, since)]
-        if not line.members:
-            del lines[kind]
-            if not lines:
-                del self.lines[claim.project]
+        if line.members:
+            self._list(claim.project, line)
+            return
+        del lines[kind]
+        if not lines:
+            del self.lines[claim.project]
+            del self.firsts[claim.project], self.eldest[claim.project]
+
+    def _list(self, project: str, line: Line) -> None:
+        """Note who is the first of a line, and who has waited longest."""
+        firsts = self.firsts.setdefault(project, [])
+        insort(firsts, (line.members[0][0], line))
+        since_s, place, _ = line.oldest[0]
+        insort(self.eldest.setdefault(project, []), (since_s, place, line))
+
+    def _unlist(self, project: str, line: Line) -> None:
+        firsts, eldest = self.firsts[project], self.eldest[project]
+        del firsts[bisect_left(firsts, (line.members[0][0], line))]
+        since_s, place, _ = line.oldest[0]
+        del eldest[bisect_left(eldest, (since_s, place, line))]
 
     def __iter__(self) -> Iterator[Claim]:
         for lines in self.lines.values():
@@ -118,35 +148,46 @@ class Queue:
 
     Parameters
     ----------
-    lines : iterable of Line
-        Of the project.
+    firsts : sequence of (Place, Line)
+        Of the lines of the project, the first to be served first.
     others : iterable of (Place, Claim)
         Who has nodes out of turn and lacks some of its gang: not in a line.
     """
 
-    def __init__(
-        self, lines: Iterable[Line], others: Iterable[tuple[Place, Claim]] = ()
-    ) -> None:
-        self._lines = [line.members for line in lines]
-        rest = list(others)
-        self._lines += [[other] for other in rest]
-        # The first of each line, with the line and how far it was gone through.
-        self._heads = [(line[0][0], i, 0) for i, line in enumerate(self._lines)]
-        heapify(self._heads)
-        self._parked: list[tuple[Place, int, int]] = []
+    __slots__ = ("_at", "_firsts", "_heads", "_parked")
 
-    def head(self) -> Claim | None:
-        """Return who is next."""
-        if not self._heads:
+    def __init__(
+        self,
+        firsts: Sequence[tuple[Place, Line]],
+        others: Iterable[tuple[Place, Claim]] = (),
+    ) -> None:
+        # The lines are kept in order. Only those that were gone into are looked at
+        # one by one: whom they have come to, how far in, and all that are in it.
+        self._firsts, self._at = firsts, 0
+        self._heads: list[Head] = [
+            (place, i, 0, [(place, claim)]) for i, (place, claim) in enumerate(others)
+        ]
+        heapify(self._heads)
+        self._parked: list[Head] = []
+
+    def head(self) -> tuple[Place, Claim] | None:
+        """Return who is next, and its place."""
+        heads = self._heads
+        if self._at < len(self._firsts):
+            place, line = self._firsts[self._at]
+            if not heads or place < heads[0][0]:
+                self._at += 1
+                heappush(heads, (place, -1, 0, line.members))
+        if not heads:
             return None
-        _, line, at = self._heads[0]
-        return self._lines[line][at][1]
+        _, _, at, members = heads[0]
+        return members[at]
 
     def pop(self) -> None:
         """Take out who was next."""
-        _, line, at = self._heads[0]
-        if at + 1 < len(self._lines[line]):
-            heapreplace(self._heads, (self._lines[line][at + 1][0], line, at + 1))
+        _, i, at, members = self._heads[0]
+        if at + 1 < len(members):
+            heapreplace(self._heads, (members[at + 1][0], i, at + 1, members))
         else:
             heappop(self._heads)
 
@@ -189,16 +230,19 @@ class Blocked:
         """Whether one with the same rights or more was refused as many nodes."""
         if claim.under_way:
             return False
-        return any(
-            other.nodes <= claim.nodes
-            and other.priority >= claim.priority
-            and other.level >= claim.level
-            and other.memory_bytes <= claim.memory_bytes
-            and other.cores <= claim.cores
-            and other.scratch_bytes <= claim.scratch_bytes
-            and not (timed and other.least_s > claim.least_s)
-            for other in self.least.get(claim.project, ())
-        )
+        # Of all that is asked in a pass this is asked most often.
+        for other in self.least.get(claim.project, ()):
+            if (
+                other.nodes <= claim.nodes
+                and other.priority >= claim.priority
+                and other.level >= claim.level
+                and other.memory_bytes <= claim.memory_bytes
+                and other.cores <= claim.cores
+                and other.scratch_bytes <= claim.scratch_bytes
+                and not (timed and other.least_s > claim.least_s)
+            ):
+                return True
+        return False
 
 
 def _kind(claim: Claim) -> Kind:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING
 
 from climorch.core.calm import calm_until_s
@@ -58,6 +60,7 @@ class _Team:
     strides: list[Stride]
     until_s: float
     load: float
+    number: int
     alarm: simpy.Timeout | None = None
 
     def run(self, until_s: float) -> None:
@@ -70,6 +73,11 @@ class _Team:
             if first.next_s > until_s:
                 return
             first.step()
+
+    @property
+    def next_s(self) -> float:
+        """When something happens to any set next; clock of the run, seconds."""
+        return min(stride.next_s for stride in self.strides)
 
     @property
     def ended(self) -> bool:
@@ -115,6 +123,10 @@ class Coarse:
         self._world = world
         self._orchestrator = orchestrator
         self._teams: dict[str, _Team] = {}
+        # When something happens to whom next, the first first; also what was noted
+        # before and is so no more.
+        self._due: list[tuple[float, int, str]] = []
+        self._number = count()
         self._load = 0.0
         world.disturbed = self.disturb
         orchestrator.asked = self.told
@@ -147,11 +159,14 @@ class Coarse:
 
     def told(self, now_s: float) -> list[e.Fact]:
         """Tell how far all are at a time; clock of the run, seconds."""
-        found: list[e.Fact] = []
-        for team in self._teams.values():
-            if any(stride.next_s <= now_s for stride in team.strides):
-                found += self._told(team, now_s)
-        return found
+        due: dict[int, _Team] = {}
+        while self._due and self._due[0][0] <= now_s:
+            _, number, name = heappop(self._due)
+            team = self._teams.get(name)
+            # It may have gone on or ended since that was noted.
+            if team is not None and team.number == number and team.next_s <= now_s:
+                due[number] = team
+        return [f for number in sorted(due) for f in self._told(due[number], now_s)]
 
     def heed(self, outcome: Outcome, facts: Iterable[e.Fact]) -> None:
         """End the strides of whoever a decision concerns, before it is carried out.
@@ -209,8 +224,12 @@ class Coarse:
 
     def _told(self, team: _Team, now_s: float | None = None) -> list[SetAdvanced]:
         team.run(self._env.now if now_s is None else now_s)
+        self._note(team)
         facts = [stride.told() for stride in team.strides]
         return [fact for fact in facts if fact is not None]
+
+    def _note(self, team: _Team) -> None:
+        heappush(self._due, (team.next_s, team.number, team.simulation.name))
 
     def _begin(self, simulation: SimulationState) -> None:
         state, now_s = self._orchestrator.state, self._env.now
@@ -244,8 +263,9 @@ class Coarse:
             )
             for s, w in zip(found, works, strict=True)
         ]
-        team = _Team(simulation, strides, until_s, load)
+        team = _Team(simulation, strides, until_s, load, next(self._number))
         self._teams[name] = team
+        self._note(team)
         self._set_alarm(name, team)
 
     def _loads(self, simulation: SimulationState) -> float:
@@ -288,6 +308,7 @@ class Coarse:
             self._post(team)
             for stride in team.strides:
                 stride.slowed(self._env.now, factor)
+            self._note(team)
             self._load -= team.load
             team.load = self._loads(team.simulation)
             self._load += team.load
