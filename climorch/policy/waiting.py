@@ -202,6 +202,16 @@ class Queue:
         self._parked.clear()
 
 
+class Rights(NamedTuple):
+    """What a claim needs to be refused no nodes that another one is given."""
+
+    priority: int
+    level: int
+    memory_bytes: int
+    cores: int
+    scratch_bytes: int
+
+
 @dataclass(slots=True)
 class Blocked:
     """Claims that cannot have their gang yet.
@@ -210,12 +220,16 @@ class Blocked:
     ----------
     refused : list of Claim
         All of them, the first to come first.
-    least : dict of str to list of Claim
-        By project: those after which others like them need not ask anybody.
+    least : dict of str to dict of Rights to list of (int, float)
+        By project: gangs and the seconds for which they must have them, after which
+        others like them need not ask anybody. None is both larger and longer than
+        another one.
     """
 
     refused: list[Claim] = field(default_factory=list)
-    least: dict[str, list[Claim]] = field(default_factory=dict)
+    least: dict[str, dict[Rights, list[tuple[int, float]]]] = field(
+        default_factory=dict
+    )
 
     def __bool__(self) -> bool:
         return bool(self.refused)
@@ -223,25 +237,35 @@ class Blocked:
     def add(self, claim: Claim) -> None:
         """Note one that nobody could give enough to."""
         self.refused.append(claim)
-        if not claim.under_way:
-            self.least.setdefault(claim.project, []).append(claim)
+        if claim.under_way:
+            return
+        rights = Rights(
+            claim.priority,
+            claim.level,
+            claim.memory_bytes,
+            claim.cores,
+            claim.scratch_bytes,
+        )
+        nodes, least_s = claim.nodes, claim.least_s
+        gangs = self.least.setdefault(claim.project, {}).setdefault(rights, [])
+        gangs[:] = [g for g in gangs if g[0] < nodes or g[1] < least_s]
+        gangs.append((nodes, least_s))
 
     def before(self, claim: Claim, *, timed: bool) -> bool:
         """Whether one with the same rights or more was refused as many nodes."""
         if claim.under_way:
             return False
-        # Of all that is asked in a pass this is asked most often.
-        for other in self.least.get(claim.project, ()):
+        for rights, gangs in self.least.get(claim.project, {}).items():
             if (
-                other.nodes <= claim.nodes
-                and other.priority >= claim.priority
-                and other.level >= claim.level
-                and other.memory_bytes <= claim.memory_bytes
-                and other.cores <= claim.cores
-                and other.scratch_bytes <= claim.scratch_bytes
-                and not (timed and other.least_s > claim.least_s)
+                rights.priority >= claim.priority
+                and rights.level >= claim.level
+                and rights.memory_bytes <= claim.memory_bytes
+                and rights.cores <= claim.cores
+                and rights.scratch_bytes <= claim.scratch_bytes
             ):
-                return True
+                for nodes, least_s in gangs:
+                    if nodes <= claim.nodes and not (timed and least_s > claim.least_s):
+                        return True
         return False
 
 
