@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from climorch.core.demand import board_of, contest_of, decided_on
+from climorch.core.contest import contest_of
+from climorch.core.demand import board_of, decided_on
 from climorch.core.holds import holding
 from climorch.core.horizon import shuts_out
 from climorch.core.outlook import expected_end_s, period_s

@@ -5,11 +5,10 @@ None of it is memory: it follows from the state, and is made anew after a replay
 
 from __future__ import annotations
 
+from climorch.core.contest import Floors, capacity_of, contest_of
 from climorch.core.demand import (
     Demand,
     Grounds,
-    capacity_of,
-    contest_of,
     decided_on,
     demand_of,
     grounds_of,
@@ -40,6 +39,7 @@ class Bids:
         self._grounds: dict[str, Grounds] = {}
         self._board = Board(slice_s)
         self._capacity = 0
+        self._floors = Floors()
 
     def lay_out(self, state: CampaignState) -> None:
         """Take in all nodes, after some came, went or changed."""
@@ -82,7 +82,12 @@ class Bids:
         self._note_budgets(state)
         board = self._board
         contest = contest_of(
-            state, board.wanted(), rules.sharing, self._capacity, rules.moving
+            state,
+            board.wanted(),
+            rules.sharing,
+            self._capacity,
+            rules.moving,
+            self._floors,
         )
         decided = decided_on(board, contest, rules.allocation, tell_all=False)
         audit(decided, board)

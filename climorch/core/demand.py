@@ -7,35 +7,28 @@ anew only where a record concerned the simulation.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.holds import leaving, spent, staying
 from climorch.core.horizon import closes_s, least_s, windows_of
-from climorch.core.outlook import Exposures
 from climorch.core.state import CampaignState, Node, SimulationState
 from climorch.policy.allocation import Allocate, allocate, decide
 from climorch.policy.board import Board
 from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
-from climorch.policy.fairtree import fair_tree
-from climorch.policy.moving import Moving
-from climorch.policy.sharing import Sharing, share_tree, targets
+from climorch.policy.sharing import Sharing
 
 __all__ = [
     "Demand",
-    "Exposures",
     "Grounds",
     "board_of",
-    "capacity_of",
-    "contest_of",
     "decided_on",
     "demand_of",
     "exempt_until_s",
     "grounds_of",
     "offers_of",
     "post",
-    "shares",
 ]
 
 
@@ -218,107 +211,6 @@ def _closings(state: CampaignState, node: Node) -> Iterator[Closing]:
         yield Closing(start_s=node.deadline_s)
     for window in windows_of(state, node.name):
         yield Closing(start_s=window.start_s, holder=window.holder)
-
-
-def contest_of(
-    state: CampaignState,
-    wanted: Mapping[str, float],
-    sharing: Sharing,
-    capacity: int | None = None,
-    moving: Moving | None = None,
-) -> Contest:
-    """Return what decides between claims besides themselves, now.
-
-    Parameters
-    ----------
-    state : CampaignState
-        What is known.
-    wanted : mapping of str to float
-        Nodes that each project with claims could hold.
-    sharing : Sharing
-        The rules.
-    capacity : int or None
-        As of `capacity_of`, where it is known.
-    moving : Moving or None
-        When leases move by themselves; None: no move is planned.
-    """
-    several = len(wanted) > 1
-    shared = shares(state, wanted, sharing, capacity) if several else Shares()
-    return Contest(
-        now_s=state.now_s,
-        ranks=shared.ranks,
-        targets=shared.targets,
-        floors=shared.floors,
-        min_run_s=sharing.min_run_s,
-        slice_s=sharing.slice_s,
-        patience_s=sharing.patience_s,
-        moving=moving,
-        exposed_s=Exposures(state),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shares:
-    """What fair share says of each project.
-
-    Attributes
-    ----------
-    ranks : dict of str to int
-        Place in the order of Fair Tree.
-    targets, floors : dict of str to float
-        Nodes that it should hold now, and those of its bare share.
-    """
-
-    ranks: dict[str, int] = field(default_factory=dict)
-    targets: dict[str, float] = field(default_factory=dict)
-    floors: dict[str, float] = field(default_factory=dict)
-
-
-def shares(
-    state: CampaignState,
-    wanted: Mapping[str, float],
-    sharing: Sharing,
-    capacity: int | None = None,
-) -> Shares:
-    """Compute the fair shares of the projects that want nodes.
-
-    Parameters
-    ----------
-    state : CampaignState
-        What is known.
-    wanted : mapping of str to float
-        Nodes that each project could hold.
-    sharing : Sharing
-        The rules.
-    capacity : int or None
-        As of `capacity_of`, where it is known.
-    """
-    usage = {
-        project: used.decayed_node_s
-        for project, used in state.usage_at(state.now_s).items()
-    }
-    root = share_tree(state.projects.values(), dict.fromkeys(wanted, 0.0) | usage)
-    if capacity is None:
-        capacity = capacity_of(state)
-    factors = fair_tree(root)
-    places = {f: i for i, f in enumerate(sorted(set(factors.values()), reverse=True))}
-    return Shares(
-        ranks={project: places[factor] for project, factor in factors.items()},
-        targets=targets(root, wanted, capacity=capacity, gain=sharing.gain),
-        floors=targets(root, wanted, capacity=capacity, gain=0.0),
-    )
-
-
-def capacity_of(state: CampaignState) -> int:
-    """Count the nodes that are not serviced, drained or kept for somebody now."""
-    now_s = state.now_s
-    begun = [w for w in state.windows.values() if w.start_s <= now_s < w.stop_s]
-    if not begun:
-        return len(state.nodes) - len(state.draining & state.nodes.keys())
-    if any(w.placed and not w.nodes for w in begun):
-        return 0
-    shut = {node for w in begun for node in w.nodes}
-    return len(state.nodes.keys() - state.draining - shut)
 
 
 def board_of(state: CampaignState, sharing: Sharing) -> Board:

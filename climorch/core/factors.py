@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from climorch.core.awaiting import Market, coming, expected_start
-from climorch.core.demand import exempt_until_s, shares
+from climorch.core.contest import shares
+from climorch.core.demand import exempt_until_s
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.horizon import closes_s, shuts_out
 from climorch.core.outlook import written_for_s

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from climorch.core.demand import board_of, contest_of, decided_on
+from climorch.core.contest import contest_of
+from climorch.core.demand import board_of, decided_on
 from climorch.core.holds import holding
 from climorch.core.horizon import needs_s, shuts_out
 from climorch.core.outlook import (

@@ -55,9 +55,9 @@ class Board:
         self._offers: dict[str, NodeOffer] = {}
         self._leaving: dict[str, tuple[str, ...]] = {}
         self._layout = Layout(())
-        # What each holds, and all that is held or will be given back, as bits.
+        # What each holds, and what it will give back, as bits.
         self._held: dict[str, int] = {}
-        self._taken = self._coming = 0
+        self._back: dict[str, int] = {}
 
     def put(self, claim: Claim) -> None:
         """Take a claim in, in place of what the simulation asked for before."""
@@ -68,8 +68,7 @@ class Board:
         self._count(claim, 1)
         if claim.held:
             self.holders.put(claim)
-            self._held[name] = held = self._layout.mask(claim.held)
-            self._taken |= held
+            self._held[name] = self._layout.mask(claim.held)
         if claim.moving or len(claim.held) < claim.nodes:
             if claim.under_way:
                 self.mending[name] = claim
@@ -86,17 +85,18 @@ class Board:
         self._count(claim, -1)
         if claim.held:
             self.holders.drop(claim)
-            self._taken &= ~self._held.pop(simulation)
+            del self._held[simulation]
         self.growing.pop(simulation, None)
         if self.mending.pop(simulation, None) is None and not claim.held:
             self.waiting.drop(claim)
 
     def leave(self, simulation: str, nodes: tuple[str, ...]) -> None:
         """Note which nodes a simulation will give back unasked, all of them."""
-        self._coming &= ~self._layout.mask(self._leaving.pop(simulation, ()))
         if nodes:
             self._leaving[simulation] = nodes
-            self._coming |= self._layout.mask(nodes)
+            self._back[simulation] = self._layout.mask(nodes)
+        elif self._leaving.pop(simulation, ()):
+            del self._back[simulation]
 
     def lay_out(self, offers: Iterable[NodeOffer]) -> None:
         """Take all nodes in, in place of those that were there before.
@@ -112,14 +112,16 @@ class Board:
             name: self._layout.mask(claim.held)
             for name, claim in self.holders.claims.items()
         }
-        self._taken = reduce(or_, self._held.values(), 0)
-        self._coming = self._layout.mask(
-            n for nodes in self._leaving.values() for n in nodes
-        )
+        self._back = {
+            name: self._layout.mask(nodes) for name, nodes in self._leaving.items()
+        }
 
     def pool(self, now_s: float) -> Pool:
         """Return the nodes, to be given out in one pass."""
-        return Pool(self._layout, self._held, self._taken, self._coming, now_s)
+        # Not kept up to date: while claims are put on, two may name one node.
+        taken = reduce(or_, self._held.values(), 0)
+        back = reduce(or_, self._back.values(), 0)
+        return Pool(self._layout, self._held, taken, back, now_s)
 
     @property
     def nodes(self) -> int:

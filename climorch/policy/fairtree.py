@@ -45,6 +45,14 @@ class Account:
     children: tuple[Account, ...] = ()
 
     def __post_init__(self) -> None:
+        names = [leaf.name for child in self.children for leaf in child.leaves]
+        if (
+            0 < self.share < math.inf
+            and 0 <= self.usage < math.inf
+            and len({*names}) == len(names)
+        ):
+            # Trees are made in every pass: what is wrong is told below.
+            return
         faults = []
         if not (math.isfinite(self.share) and self.share > 0):
             faults.append(
@@ -62,7 +70,7 @@ class Account:
                     remedy="pass what was used",
                 )
             )
-        counts = Counter(leaf.name for c in self.children for leaf in c.leaves)
+        counts = Counter(names)
         faults += [
             Fault(
                 place=f"account {self.name!r}, children",
@@ -72,8 +80,7 @@ class Account:
             for name, count in counts.items()
             if count > 1
         ]
-        if faults:
-            raise InvalidInputError("this account cannot have a share", faults=faults)
+        raise InvalidInputError("this account cannot have a share", faults=faults)
 
     @property
     def leaves(self) -> tuple[Account, ...]:

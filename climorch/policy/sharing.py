@@ -172,6 +172,10 @@ def targets(
         negative or not a number.
     """
     wanted = {leaf.name: demand.get(leaf.name, 0.0) for leaf in root.leaves}
+    if demand.keys() <= wanted.keys() and all(
+        number >= 0 for number in (*wanted.values(), capacity, gain)
+    ):
+        return _divided(root, wanted, capacity, gain)
     faults = [
         Fault(
             place=f"demand of {name!r}",
@@ -191,9 +195,7 @@ def targets(
         for place, number in {**numbers, "capacity": capacity, "gain": gain}.items()
         if not number >= 0
     ]
-    if faults:
-        raise InvalidInputError("these nodes cannot be shared", faults=faults)
-    return _divided(root, wanted, capacity, gain)
+    raise InvalidInputError("these nodes cannot be shared", faults=faults)
 
 
 def _divided(

@@ -76,6 +76,14 @@ class Usage:
         """Return all node-seconds ever, counted on to a later time."""
         return self.node_s + self.nodes * max(now_s - self.at_s, 0.0)
 
+    def faded_at(self, now_s: float, *, half_life_s: float) -> float:
+        """Return the node-seconds that have faded, counted on to a later time."""
+        elapsed_s = max(now_s - self.at_s, 0.0)
+        left = decayed(
+            self.decayed_node_s, elapsed_s=elapsed_s, half_life_s=half_life_s
+        )
+        return left + grown(self.nodes, elapsed_s=elapsed_s, half_life_s=half_life_s)
+
     def at(self, now_s: float, *, half_life_s: float, more: int = 0) -> Usage:
         """Count on to a later time.
 
@@ -95,13 +103,9 @@ class Usage:
             What is held then, and what was used until then.
         """
         elapsed_s = max(now_s - self.at_s, 0.0)
-        left = decayed(
-            self.decayed_node_s, elapsed_s=elapsed_s, half_life_s=half_life_s
-        )
         return Usage(
             at_s=self.at_s + elapsed_s,
             nodes=self.nodes + more,
             node_s=self.node_s + self.nodes * elapsed_s,
-            decayed_node_s=left
-            + grown(self.nodes, elapsed_s=elapsed_s, half_life_s=half_life_s),
+            decayed_node_s=self.faded_at(now_s, half_life_s=half_life_s),
         )

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from climorch.core.demand import Exposures, demand_of
+from climorch.core.demand import demand_of
+from climorch.core.outlook import Exposures
 from climorch.core.progress import Policies
 from climorch.model import events as e
 from climorch.model.protection import Protection

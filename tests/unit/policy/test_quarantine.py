@@ -15,6 +15,7 @@ from climorch.policy.quarantine import (
     bad_nodes,
     hangs_too_often,
     kills_nodes,
+    suspicious,
 )
 
 DAY_S = 86_400.0
@@ -194,3 +195,19 @@ def test_rules_have_ranges() -> None:
         "Quarantine.hangs",
         "Quarantine.poison_chance",
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "may_be"),
+    [
+        ((), False),
+        (BAD, True),
+        (BAD[:2], False),
+        ((("", "a"), ("", "b"), ("", "c")), False),
+    ],
+)
+def test_most_of_the_time_no_node_needs_a_closer_look(
+    told: tuple[tuple[str, str], ...], may_be: bool
+) -> None:
+    """Only one with as many mishaps as are needed; where is known."""
+    assert suspicious(mishaps(*told), Quarantine()) is may_be
