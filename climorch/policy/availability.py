@@ -16,12 +16,7 @@ from itertools import accumulate
 
 from climorch.errors import Fault, InternalError, InvalidInputError, NotFoundError
 
-__all__ = ["NodeBits", "Profile", "Slot", "lowest"]
-
-# Up to so many bits are picked one by one; more are found by halving.
-_ONE_BY_ONE = 6
-# Bits that are looked at first.
-_WORD = 60
+__all__ = ["NodeBits", "Profile", "Slot"]
 
 
 class NodeBits:
@@ -30,7 +25,7 @@ class NodeBits:
     Parameters
     ----------
     names : iterable of str
-        Every node once. The first is bit 0, and `lowest` takes low bits first, so
+        Every node once. The first is bit 0, and `bits.lowest` takes low bits first, so
         the order is a preference: put first what is the smallest loss.
 
     Raises
@@ -354,31 +349,6 @@ class Profile:
             return times, free, first, first
         last = len(times) if stop_s == math.inf else _border(times, free, stop_s)
         return times, free, first, last
-
-
-def lowest(nodes: int, count: int) -> int:
-    """Return the lowest so many of some nodes, or all where they are fewer."""
-    if nodes.bit_count() <= count:
-        return nodes
-    # Mostly they lie close together: steps on few bits cost least.
-    skipped = (nodes & -nodes).bit_length() - 1
-    nodes >>= skipped
-    width = _WORD
-    while (near := nodes & ((1 << width) - 1)).bit_count() < count:
-        width *= 2
-    if count <= _ONE_BY_ONE:
-        rest = near
-        for _ in range(count):
-            rest &= rest - 1
-        return (near ^ rest) << skipped
-    low, high = count, width
-    while low < high:
-        middle = (low + high) // 2
-        if (near & ((1 << middle) - 1)).bit_count() < count:
-            low = middle + 1
-        else:
-            high = middle
-    return (near & ((1 << low) - 1)) << skipped
 
 
 def _border(times: list[float], free: list[int], when_s: float) -> int:

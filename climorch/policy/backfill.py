@@ -26,7 +26,8 @@ from dataclasses import replace
 from operator import attrgetter
 from types import MappingProxyType
 
-from climorch.policy.availability import Profile, Slot, lowest
+from climorch.policy.availability import Profile, Slot
+from climorch.policy.bits import lowest
 from climorch.policy.queueing import Plan, Request, Reservation, Rule, Shadow
 
 __all__ = ["RULES", "conservative", "easy", "fcfs", "overtake", "sjbf"]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from climorch.policy.availability import lowest
+from climorch.policy.bits import lowest
 from climorch.policy.claims import Claim, NodeOffer
 
 __all__ = ["Layout", "Pool"]

@@ -8,7 +8,7 @@ gangs, windows and leases: that is the allocation's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from climorch.errors import Fault, InvalidInputError
@@ -176,26 +176,28 @@ def targets(
         number >= 0 for number in (*wanted.values(), capacity, gain)
     ):
         return _divided(root, wanted, capacity, gain)
-    faults = [
-        Fault(
+    unknown = [name for name in demand if name not in wanted]
+    numbers = {f"demand of {name!r}": number for name, number in wanted.items()}
+    faults = _unsharable(unknown, {**numbers, "capacity": capacity, "gain": gain})
+    raise InvalidInputError("these nodes cannot be shared", faults=[*faults])
+
+
+def _unsharable(
+    unknown: Iterable[str], numbers: Mapping[str, float]
+) -> Iterator[Fault]:
+    for name in unknown:
+        yield Fault(
             place=f"demand of {name!r}",
             problem="it has no account",
             remedy="declare the project",
         )
-        for name in demand
-        if name not in wanted
-    ]
-    numbers = {f"demand of {name!r}": number for name, number in wanted.items()}
-    faults += [
-        Fault(
-            place=place,
-            problem=f"got {number!r}, expected >= 0",
-            remedy="count nodes",
-        )
-        for place, number in {**numbers, "capacity": capacity, "gain": gain}.items()
-        if not number >= 0
-    ]
-    raise InvalidInputError("these nodes cannot be shared", faults=faults)
+    for place, number in numbers.items():
+        if not number >= 0:
+            yield Fault(
+                place=place,
+                problem=f"got {number!r}, expected >= 0",
+                remedy="count nodes",
+            )
 
 
 def _divided(

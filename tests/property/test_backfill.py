@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from climorch.policy.availability import Profile, lowest
+from climorch.policy.availability import Profile
 from climorch.policy.backfill import RULES, conservative, easy, fcfs, sjbf
+from climorch.policy.bits import lowest
 from climorch.policy.queueing import Plan, Request, Reservation, Rule
 from tests.property.counting import easy_starts
 

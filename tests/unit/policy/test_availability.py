@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from climorch.errors import InternalError, InvalidInputError, NotFoundError
-from climorch.policy.availability import NodeBits, Profile, Slot, lowest
+from climorch.policy.availability import NodeBits, Profile, Slot
+from climorch.policy.bits import lowest
 
 NODES = NodeBits("stuv")
 
