@@ -189,16 +189,20 @@ def windows(told: dict[str, Any]) -> list[tuple[float, e.WindowDeclared]]:
 
 
 class Shares:
-    """Looks at the decayed usage once an hour."""
+    """Looks at the decayed usage once an hour, and from where states come back."""
 
     def __init__(self, twin_state: Any) -> None:
         self.state = twin_state
         self.seen: list[tuple[float, dict[str, float]]] = []
         self.facts = 0
+        self.rungs: Counter[str] = Counter()
 
     def __call__(self, outcome: Outcome, now_s: float) -> None:
         """Note the shares of usage, at most once an hour."""
         self.facts += len(outcome.records)
+        for record in outcome.records:
+            if isinstance(record, e.SetRestored):
+                self.rungs[record.rung] += 1
         if self.seen and now_s < self.seen[-1][0] + HOUR_S:
             return
         used = self.state.usage_at(now_s)
@@ -348,10 +352,10 @@ def main() -> int:
     for part in Part:
         figures[f"part_{part.name.lower()}"] = spent[part] / ledger.up_node_s
     overhead = checkpoint_share(spent)
-    rungs = Counter(s.rung for _, s in twin.orchestrator.state.sets())
     figures |= {
         "checkpoint_share_of_leases": overhead,
-        "restored_from_partners_last": rungs["partner"],
+        "restores_from_partners": shares.rungs["partner"],
+        "restores_from_disk": shares.rungs["checkpoint"],
         "segments": ledger.segments,
         "records": shares.facts,
         "cpu_s": cpu_s,

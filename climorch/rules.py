@@ -5,6 +5,7 @@ For ``Policies``, ``wf.stage`` and ``campaign.submit``; `climorch` has the usual
 
 from __future__ import annotations
 
+from climorch.model.codec import Codec
 from climorch.model.pace import Pace
 from climorch.model.scope import Scope
 from climorch.policy.budgeting import ByteBudget
@@ -23,6 +24,7 @@ __all__ = [
     "BeforeEvent",
     "ByteBudget",
     "Claim",
+    "Codec",
     "Contest",
     "KeepAny",
     "KeepCalendar",

@@ -251,6 +251,11 @@ def _request(
         full=command.full,
         outputs=outputs,
         finite=_limits(attempt, cut),
+        storing={
+            name: stage.scope.storing
+            for name, stage in attempt.stages.items()
+            if stage.scope is not None
+        },
     )
 
 

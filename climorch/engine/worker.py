@@ -24,6 +24,7 @@ from climorch.engine.nodes import missing_resources
 from climorch.engine.tags import IO
 from climorch.engine.trimming import trim
 from climorch.errors import InternalError
+from climorch.model.codec import Codec
 from climorch.storage.chunks import ChunkJob, ChunkReceipt, read_chunk, write_chunks
 from climorch.storage.manifest import Manifest, read_manifest
 
@@ -225,7 +226,19 @@ def load_root(spec: RootSpec, index: tuple[int, ...]) -> np.ndarray[Any, Any]:
         spec.dtype,
         spec.chunk_shape,
         spec.block_shape(index),
+        _codecs(spec.directory)[spec.array],
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _codecs(directory: str) -> dict[str, Codec]:
+    """Return how each array is compressed: the manifest knows, whoever wrote it."""
+    return {
+        f"{tree}.zarr/{stage}/{spec.name}": spec.codec
+        for tree, stages in _manifest(directory).arrays.items()
+        for stage, specs in stages.items()
+        for spec in specs
+    }
 
 
 @functools.lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ scope is part of the step, and nothing that stores or restores needs to know of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.advance import Advance, Segment
+from climorch.model.codec import LZ4, Codec, Storing
 from climorch.model.steps import taken
 
 if TYPE_CHECKING:
@@ -40,7 +41,11 @@ class Scope:
     keep_bits : mapping of str to int
         Floating variable to the explicit bits of its mantissa that are kept, of
         23 or 52; the others become zero, which compresses well. Seven keep a
-        relative error below 0.4 %, ten below 0.05 %.
+        relative error below 0.4 %, ten below 0.05 %. Where stages of a coupled
+        set name the same variable, the most bits count for all of them.
+    codecs : mapping of str to Codec
+        How variables are compressed in checkpoints; others as by default.
+        Changes no value.
 
     Raises
     ------
@@ -51,6 +56,7 @@ class Scope:
     leave_out: tuple[str, ...] = ()
     rebuild: Callable[[xr.Dataset, Segment], xr.Dataset] | None = None
     keep_bits: Mapping[str, int] = field(default_factory=dict)
+    codecs: Mapping[str, Codec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         faults = [
@@ -71,6 +77,16 @@ class Scope:
             for name in self.leave_out
             if name in self.keep_bits
         ]
+        faults += [
+            Fault(
+                place=f"Scope.codecs[{name!r}]",
+                problem=f"got {codec!r}, expected a Codec",
+                remedy="pass one such as Codec('zstd', 3)",
+            )
+            for name, codec in self.codecs.items()
+            # Users without a type checker may pass anything.
+            if not isinstance(codec, Codec)
+        ]
         # Users without a type checker may pass anything.
         rebuild: object = self.rebuild
         if rebuild is not None and not callable(rebuild):
@@ -83,6 +99,33 @@ class Scope:
             )
         if faults:
             raise InvalidInputError("this scope cannot be kept", faults=faults)
+
+    @property
+    def storing(self) -> dict[str, Storing]:
+        """How the variables that anything is said about are stored."""
+        return {
+            name: Storing(
+                codec=self.codecs.get(name, LZ4), keep_bits=self.keep_bits.get(name)
+            )
+            for name in sorted({*self.codecs, *self.keep_bits})
+        }
+
+    def met(self, scopes: Sequence[Scope]) -> Scope:
+        """Return what counts in a coupled set: of a variable, the finest precision.
+
+        A variable that two stages have by one name is one quantity that they
+        exchange: rounded coarser in one, it would be coarse in the other too.
+
+        Parameters
+        ----------
+        scopes : sequence of Scope
+            Of the stages of the set that have one, this one's included.
+        """
+        bits = {
+            name: max(s.keep_bits.get(name, 0) for s in [self, *scopes])
+            for name in self.keep_bits
+        }
+        return self if bits == dict(self.keep_bits) else replace(self, keep_bits=bits)
 
     def kept(self, state: xr.Dataset) -> xr.Dataset:
         """Return what lives on of a state.

@@ -6,7 +6,7 @@ workflow are told together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -89,17 +89,38 @@ class Stage:
     parts: int = 1
 
 
-def _scoped(
-    step: Step, init: Initial | xr.Dataset | None, scope: Scope
-) -> tuple[Step, Initial | xr.Dataset | None]:
+def _scoped(stage: Stage, scope: Scope) -> Stage:
     """Let a scope be part of a step and of what makes its first state."""
+    step, init = stage.step, stage.init
     if isinstance(step, Isolated):
         step = replace(step, step=ScopedStep(step.step, scope))
     elif callable(step):
         step = ScopedStep(step, scope)
     if callable(init):
-        return step, ScopedInit(init, scope)
-    return step, None if init is None else scope.kept(init)
+        init = ScopedInit(init, scope)
+    elif init is not None:
+        init = scope.kept(init)
+    return replace(stage, step=step, init=init, scope=scope)
+
+
+def _met(declared: Sequence[Stage]) -> list[Stage]:
+    """Bind scopes to stages, where the wishes of coupled ones meet."""
+    group = {stage.name: stage.name for stage in declared}
+    for stage in declared:
+        for other in stage.reads:
+            if other in group:
+                old, new = group[other], group[stage.name]
+                group = {n: new if g == old else g for n, g in group.items()}
+    scopes: dict[str, list[Scope]] = {}
+    for stage in declared:
+        if stage.scope is not None:
+            scopes.setdefault(group[stage.name], []).append(stage.scope)
+    return [
+        stage
+        if stage.scope is None
+        else _scoped(stage, stage.scope.met(scopes[group[stage.name]]))
+        for stage in declared
+    ]
 
 
 class Workflow:
@@ -128,6 +149,8 @@ class Workflow:
 
     def __init__(self, name: str, *, templates: Iterable[Workflow] = ()) -> None:
         self.name = name
+        # As they were told: whom they are coupled with may come later.
+        self._declared: list[Stage] = []
         self.stages: list[Stage] = []
         self.rules: list[tuple[str, str, RuleFunction]] = []
         self.templates = tuple(templates)
@@ -171,11 +194,10 @@ class Workflow:
         Returns
         -------
         Stage
-            The declaration, as it is kept in ``stages``.
+            The declaration, as it is kept in ``stages`` until a stage comes that
+            shares a rounded variable with it.
         """
-        if scope is not None:
-            step, init = _scoped(step, init, scope)
-        stage = Stage(
+        declared = Stage(
             name=name,
             step=step,
             init=init,
@@ -190,6 +212,17 @@ class Workflow:
             scope=scope,
             parts=parts,
         )
+        return self._add(declared)
+
+    def _add(self, declared: Stage) -> Stage:
+        """Add a stage; what it wishes may bind those with whom it is coupled."""
+        self._declared.append(declared)
+        *earlier, stage = _met(self._declared)
+        scopes = {other.name: other for other in earlier if other.scope is not None}
+        for at, known in enumerate(self.stages):
+            met = scopes.get(known.name)
+            if met is not None and met.scope != known.scope:
+                self.stages[at] = met
         self.stages.append(stage)
         return stage
 

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from climorch.errors import InvalidInputError
+from climorch.model.codec import LZ4, Codec
 
 __all__ = ["MAX_CHUNK_BYTES", "ArraySpec"]
 
@@ -19,7 +20,7 @@ MAX_CHUNK_BYTES = 2**31 - 1 - 16
 _DIMENSIONS_MAX = 32
 
 
-class ArraySpec(msgspec.Struct, frozen=True, kw_only=True):
+class ArraySpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One array whose chunks are written by the workers.
 
     Attributes
@@ -35,6 +36,11 @@ class ArraySpec(msgspec.Struct, frozen=True, kw_only=True):
     chunk_shape : tuple of int
         Of the Zarr chunk grid, each >= 1. Chunks at the upper edges are padded
         to it in their files.
+    codec : Codec
+        How its chunks are compressed.
+    keep_bits : int or None
+        Bits of the mantissa to which its values were rounded before they came
+        here; None: they were not. Only told.
     """
 
     name: str
@@ -42,6 +48,8 @@ class ArraySpec(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str
     shape: tuple[int, ...]
     chunk_shape: tuple[int, ...]
+    codec: Codec = LZ4
+    keep_bits: int | None = None
 
     def __post_init__(self) -> None:
         dtype = np.dtype(self.dtype)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import xxhash
 
+from climorch.model.codec import Storing
 from climorch.storage import durable
 from climorch.storage.chunks import RECEIPTS
 from climorch.storage.draft import DRAFT, encode_draft
 from climorch.storage.fencing import give_up, left_of
 from climorch.storage.inflight import CheckpointRequest, InFlight, plan_jobs
 from climorch.storage.layout import Layout
+from climorch.storage.manifest import STATE
 from climorch.storage.template import (
     GROUP,
     Rendered,
@@ -31,7 +34,11 @@ def begin(
     """Make the folder of an attempt; see `CheckpointStore.begin`."""
     rendered = {
         tree: {
-            stage: templates.render(dataset, place=f"{tree} of stage '{stage}'")
+            stage: templates.render(
+                dataset,
+                place=f"{tree} of stage '{stage}'",
+                storing=_storing(request, tree, stage),
+            )
             for stage, dataset in stages.items()
         }
         for tree, stages in request.trees.items()
@@ -70,6 +77,16 @@ def begin(
                 durable.remove_tree(directory)
             raise
     return in_flight
+
+
+def _storing(
+    request: CheckpointRequest, tree: str, stage: str
+) -> Mapping[str, Storing]:
+    """Say how variables are stored; only states are rounded by what was said."""
+    found = request.storing.get(stage, {})
+    if tree == STATE:
+        return found
+    return {name: Storing(codec=storing.codec) for name, storing in found.items()}
 
 
 def _write_groups(

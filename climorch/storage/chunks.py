@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from climorch.errors import CorruptDataError, InvalidInputError
+from climorch.model.codec import LZ4, Codec
 from climorch.storage import durable, files
 from climorch.storage.codec import (
     CRC_BYTES,
@@ -123,6 +124,7 @@ def read_chunk(
     dtype: npt.DTypeLike,
     chunk_shape: Sequence[int],
     shape: Sequence[int],
+    codec: Codec = LZ4,
 ) -> Array:
     """Read a block and compare it with what was written.
 
@@ -136,6 +138,8 @@ def read_chunk(
         Of the array.
     chunk_shape, shape : sequence of int
         Of the chunk grid, and of this block without padding.
+    codec : Codec
+        Of the array.
 
     Returns
     -------
@@ -151,7 +155,9 @@ def read_chunk(
     """
     view = read_checked(path, entry)
     try:
-        block = decode_payload(view[:-CRC_BYTES], np.dtype(dtype), chunk_shape, shape)
+        block = decode_payload(
+            view[:-CRC_BYTES], np.dtype(dtype), chunk_shape, shape, codec
+        )
     except CorruptDataError as error:
         raise _corrupt(path, str(error)) from error
     if entry.raw_xxh3 is not None and raw_hash(block) != entry.raw_xxh3:
@@ -254,7 +260,7 @@ def _write(path: str, job: ChunkJob, array: npt.ArrayLike) -> ChunkReceipt:
                 linked=True,
                 salvaged=not source.trusted,
             )
-    encoded = encode(block, job.chunk_shape)
+    encoded = encode(block, job.chunk_shape, job.codec)
     # Costs 3 % of the encoding and finds what writes into a state in the background.
     if raw_hash(block) != raw_xxh3:
         message = (

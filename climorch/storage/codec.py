@@ -1,7 +1,8 @@
 """The bytes of one chunk, exactly those that Zarr reads and writes.
 
-Decides the codecs: little-endian, Blosc (LZ4 level 1, byte shuffle), CRC-32C; the
-same as `climorch.storage.encoding` tells Zarr. Ignores files.
+Decides what a `Codec` means: little-endian, Blosc (LZ4 or Zstandard after a byte
+shuffle) or nothing, CRC-32C; the same as `climorch.storage.encoding` tells Zarr.
+Ignores files.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import xxhash
 from numcodecs import blosc
 
 from climorch.errors import CorruptDataError, InvalidInputError
+from climorch.model.codec import LZ4, Codec
 
 __all__ = [
     "CRC_BYTES",
@@ -104,6 +106,7 @@ def decode_chunk(
     dtype: npt.DTypeLike,
     chunk_shape: Sequence[int],
     shape: Sequence[int],
+    codec: Codec = LZ4,
 ) -> Array:
     """Decode the content of a chunk's file.
 
@@ -115,6 +118,8 @@ def decode_chunk(
         Of the array.
     chunk_shape, shape : sequence of int
         Of the chunk grid, and of this block without padding.
+    codec : Codec
+        Of the array.
 
     Returns
     -------
@@ -131,7 +136,8 @@ def decode_chunk(
     if problem is not None:
         message = f"chunk {problem}; use another copy"
         raise CorruptDataError(message, problem=problem)
-    return decode_payload(view[:-CRC_BYTES], np.dtype(dtype), chunk_shape, shape)
+    payload = view[:-CRC_BYTES]
+    return decode_payload(payload, np.dtype(dtype), chunk_shape, shape, codec)
 
 
 def as_bytes(data: bytes | memoryview) -> Bytes:
@@ -191,7 +197,7 @@ def raw_hash(block: Array) -> str:
     return xxhash.xxh3_128_hexdigest(block.reshape(-1).view(np.uint8).data)
 
 
-def encode(block: Array, chunk_shape: tuple[int, ...]) -> Encoded:
+def encode(block: Array, chunk_shape: tuple[int, ...], codec: Codec = LZ4) -> Encoded:
     """Encode a block that fits into its chunk.
 
     Parameters
@@ -200,6 +206,8 @@ def encode(block: Array, chunk_shape: tuple[int, ...]) -> Encoded:
         From `little_endian`.
     chunk_shape : tuple of int
         Shape that it is padded to with zeros.
+    codec : Codec
+        How it is compressed.
 
     Returns
     -------
@@ -210,13 +218,18 @@ def encode(block: Array, chunk_shape: tuple[int, ...]) -> Encoded:
         padded = np.zeros(chunk_shape, block.dtype)
         padded[tuple(map(slice, block.shape))] = block
         block = padded
-    payload: bytes = blosc.compress(
-        block.reshape(-1).view(np.uint8),
-        b"lz4",
-        1,
-        blosc.SHUFFLE,
-        typesize=block.dtype.itemsize,
-    )
+    raw = block.reshape(-1).view(np.uint8)
+    payload: bytes
+    if codec.name == "none":
+        payload = raw.tobytes()
+    else:
+        payload = blosc.compress(
+            raw,
+            codec.name.encode(),
+            codec.level,
+            blosc.SHUFFLE,
+            typesize=block.dtype.itemsize,
+        )
     return Encoded(payload, google_crc32c.value(payload))
 
 
@@ -235,7 +248,7 @@ def damage(view: Bytes, expected: int | None = None) -> str | None:
     str or None
         None where all is well.
     """
-    if len(view) < CRC_BYTES + _BLOSC_HEADER_BYTES:
+    if len(view) <= CRC_BYTES:
         return f"has {len(view)} bytes, too few for a chunk"
     (stored,) = struct.unpack("<I", view[-CRC_BYTES:].tobytes())
     if google_crc32c.value(view[:-CRC_BYTES]) != stored:
@@ -250,6 +263,7 @@ def decode_payload(
     dtype: np.dtype[Any],
     chunk_shape: Sequence[int],
     shape: Sequence[int],
+    codec: Codec = LZ4,
 ) -> Array:
     """Decompress a chunk's values and cut the padding off.
 
@@ -257,7 +271,7 @@ def decode_payload(
     ----------
     payload : ndarray of uint8
         The chunk's content without its CRC, which has been compared.
-    dtype, chunk_shape, shape
+    dtype, chunk_shape, shape, codec
         As in `decode_chunk`.
 
     Returns
@@ -271,16 +285,30 @@ def decode_payload(
         If it is of another size.
     """
     chunk = np.empty(tuple(chunk_shape), dtype)
-    (size,) = struct.unpack("<I", payload[4:8].tobytes())
-    # The header is compared first: Blosc would fill a part of a larger array.
+    size = _raw_bytes(payload, codec)
+    # Compared first: Blosc would fill a part of a larger array.
     if size != chunk.nbytes:
         message = f"holds {size} bytes of values, expected {chunk.nbytes}"
         raise CorruptDataError(message)
-    try:
-        blosc.decompress(payload, chunk)
-    except (RuntimeError, ValueError) as error:
-        message = f"cannot be decompressed ({error})"
-        raise CorruptDataError(message) from error
+    if codec.name == "none":
+        chunk.reshape(-1).view(np.uint8)[:] = payload
+    else:
+        try:
+            blosc.decompress(payload, chunk)
+        except (RuntimeError, ValueError) as error:
+            message = f"cannot be decompressed ({error})"
+            raise CorruptDataError(message) from error
     if chunk.shape == tuple(shape):
         return chunk
     return chunk[tuple(map(slice, shape))].copy()
+
+
+def _raw_bytes(payload: Bytes, codec: Codec) -> int:
+    """Return how many bytes of values a payload says that it holds."""
+    if codec.name == "none":
+        return len(payload)
+    if len(payload) < _BLOSC_HEADER_BYTES:
+        message = f"has {len(payload)} bytes, too few for a chunk"
+        raise CorruptDataError(message)
+    (size,) = struct.unpack("<I", payload[4:8].tobytes())
+    return int(size)

@@ -22,6 +22,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import MemoryStore
 
 from climorch.errors import CorruptDataError, Fault, InvalidInputError
+from climorch.model.codec import LZ4, Codec, Storing
 from climorch.storage.arrays import ArraySpec
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Hint",
+    "codecs_of",
     "digest_of",
     "encode",
     "field_specs",
@@ -50,11 +52,7 @@ Hint: TypeAlias = Literal[
 ]
 """Type of a variable that plain xarray would open as another one."""
 
-CODECS: tuple[BytesBytesCodec, ...] = (
-    BloscCodec(typesize=None, cname="lz4", clevel=1, shuffle="shuffle"),
-    Crc32cCodec(),
-)
-"""Of every array; `climorch.storage.chunks` writes the same bytes without Zarr."""
+NOTHING_SAID = Storing()
 
 _UNITS: dict[Hint, Literal["s", "ms", "us", "ns"]] = {
     "datetime64[s]": "s",
@@ -67,13 +65,35 @@ _TIME_ENCODING = ("units", "calendar", "dtype")
 _WARNINGS = threading.Lock()
 
 
-def field_specs(dataset: xr.Dataset) -> tuple[ArraySpec, ...]:
+def codecs_of(codec: Codec) -> tuple[BytesBytesCodec, ...]:
+    """Return what Zarr is told of a codec.
+
+    `climorch.storage.codec` writes the same bytes without Zarr.
+
+    Parameters
+    ----------
+    codec : Codec
+        Of an array.
+    """
+    if codec.name == "none":
+        return (Crc32cCodec(),)
+    blosc = BloscCodec(
+        typesize=None, cname=codec.name, clevel=codec.level, shuffle="shuffle"
+    )
+    return (blosc, Crc32cCodec())
+
+
+def field_specs(
+    dataset: xr.Dataset, storing: Mapping[str, Storing]
+) -> tuple[ArraySpec, ...]:
     """Describe the fields: chunked variables of a numeric or bool type.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         One that passed `check_dataset`.
+    storing : mapping of str to Storing
+        How variables are stored, where anything was said.
 
     Returns
     -------
@@ -87,13 +107,17 @@ def field_specs(dataset: xr.Dataset) -> tuple[ArraySpec, ...]:
             dtype=variable.dtype.newbyteorder("<").str,
             shape=variable.shape,
             chunk_shape=tuple(max(1, lengths[0]) for lengths in variable.chunks),
+            codec=storing.get(str(name), NOTHING_SAID).codec,
+            keep_bits=storing.get(str(name), NOTHING_SAID).keep_bits,
         )
         for name, variable in dataset.variables.items()
         if variable.chunks is not None
     )
 
 
-def structure_of(dataset: xr.Dataset, keep_time_encoding: bool) -> bytes:
+def structure_of(
+    dataset: xr.Dataset, keep_time_encoding: bool, storing: Mapping[str, Storing]
+) -> bytes:
     """Digest of everything about a dataset except values.
 
     Parameters
@@ -102,6 +126,8 @@ def structure_of(dataset: xr.Dataset, keep_time_encoding: bool) -> bytes:
         The dataset.
     keep_time_encoding : bool
         Whether the units of dates count.
+    storing : mapping of str to Storing
+        How variables are stored, where anything was said.
 
     Returns
     -------
@@ -113,6 +139,10 @@ def structure_of(dataset: xr.Dataset, keep_time_encoding: bool) -> bytes:
     attrs = dataset.attrs
     # Texts and numbers of the whole dataset stand in the file as they are.
     described: list[Any] = [None if _is_plain(attrs) else attrs, keep_time_encoding]
+    described += sorted(
+        (name, said.codec.name, said.codec.level, said.keep_bits)
+        for name, said in storing.items()
+    )
     for name, variable in dataset.variables.items():
         about = (name, variable.dims, variable.shape, variable.dtype.str)
         time = _time_encoding(variable) if keep_time_encoding else None
@@ -237,12 +267,13 @@ def encode(
     # All other inherited encodings are dropped: a scale factor or fill value of the
     # file that a state once came from would change its values.
     encoding: dict[Any, dict[str, Any]] = {
-        name: {"compressors": CODECS, "_FillValue": None}
+        name: {"compressors": codecs_of(LZ4), "_FillValue": None}
         | (_time_encoding(variable) if keep_time_encoding else {})
         for name, variable in dataset.variables.items()
     }
     for spec in specs:
         encoding[spec.name]["chunks"] = spec.chunk_shape
+        encoding[spec.name]["compressors"] = codecs_of(spec.codec)
     files: dict[str, Buffer] = {}
     try:
         with _quiet(dataset):

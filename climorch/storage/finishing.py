@@ -140,6 +140,7 @@ def _receipts(path: Path, draft: Draft) -> dict[str, ChunkReceipt] | None:
             dtype=spec.dtype,
             shape=spec.block_shape(index),
             chunk_shape=spec.chunk_shape,
+            codec=spec.codec,
         )
         line = noted.get(key)
         if line is None or line.form != job.form:
@@ -167,6 +168,7 @@ def _may_be(path: Path, draft: Draft, receipts: dict[str, ChunkReceipt]) -> bool
                 spec.dtype,
                 spec.chunk_shape,
                 spec.block_shape(index),
+                spec.codec,
             )
         except CorruptDataError:
             return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from climorch.model.codec import Storing
 from climorch.storage.arrays import ArraySpec
 from climorch.storage.chunks import RECEIPTS
 from climorch.storage.draft import Draft
@@ -91,6 +92,8 @@ class CheckpointRequest:
         Segments whose staged diagnostics will be taken in.
     finite : mapping of str to int
         `Draft.finite`: what the states have to fulfil to be committed.
+    storing : mapping of str to mapping of str to Storing
+        By stage and variable, where anything was said.
     """
 
     simulation: str
@@ -106,6 +109,7 @@ class CheckpointRequest:
     full: bool = False
     outputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     finite: Mapping[str, int] = field(default_factory=dict)
+    storing: Mapping[str, Mapping[str, Storing]] = field(default_factory=dict)
 
     @property
     def trees(self) -> dict[str, Mapping[str, xr.Dataset]]:
@@ -270,6 +274,7 @@ def plan_jobs(
                         dtype=spec.dtype,
                         shape=spec.block_shape(index),
                         chunk_shape=spec.chunk_shape,
+                        codec=spec.codec,
                     )
                     sources = (
                         *_trusted(request, key, trusted),

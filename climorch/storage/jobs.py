@@ -6,6 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from climorch.model.codec import LZ4, Codec
+
 __all__ = [
     "RECEIPTS",
     "Check",
@@ -75,7 +77,9 @@ class ChunkJob(msgspec.Struct, frozen=True, kw_only=True):
     chunk_shape : tuple of int
         Of the chunk grid; the block is padded to it.
     sources : tuple of LinkSource
-        Files of the same type and shapes that may be linked instead.
+        Files of the same type, shapes and codec that may be linked instead.
+    codec : Codec
+        How it is compressed.
     """
 
     key: str
@@ -83,12 +87,16 @@ class ChunkJob(msgspec.Struct, frozen=True, kw_only=True):
     shape: tuple[int, ...]
     chunk_shape: tuple[int, ...]
     sources: tuple[LinkSource, ...] = ()
+    codec: Codec = LZ4
 
     @property
     def form(self) -> str:
         """What has to be equal, beside the hash, for two files to be equal."""
         shapes = ["x".join(map(str, s)) for s in (self.chunk_shape, self.shape)]
-        return ":".join((self.dtype, *shapes))
+        told = (self.dtype, *shapes)
+        if self.codec != LZ4:
+            told += (self.codec.name, str(self.codec.level))
+        return ":".join(told)
 
 
 class ChunkReceipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from climorch.model.codec import Storing
 from climorch.storage import durable
 from climorch.storage.arrays import ArraySpec
 from climorch.storage.codec import encode_chunk
@@ -48,6 +50,7 @@ GROUP = "zarr.json"
 """Name of the file that describes a Zarr group or array."""
 
 _STRUCTURES_KEPT = 256
+UNSAID: Mapping[str, Storing] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class TemplateCache:
         *,
         place: str = "dataset",
         keep_time_encoding: bool = False,
+        storing: Mapping[str, Storing] = UNSAID,
     ) -> Rendered:
         """Render a dataset's group.
 
@@ -108,6 +112,8 @@ class TemplateCache:
         keep_time_encoding : bool
             Store dates in units, calendar and type of their ``encoding``, as
             growing results need; else in units in which they are exact.
+        storing : mapping of str to Storing
+            How fields are stored; all others by default.
 
         Returns
         -------
@@ -121,8 +127,8 @@ class TemplateCache:
             come back as it is.
         """
         check_dataset(dataset, place)
-        structure = structure_of(dataset, keep_time_encoding)
-        specs = field_specs(dataset)
+        structure = structure_of(dataset, keep_time_encoding, storing)
+        specs = field_specs(dataset, storing)
         names = {spec.name for spec in specs}
         others = {n: v for n, v in dataset.variables.items() if n not in names}
         digests = {str(name): digest_of(other) for name, other in others.items()}

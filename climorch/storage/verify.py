@@ -236,7 +236,7 @@ def _problem(
         if chunk is not None:
             spec, index = chunk
             shape = spec.block_shape(index)
-            read_chunk(path, entry, spec.dtype, spec.chunk_shape, shape)
+            read_chunk(path, entry, spec.dtype, spec.chunk_shape, shape, spec.codec)
         elif entry.raw_xxh3 is not None:
             # A chunk of staged diagnostics: their arrays are described elsewhere.
             read_checked(path, entry)

@@ -268,6 +268,7 @@ def mixed(checkpoint: Checkpoint) -> str:
             spec.dtype,
             spec.chunk_shape,
             spec.block_shape(index),
+            spec.codec,
         )
         if not np.array_equal(found, blocks[spec.name, index]):
             return f"{key} is {found.tolist()}"

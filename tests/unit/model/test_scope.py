@@ -16,6 +16,8 @@ from climorch.errors import InvalidInputError
 from climorch.intake.check import workflow_faults
 from climorch.intake.planning import provenance
 from climorch.model.advance import Advance, Segment
+from climorch.model.codec import Codec, Storing
+from climorch.model.plan import Coupling
 from climorch.model.scope import Scope, rounded
 from climorch.model.span import Span
 from climorch.model.steps import Isolated, LiveModel
@@ -27,6 +29,7 @@ SEGMENT = Segment(
     end=cftime.datetime(1850, 2, 1, calendar="noleap"),
     index=0,
 )
+ZSTD = Codec("zstd", 3)
 SPAN = Span("1850-01-01", "1850-03-01", every="1MS")
 
 
@@ -220,3 +223,52 @@ def test_what_does_not_fit_is_told(work: Callable[[], object], fault: str) -> No
     """Numbers out of range, variables that do not exist, what is not rebuilt."""
     with pytest.raises(InvalidInputError, match=fault):
         work()
+
+
+def test_codecs_and_bits_are_said_together() -> None:
+    """Of each variable that anything is said about."""
+    scope = Scope(keep_bits={"heat": 7}, codecs={"heat": ZSTD, "salt": ZSTD})
+
+    assert scope.storing == {
+        "heat": Storing(codec=ZSTD, keep_bits=7),
+        "salt": Storing(codec=ZSTD),
+    }
+    assert Scope(keep_bits={"heat": 7}).storing == {"heat": Storing(keep_bits=7)}
+
+
+def test_what_is_no_codec_is_refused() -> None:
+    """A name alone does not say the level."""
+    with pytest.raises(InvalidInputError) as raised:
+        Scope(codecs={"heat": "zstd"})  # type: ignore[dict-item]
+    assert [fault.place for fault in raised.value.faults] == ["Scope.codecs['heat']"]
+
+
+def coupled(reads: Mapping[str, Coupling]) -> list[Any]:
+    """Declare two stages that both round their heat, and return their scopes."""
+    wf = Workflow("w")
+    fine = Scope(keep_bits={"heat": 12, "salt": 3})
+    wf.stage(
+        "a", step, span=SPAN, init=state(1 / 3), scope=Scope(keep_bits={"heat": 4})
+    )
+    wf.stage("b", step, span=SPAN, init=init, reads=reads, scope=fine)
+    wf.stage("c", step, span=SPAN, init=init)
+    return wf.stages
+
+
+def test_wishes_of_coupled_stages_meet_and_the_strictest_wins() -> None:
+    """Twelve bits of heat in both, in the first state too; salt is the second's own."""
+    a, b, c = coupled({"a": Coupling.SAME})
+
+    assert a.scope.keep_bits == {"heat": 12}
+    assert b.scope.keep_bits == {"heat": 12, "salt": 3}
+    assert c.scope is None
+    assert a.init["heat"].to_numpy()[0] == rounded(np.array([1 / 3]), 12)[0]
+    assert a.step.scope is a.scope
+
+
+def test_stages_that_are_not_coupled_keep_their_own_precision() -> None:
+    """Each as it said."""
+    a, b, _ = coupled({})
+
+    assert [stage.scope.keep_bits["heat"] for stage in (a, b)] == [4, 12]
+    assert a.init["heat"].to_numpy()[0] == rounded(np.array([1 / 3]), 4)[0]

@@ -163,6 +163,7 @@ def restore(
                         spec.dtype,
                         spec.chunk_shape,
                         shape,
+                        spec.codec,
                     )
                 old = trees[tree][stage].variables[spec.name]
                 loaded[spec.name] = (spec.dims, values, old.attrs)
