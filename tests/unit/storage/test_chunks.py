@@ -16,6 +16,7 @@ from climorch.errors import (
     CorruptDataError,
     InvalidInputError,
 )
+from climorch.model.codec import Codec
 from climorch.storage import codec, durable, files
 from climorch.storage.chunks import (
     ChunkJob,
@@ -173,9 +174,11 @@ def test_block_changed_while_written_is_refused(
     array = np.arange(4.0)
     whole = codec.encode
 
-    def encode(block: Array, chunk_shape: tuple[int, ...]) -> codec.Encoded:
+    def encode(
+        block: Array, chunk_shape: tuple[int, ...], kind: Codec
+    ) -> codec.Encoded:
         array[0] = 9
-        return whole(block, chunk_shape)
+        return whole(block, chunk_shape, kind)
 
     monkeypatch.setattr("climorch.storage.chunks.encode", encode)
     with pytest.raises(InvalidInputError, match="'k': its values changed while"):
