@@ -12,13 +12,12 @@ from benchmarks.strategies import (
     BEGIN,
     END,
     GUIDE,
-    KINDS,
-    PATTERNS,
     STRATEGIES,
     Cell,
     faults,
     table,
 )
+from benchmarks.strategy_cases import KINDS, PATTERNS
 
 CELL = re.compile(r"(\**)(\d+\.\d)\1 \((\d+\.\d) \+ (\d+\.\d) \+ (\d+\.\d)\)")
 
@@ -106,3 +105,14 @@ def test_a_missed_bar_is_found(cell: Cell, fault: str) -> None:
     assert any(
         text.endswith(fault) for text in faults(cells | {place: cell}, slack=0.5)
     )
+
+
+def test_copies_that_lose_more_than_the_disk_alone_are_found() -> None:
+    """Of a program, whose every copy has to be dumped, they may."""
+    cells = {key: made_up(1.0) for key in product(KINDS, PATTERNS, STRATEGIES)}
+    for kind, told in (("small fast state", 1), ("external program", 0)):
+        place = (kind, "slow storage", "`PartnerCopy()`")
+        found = faults(cells | {place: made_up(2.0)}, slack=0.5)
+        assert [text.endswith("loses 2.0 %, Daly 1.0 %") for text in found] == (
+            [True] * told
+        )
