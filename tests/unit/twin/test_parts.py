@@ -13,8 +13,10 @@ from climorch.model import events as e
 from climorch.model.plan import StagePlan
 from climorch.policy.checkpointing import EverySegments
 from climorch.policy.limits import Limits
-from climorch.twin.costs import Amdahl
+from climorch.twin.costs import Amdahl, Work
 from climorch.twin.hazards import Absence
+from climorch.twin.learning import learn
+from climorch.twin.site import TwinSite
 from tests.unit.core.script import Script, submitted
 from tests.unit.twin.stage import FREE, Play, stage
 from tests.unit.twin.test_losses import lost
@@ -141,3 +143,20 @@ def test_the_remedy_for_segments_that_are_too_long_names_parts() -> None:
     assert found[4] == []
     (fault,) = found[1]
     assert "let its step yield states (stage(parts=...))" in fault.remedy
+
+
+def test_a_rehearsal_learns_segments_from_their_parts() -> None:
+    """Ten seconds for each of four parts: the twin's costs are of whole segments."""
+    s = Script()
+    s.nodes("n0")
+    s.tell(submitted(parted(segments=10)))
+    s.restored()
+    for part in range(6):
+        s.finished(part)
+
+    site = learn(TwinSite(nodes=1), s.orchestrator.state, [], {})
+
+    assert site.costs is not None
+    cost = site.costs.of("w", "a")
+    assert cost is not None
+    assert cost(Work("s", "w", "a", 0, 1, {}), 1) == pytest.approx(40.0, rel=0.02)
