@@ -42,6 +42,7 @@ from climorch.intake.fields import field_names
 from climorch.intake.planning import params_digest
 from climorch.model.commands import BeginCheckpoint
 from climorch.model.events import CheckpointCommitted
+from climorch.model.workflow import storing_of
 from climorch.storage import durable
 from climorch.storage.checkpoints import CheckpointRequest, InFlight
 from climorch.storage.chunks import ChunkReceipt
@@ -251,11 +252,7 @@ def _request(
         full=command.full,
         outputs=outputs,
         finite=_limits(attempt, cut),
-        storing={
-            name: stage.scope.storing
-            for name, stage in attempt.stages.items()
-            if stage.scope is not None
-        },
+        storing=storing_of(attempt.stages.values()),
     )
 
 

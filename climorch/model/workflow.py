@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from climorch.model.advance import Advance, Segment
+from climorch.model.codec import Storing
 from climorch.model.edits import Committed, Edit
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import Coupling
@@ -22,7 +23,7 @@ from climorch.model.steps import Isolated, LiveModel, StepFunction
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Initial", "RuleFunction", "Stage", "Step", "Workflow"]
+__all__ = ["Initial", "RuleFunction", "Stage", "Step", "Workflow", "storing_of"]
 
 Step = StepFunction | LiveModel | Isolated
 Initial = Callable[[Segment, Mapping[str, "xr.Dataset"]], "xr.Dataset | Advance"]
@@ -87,6 +88,18 @@ class Stage:
     checkpointing: CheckpointStrategy | None = None
     scope: Scope | None = None
     parts: int = 1
+
+
+def storing_of(stages: Iterable[Stage]) -> dict[str, dict[str, Storing]]:
+    """Say how variables are stored, by stage, where a scope says anything.
+
+    Parameters
+    ----------
+    stages : iterable of Stage
+        Of a workflow.
+    """
+    scopes = {stage.name: stage.scope for stage in stages}
+    return {name: scope.storing for name, scope in scopes.items() if scope is not None}
 
 
 def _scoped(stage: Stage, scope: Scope) -> Stage:

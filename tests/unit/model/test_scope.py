@@ -21,7 +21,7 @@ from climorch.model.plan import Coupling
 from climorch.model.scope import Scope, rounded
 from climorch.model.span import Span
 from climorch.model.steps import Isolated, LiveModel
-from climorch.model.workflow import Workflow
+from climorch.model.workflow import Workflow, storing_of
 
 Inputs = Mapping[str, xr.Dataset]
 SEGMENT = Segment(
@@ -264,6 +264,10 @@ def test_wishes_of_coupled_stages_meet_and_the_strictest_wins() -> None:
     assert c.scope is None
     assert a.init["heat"].to_numpy()[0] == rounded(np.array([1 / 3]), 12)[0]
     assert a.step.scope is a.scope
+    assert storing_of([a, b, c]) == {
+        "a": {"heat": Storing(keep_bits=12)},
+        "b": {"heat": Storing(keep_bits=12), "salt": Storing(keep_bits=3)},
+    }
 
 
 def test_stages_that_are_not_coupled_keep_their_own_precision() -> None:
