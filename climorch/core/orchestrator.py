@@ -288,7 +288,7 @@ class Orchestrator:
 
     def _allocate(
         self,
-        found: Iterable[SimulationState],
+        found: list[SimulationState],
         now_s: float,
         records: list[Record],
     ) -> None:
@@ -299,6 +299,9 @@ class Orchestrator:
             apart = quarantine_nodes(self.state, self.policies)
             for decision in chain(apart, place_windows(self.state)):
                 self._take(decision, now_s, records)
+            # Whoever holds what was set apart asks for something else from now on.
+            known = {simulation.name for simulation in found}
+            found += [self.state.simulations[n] for n in sorted(self._touched - known)]
         if moved or self._nodes_changed:
             self._bids.lay_out(self.state)
         for simulation in found:

@@ -24,6 +24,9 @@ INDEBTED = 5
 # A project is in no debt while it should hold this part of what its bare share is:
 # usage that tends to the share from above never falls below it.
 SOLVENT = 0.95
+# Where leases may be reclaimed at once, time alone is still no reason to ask again at
+# the same instant, for ever.
+SOONEST_S = 60.0
 
 
 def guest_of(board: Board, contest: Contest, pool: Pool) -> tuple[Claim | None, float]:
@@ -65,7 +68,8 @@ def guest_of(board: Board, contest: Contest, pool: Pool) -> tuple[Claim | None, 
                 later_s = min(later_s, from_s)
                 continue
             # Usage fades without anybody's doing, and turns become long enough.
-            later_s = min(later_s, contest.now_s + contest.min_run_s)
+            again_s = max(contest.min_run_s, SOONEST_S)
+            later_s = min(later_s, contest.now_s + again_s)
             if not solvent:
                 owing_s = since_s + INDEBTED * contest.patience_s
                 if max(owing_s, from_s) > contest.now_s:

@@ -21,10 +21,13 @@ from climorch.twin.ledger import Ledger
 from climorch.twin.site import TwinSite
 from climorch.twin.world import RuleAnswer, World, no_edits
 
-__all__ = ["Twin", "Watcher"]
+__all__ = ["Hearing", "Twin", "Watcher"]
 
 Watcher = Callable[[Outcome, float], None]
 """``watcher(outcome, now_s)`` is given every decision, before it is carried out."""
+
+Hearing = Callable[[e.Fact], Iterable[e.Fact]]
+"""``hearing(fact)`` says what arrives of a fact of the world: it, others, nothing."""
 
 
 LOADED = Fault(
@@ -58,6 +61,8 @@ class Twin:
     coarse : bool
         Whether sets of which nothing is to be decided go on in strides: several
         times faster, and the records leave out what is not decided on.
+    hearing : callable or None
+        Says what arrives of what the world tells; None: all of it, at once.
 
     Raises
     ------
@@ -76,6 +81,7 @@ class Twin:
         watcher: Watcher | None = None,
         pending: Iterable[c.Command] = (),
         coarse: bool = False,
+        hearing: Hearing | None = None,
     ) -> None:
         if coarse and site.loads is not None:
             raise InvalidInputError("this rehearsal cannot be coarse", faults=[LOADED])
@@ -94,7 +100,7 @@ class Twin:
             site,
             orchestrator.state,
             seed=seed,
-            post=self._facts.append,
+            post=_heard(hearing, self._facts),
             rules=rules,
         )
         self._closures = Closures(
@@ -139,12 +145,28 @@ class Twin:
         after_s : float
             Seconds from the beginning of the run; a time that has passed: now.
         """
+        self.at(after_s, lambda: self._facts.extend(facts))
+
+    def at(
+        self, after_s: float, do: Callable[[], None], *, awaited: bool = True
+    ) -> None:
+        """Let something be done at a time, before what is decided then.
+
+        Parameters
+        ----------
+        after_s : float
+            Seconds from the beginning of the run; a time that has passed: now.
+        do : callable
+            Whatever it is.
+        awaited : bool
+            Whether the run goes on until then though nothing else is left to do.
+        """
         at_s = max(self.begin_s + after_s, self.now_s)
-        self._script += 1
+        self._script += awaited
 
         def arrive(_: object) -> None:
-            self._script -= 1
-            self._facts.extend(facts)
+            self._script -= awaited
+            do()
 
         self._env.timeout(at_s - self.now_s).callbacks.append(arrive)
 
@@ -227,3 +249,10 @@ class Twin:
     def _ring(self, _: object) -> None:
         self._wake = self._wake_at_s = None
         self._woken = True
+
+
+def _heard(hearing: Hearing | None, facts: list[e.Fact]) -> Callable[[e.Fact], None]:
+    """Return what takes a fact of the world, as it is heard."""
+    if hearing is None:
+        return facts.append
+    return lambda fact: facts.extend(hearing(fact))

@@ -73,6 +73,6 @@ class Audit:
 def name_of(error: BaseException) -> str:
     """Return the name of the invariant that an error tells of; else its type."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if "/testing/invariants/" in frame.filename and not frame.name.startswith("_"):
+        if "/testing/invariants/" in frame.filename and frame.name[0] not in "_<":
             return frame.name
     return type(error).__name__

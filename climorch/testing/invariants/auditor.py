@@ -136,11 +136,11 @@ class Auditor:
                 self.books[record.simulation].held.add("shrinks")
             case c.StartAttempt():
                 i.attempts_are_new_and_have_their_gang(self, record)
+                i.stages_before_are_committed(self, record)
                 self._started(record)
             case c.StartSegment():
                 i.a_segment_starts_once_and_in_turn(self, record)
                 i.inputs_are_computed_first(self, record)
-                i.stages_before_are_committed(self, record)
                 i.no_stage_runs_far_ahead(self, record)
                 i.nothing_begins_beyond_the_last_checkpoint(self, record)
                 s = self.books[record.simulation].of(record.stage)

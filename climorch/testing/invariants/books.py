@@ -41,6 +41,14 @@ class SetBook:
         if self.good.pop(boundary, None) is not None:
             self.spoilt.add(boundary)
 
+    def passed(self, boundary: int) -> bool:
+        """Tell whether a stage has begun, or computed, something beyond a boundary."""
+        return any(
+            self.done[stage] > self.ended(stage, boundary)
+            or self.computing.get(stage, -1) >= self.ended(stage, boundary)
+            for stage in self.stages
+        )
+
     def ended(self, stage: str, boundary: int) -> int:
         """Count the segments of a stage that have ended at a boundary."""
         ends = self.stages[stage].boundaries[1:]

@@ -92,13 +92,8 @@ def ahead_of(s: SetBook) -> int:
     """Return the first common boundary that no stage has begun to pass."""
     last = len(s.commons) - 1
     for boundary in range(1, last):
-        ends = {stage: s.ended(stage, boundary) for stage in s.stages}
         # Those that stand there have reached it; the way goes on from it.
-        reached = all(s.done[stage] >= ends[stage] for stage in s.stages)
-        passed = any(
-            s.done[stage] > ends[stage] or s.computing.get(stage, -1) >= ends[stage]
-            for stage in s.stages
-        )
-        if not (reached or passed):
+        reached = all(s.done[stage] >= s.ended(stage, boundary) for stage in s.stages)
+        if not (reached or s.passed(boundary)):
             return boundary
     return last

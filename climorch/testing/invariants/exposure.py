@@ -64,16 +64,19 @@ class ExposureAuditor:
 def no_boundary_is_passed_over_the_cap(
     audit: ExposureAuditor, record: c.StartSegment, now_s: float
 ) -> None:
-    """Once the cap is reached no boundary is passed without a cut there.
+    """Once the cap is reached nobody is the first to pass a boundary without a cut.
 
-    One checkpoint at a time: where one is under way, the next has to wait.
+    One checkpoint at a time: where one is under way, the next has to wait. Who comes
+    second finds the boundary passed already.
     """
     s = audit.auditor.books[record.simulation].of(record.stage)
     cut = audit.cuts[record.simulation, next(iter(s.stages))]
     if s.writing is not None or cut.planned:
         return
     boundary = begins_at(s, record)
-    if boundary is not None and boundary > max(cut.boundary, s.newest):
+    if boundary is None or s.passed(boundary):
+        return
+    if boundary > max(cut.boundary, s.newest):
         since_s = now_s - cut.at_s
         assert since_s <= audit.longest_s + 1e-6, (record, since_s, audit.longest_s)
 

@@ -128,12 +128,10 @@ def inputs_are_computed_first(auditor: Auditor, record: c.StartSegment) -> None:
         assert all(k < s.done[name] for k in needed), (record, name, needed, s.done)
 
 
-def stages_before_are_committed(auditor: Auditor, record: c.StartSegment) -> None:
-    """What a stage comes after is committed to its end when it begins."""
+def stages_before_are_committed(auditor: Auditor, record: c.StartAttempt) -> None:
+    """What a set comes after is committed to its end when an attempt begins."""
     book = auditor.books[record.simulation]
-    s = book.of(record.stage)
-    if record.segment > 0:
-        return
+    s = book.sets[record.set]
     for name in {a for stage in s.stages.values() for a in stage.after}:
         if name not in s.stages:
             before = book.of(name)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from climorch.core.holds import spent
 from climorch.core.lifecycle import Control, Phase
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.state import CampaignState, SimulationState
 from climorch.policy.checkpointing import EverySegments
+from climorch.policy.limits import Limits
+from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.strategies import FOR_EVER_S
+from climorch.twin.ledger import Ledger
 
 __all__ = [
     "checkpoints_are_in_order",
     "deciding_again_gives_nothing",
+    "decisions_come_to_an_end",
     "everything_that_may_has_ended",
     "replay_gives_an_equal_state",
     "somebody_advances",
+    "the_books_balance",
+    "what_is_committed_is_on_the_disk",
     "what_is_over_holds_nothing",
 ]
 
@@ -34,12 +41,34 @@ def deciding_again_gives_nothing(orchestrator: Orchestrator, now_s: float) -> No
     # not whenever anything happens anywhere.
     policies, simulations = orchestrator.policies, orchestrator.state.simulations
     projects = {simulation.scenario.project for simulation in simulations.values()}
-    if len(projects) > 1 or policies.sharing.slice_s < FOR_EVER_S:
-        # Whose turn it is, is a matter of time too.
+    budgets = [
+        project.budget_node_hours for project in orchestrator.state.projects.values()
+    ]
+    if (
+        len(projects) > 1
+        or policies.sharing.slice_s < FOR_EVER_S
+        or any(budget is not None for budget in budgets)
+        or orchestrator.state.timed
+        or _has_waited(orchestrator)
+    ):
+        # Whose turn it is, and what is left to use, is a matter of time too.
         return
-    calm = dataclasses.replace(policies, checkpointing=EverySegments(count=10**6))
+    calm = dataclasses.replace(
+        policies,
+        checkpointing=EverySegments(count=10**6),
+        limits=Limits(most_exposure_s=math.inf),
+    )
     again = Orchestrator(calm, orchestrator.state).handle((), now_s).records
     assert again == (), again
+
+
+def _has_waited(orchestrator: Orchestrator) -> bool:
+    """Tell whether somebody has waited so long that time alone may serve it."""
+    state, patience_s = orchestrator.state, orchestrator.policies.sharing.patience_s
+    return any(
+        not s.lease and state.now_s - s.waits_since_s > patience_s
+        for s in state.simulations.values()
+    )
 
 
 def checkpoints_are_in_order(state: CampaignState) -> None:
@@ -99,6 +128,26 @@ def _fits(state: CampaignState, simulation: SimulationState) -> bool:
         and (not node.memory_bytes or node.memory_bytes >= plan.memory_bytes)
     ]
     return len(fit) >= plan.nodes
+
+
+def what_is_committed_is_on_the_disk(disk: FakeDisk, state: CampaignState) -> None:
+    """Every good checkpoint is there, unless it went bad and nobody has looked yet."""
+    for simulation, s in state.sets():
+        there = disk.of(simulation.name, s.name)
+        for boundary, commit in s.commits.items():
+            if commit.good and not commit.deleting:
+                assert boundary in there, (simulation.name, s.name, boundary)
+
+
+def the_books_balance(ledger: Ledger) -> None:
+    """Node-seconds of every kind add up to those that nodes were up."""
+    spent_s, up_s = sum(ledger.spent().values()), ledger.up_node_s
+    assert math.isclose(spent_s, up_s, rel_tol=1e-6, abs_tol=1e-6), (spent_s, up_s)
+
+
+def decisions_come_to_an_end(records: int, most: int) -> None:
+    """A campaign does not go round in circles, writing its journal full."""
+    assert records <= most, f"{records} records"
 
 
 def everything_that_may_has_ended(orchestrator: Orchestrator) -> None:

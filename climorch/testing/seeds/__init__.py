@@ -1,0 +1,1 @@
+"""Deterministic simulation testing: a campaign, its faults and users from one seed."""

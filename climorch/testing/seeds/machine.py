@@ -1,0 +1,326 @@
+"""Plays a case in the twin: lives of drivers, and all that happens meanwhile.
+
+Each life is a twin of its own with a fresh orchestrator, which replays the journal
+of those before. Every decision is audited before it is carried out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
+from climorch.core.orchestrator import Orchestrator, Outcome
+from climorch.core.state import CampaignState, Control
+from climorch.model import commands as c
+from climorch.model import events as e
+from climorch.model.commands import Record, decode_record, encode_record
+from climorch.model.events import Fact
+from climorch.testing.fake_disk import FakeDisk
+from climorch.testing.invariants import states as holds
+from climorch.testing.invariants.audit import Audit
+from climorch.testing.invariants.refusing import refusing
+from climorch.testing.seeds.actions import child_of, extended, rotten
+from climorch.testing.seeds.case import (
+    Case,
+    Cut,
+    Death,
+    Event,
+    Extend,
+    Rot,
+    Stop,
+    Strike,
+    Tell,
+)
+from climorch.testing.seeds.relay import Relay
+from climorch.twin.driver import Twin
+from climorch.twin.site import TwinSite
+
+__all__ = ["Machine"]
+
+HOUR_S = 3600.0
+# When nothing goes wrong any more, and by when all has ended then: seconds.
+CALM_S = 8 * HOUR_S
+LAST_S = 60 * 24 * HOUR_S
+# Slow comparisons are made once in so many decisions.
+SLOW_EVERY = 8
+MOST_RECORDS = 60_000
+
+
+class _Died(Exception):  # noqa: N818
+    """The driver is dead; not an error."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Calm:
+    """From now on nothing goes wrong, and nobody holds anything back."""
+
+    at_s: float = CALM_S
+
+
+class Machine:
+    """Plays one case.
+
+    Parameters
+    ----------
+    case : Case
+        Which.
+
+    Attributes
+    ----------
+    journal : list of (Record, float)
+        What was journaled, with its times.
+    lives : int
+        Drivers so far.
+    relay : Relay
+        Between the world and the drivers.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.disk = FakeDisk()
+        self.journal: list[tuple[Record, float]] = []
+        self.lives = 0
+        self.relay = Relay(case, self.disk, self)
+        self.audit = Audit(self.disk, case.policies)
+        self.replica = Orchestrator(refusing())
+        self._events: list[Event | _Calm] = [*case.events, _Calm()]
+        self._children = case.children
+        self._decisions = 0
+        self._death: Death | None = None
+        self._away_s = 0.0
+        self._down: list[tuple[tuple[str, ...], float]] = []
+        self._twin: Twin
+
+    @property
+    def state(self) -> CampaignState:
+        """The orchestrator's; only read."""
+        return self._twin.orchestrator.state
+
+    @property
+    def now_s(self) -> float:
+        """Driver's clock, seconds."""
+        return self._twin.now_s
+
+    def play(self) -> None:
+        """Play it to the end; raises where an invariant breaks."""
+        self._begin(0.0, e.CampaignOpened(campaign="drawn", version="0"))
+        while True:
+            try:
+                ledger = self._twin.run(LAST_S - self._twin.begin_s)
+            except _Died:
+                self._begin(self.now_s + self._away_s)
+                continue
+            holds.the_books_balance(ledger)
+            if not self._twin.ended:
+                break
+            stopped = self.state.stopping
+            if not (stopped or self._events):
+                break
+            self._leave()
+            self._begin(self.now_s + self._away_s if stopped else self._next_s())
+        self._close()
+
+    # -- lives ----------------------------------------------------------------------
+
+    def _next_s(self) -> float:
+        return max(self._events[0].at_s, self.now_s)
+
+    def _begin(self, now_s: float, *facts: Fact) -> None:
+        """Let a driver start: it replays, and finds what is on the disk."""
+        case = self.case
+        self.lives += 1
+        self._death = None
+        orchestrator = Orchestrator(case.policies)
+        orchestrator.replay(self.journal)
+        holds.replay_gives_an_equal_state(self.replica.state, orchestrator.state)
+        self._twin = Twin(
+            orchestrator,
+            shifted(case.site, now_s),
+            seed=case.seed * 64 + self.lives,
+            begin_s=now_s,
+            rules=self._answer,
+            watcher=self._decided,
+            hearing=self.relay,
+        )
+        started = e.DriverStarted(epoch=self.lives, host="fake", pid=self.lives)
+        told = case.facts if facts else ()
+        found = self.disk.found(orchestrator.state)
+        self._twin.post(*facts, started, *told, *found)
+        self._down = [(nodes, until_s) for nodes, until_s in self._down]
+        for nodes, until_s in [d for d in self._down if d[1] > now_s]:
+            self._take(nodes, until_s)
+        for event in self._events:
+            self.schedule(event.at_s - now_s, partial(self._happens, event))
+
+    def _leave(self) -> None:
+        """Let a driver leave that has nothing to do, or was asked to."""
+        stopped = e.DriverStopped(reason="stop")
+        self._note(self._twin.orchestrator.handle([stopped], self.now_s))
+
+    def _close(self) -> None:
+        """See that all is as it should be in the end."""
+        holds.everything_that_may_has_ended(self._twin.orchestrator)
+        holds.what_is_committed_is_on_the_disk(self.disk, self.state)
+        self.audit.balance(self.state)
+        again = Orchestrator(refusing())
+        again.replay((decode_record(encode_record(r)), s) for r, s in self.journal)
+        holds.replay_gives_an_equal_state(again.state, self.state)
+
+    # -- decisions ------------------------------------------------------------------
+
+    def _decided(self, outcome: Outcome, now_s: float) -> None:
+        """Journal and audit a decision, unless the driver dies first."""
+        death = self._death
+        if death is not None:
+            death = dataclasses.replace(death, decisions=death.decisions - 1)
+            self._death = death
+            if death.decisions <= 0 and not death.journaled:
+                self._die(death.away_s)
+        self._note(outcome)
+        if death is not None and death.decisions <= 0:
+            self._die(death.away_s)
+
+    def _die(self, away_s: float) -> None:
+        self._away_s = away_s
+        # What was under way on the disk is done, or was never begun.
+        for serial, (simulation, s) in enumerate(self.replica.state.sets()):
+            for boundary, commit in s.commits.items():
+                if commit.deleting and (serial + self.lives) % 2:
+                    self.relay(
+                        e.CheckpointDeleted(
+                            simulation=simulation.name, set=s.name, boundary=boundary
+                        )
+                    )
+        raise _Died
+
+    def _note(self, outcome: Outcome) -> None:
+        state = self.state
+        stamped = [(record, state.now_s) for record in outcome.records]
+        self.journal += stamped
+        self.replica.replay(stamped)
+        self.audit.read(outcome.records, state.now_s)
+        self.audit.settle(state)
+        holds.decisions_come_to_an_end(len(self.journal), MOST_RECORDS)
+        self._decisions += 1
+        if self._decisions % SLOW_EVERY == 0:
+            self.audit.balance(state)
+            holds.replay_gives_an_equal_state(self.replica.state, state)
+            holds.deciding_again_gives_nothing(self._twin.orchestrator, state.now_s)
+
+    def _answer(self, state: CampaignState, command: c.EvaluateRule) -> e.RuleEvaluated:
+        child = child_of(state, command.simulation, command.rule)
+        added = (child,) if child is not None and self._children > 0 else ()
+        self._children -= len(added)
+        return e.RuleEvaluated(
+            simulation=command.simulation, rule=command.rule, added=added
+        )
+
+    # -- what happens ---------------------------------------------------------------
+
+    def later(self, delay_s: float, fact: Fact) -> None:
+        """Let a fact arrive after a delay, unless the driver dies before."""
+        since_s = self.now_s - self._twin.begin_s
+        self._twin.post(fact, after_s=since_s + delay_s)
+
+    def schedule(self, delay_s: float, do: Callable[[], None]) -> None:
+        """Let something be done after a delay, unless the driver dies before."""
+        since_s = self.now_s - self._twin.begin_s
+        self._twin.at(since_s + delay_s, do, awaited=False)
+
+    def strike(self, nodes: tuple[str, ...], lasts_s: float) -> None:
+        """Take nodes down for a while."""
+        until_s = self.now_s + lasts_s
+        self._down.append((nodes, until_s))
+        self._take(nodes, until_s)
+
+    def _take(self, nodes: tuple[str, ...], until_s: float) -> None:
+        cluster = self._twin.world.cluster
+        cluster.take(nodes, "struck")
+        self.schedule(until_s - self.now_s, partial(cluster.give_back, nodes))
+
+    def _happens(self, event: Event | _Calm) -> None:
+        self._events.remove(event)
+        match event:
+            case Strike():
+                self.strike(event.nodes, event.lasts_s)
+            case Tell():
+                self._tell(event.fact)
+            case Extend():
+                most = len(self.case.site.node_names)
+                changed = extended(self.state, event, most_nodes=most)
+                if changed is not None:
+                    self.later(0.0, changed)
+            case Rot():
+                self._rot(event)
+            case Death():
+                self._death = event
+            case Stop():
+                self._away_s = event.away_s
+                self.later(0.0, e.StopRequested())
+            case Cut():
+                pass
+            case _Calm():
+                self._calm_down()
+
+    def _tell(self, fact: Fact) -> None:
+        about = getattr(fact, "simulation", None)
+        new = isinstance(fact, e.SimulationSubmitted)
+        if about is None or new or about in self.state.simulations:
+            self.later(0.0, fact)
+
+    def _rot(self, event: Rot) -> None:
+        place = rotten(self.state, self.disk, event)
+        if place is None:
+            return
+        simulation, name, boundary = place
+        self.relay.spoil(simulation, name, boundary)
+        if event.scrubbed:
+            self.relay.rotten.discard(place)
+            self.disk.of(simulation, name)[boundary].damaged = True
+            scrubbed = e.CheckpointScrubbed(
+                simulation=simulation,
+                set=name,
+                boundary=boundary,
+                bad=("made to",),
+                damaged=True,
+            )
+            self.later(0.0, scrubbed)
+
+    def _calm_down(self) -> None:
+        self.relay.calm = True
+        state = self.state
+        facts: list[Fact] = [
+            e.UndrainRequested(node=node) for node in sorted(state.draining)
+        ]
+        facts += [e.WindowWithdrawn(name=name) for name in sorted(state.windows)]
+        facts += [
+            e.ResumeRequested(simulation=s.name)
+            for s in state.simulations.values()
+            if s.control is Control.PAUSED
+        ]
+        for fact in facts:
+            self.later(0.0, fact)
+
+
+def shifted(site: TwinSite, now_s: float) -> TwinSite:
+    """Return a site as it is from a time on: what is slow, and until when."""
+    storage, loads = site.storage, site.loads
+    spells = tuple(
+        dataclasses.replace(
+            s, start_s=max(s.start_s - now_s, 0.0), stop_s=s.stop_s - now_s
+        )
+        for s in storage.spells
+        if s.stop_s > now_s
+    )
+    if loads is not None:
+        given = tuple(
+            dataclasses.replace(
+                x, start_s=max(x.start_s - now_s, 0.0), stop_s=x.stop_s - now_s
+            )
+            for x in loads.given
+            if x.stop_s > now_s
+        )
+        loads = dataclasses.replace(loads, given=given)
+    storage = dataclasses.replace(storage, spells=spells)
+    return dataclasses.replace(site, storage=storage, loads=loads)

@@ -1,0 +1,280 @@
+"""What becomes of the answers of a virtual world before the driver hears them.
+
+Each trouble befalls the n-th answer of its kind, whatever came before: what is left
+out of a case changes as little else as can be.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+
+from climorch.core.state import CampaignState
+from climorch.model import events as e
+from climorch.model.events import Cause, Fact
+from climorch.testing.fake_disk import FakeDisk
+from climorch.testing.seeds.case import KINDS, Case, Trouble
+
+__all__ = ["Relay", "Shelf", "Surroundings"]
+
+# A hang is found after so long, an answer is late by so long: seconds.
+HANG_S = 900.0
+LATE_S = 40.0
+WALLTIME_GAP_S = 300.0
+Answer = (
+    e.SegmentFinished
+    | e.SegmentFailed
+    | e.SetRestored
+    | e.RestoreFailed
+    | e.CheckpointCommitted
+    | e.CheckpointFailed
+    | e.CopyHeld
+    | e.CopyFailed
+)
+
+
+class Shelf(Protocol):
+    """Where checkpoints and results really lie."""
+
+    def commit(self, fact: e.CheckpointCommitted) -> None:
+        """Write and commit one, durably."""
+
+    def break_off(self, fact: e.CheckpointCommitted) -> None:
+        """Write a part of one, and give it up."""
+
+    def delete(self, fact: e.CheckpointDeleted) -> None:
+        """Delete one."""
+
+    def publish(self, fact: e.ResultsPublished) -> None:
+        """Publish the outputs that one carries."""
+
+    def restores(self, fact: e.SetRestored) -> bool:
+        """Read one; tell whether every value is the one that was written."""
+
+    def spoil(self, simulation: str, name: str, boundary: int) -> None:
+        """Let one go bad."""
+
+
+class Surroundings(Protocol):
+    """What a relay can do to the world besides answering."""
+
+    @property
+    def now_s(self) -> float:
+        """Driver's clock, seconds."""
+
+    @property
+    def state(self) -> CampaignState:
+        """The orchestrator's; only read."""
+
+    def later(self, delay_s: float, fact: Fact) -> None:
+        """Let a fact arrive after a delay."""
+
+    def strike(self, nodes: tuple[str, ...], lasts_s: float) -> None:
+        """Take nodes down for a while."""
+
+    def schedule(self, delay_s: float, do: Callable[[], None]) -> None:
+        """Let something be done after a delay, unless the driver dies before."""
+
+
+class Relay:
+    """Hears what the world tells, and says what arrives of it.
+
+    Parameters
+    ----------
+    case : Case
+        With its troubles.
+    disk : FakeDisk
+        Which checkpoints there are.
+    around : Surroundings
+        The world.
+    shelf : Shelf or None
+        Where they really lie, in cases with a real disk.
+
+    Attributes
+    ----------
+    calm : bool
+        Whether nothing goes wrong any more.
+    fired : Counter
+        Troubles that befell an answer, by kind.
+    rotten : set of (str, str, int)
+        Checkpoints that went bad, and nobody has looked yet.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        disk: FakeDisk,
+        around: Surroundings,
+        shelf: Shelf | None = None,
+    ) -> None:
+        self.calm = False
+        self.fired: Counter[str] = Counter()
+        self.rotten: set[tuple[str, str, int]] = set()
+        self._disk = disk
+        self._shelf = shelf
+        self._around = around
+        self._walltime_s = case.walltime_s
+        self._ends_s: dict[str, float] = {}
+        self._due: dict[str, dict[int, Trouble]] = {kind: {} for kind in KINDS}
+        for trouble in case.troubles:
+            self._due[trouble.kind].setdefault(trouble.nth, trouble)
+        self._seen: Counter[str] = Counter()
+        self._poison = {(p.simulation, p.stage, p.segment): p for p in case.poison}
+
+    def __call__(self, fact: Fact) -> Iterable[Fact]:
+        """Say what arrives of a fact."""
+        match fact:
+            case e.SegmentFinished():
+                return self._computed(fact)
+            case e.SetRestored():
+                return self._restored(fact)
+            case e.CheckpointCommitted():
+                return self._written(fact)
+            case e.CheckpointDeleted():
+                self._disk.delete(fact)
+                self.rotten.discard((fact.simulation, fact.set, fact.boundary))
+                if self._shelf is not None:
+                    self._shelf.delete(fact)
+            case e.ResultsPublished():
+                if self._shelf is not None:
+                    self._shelf.publish(fact)
+            case e.CopyHeld():
+                return self._copied(fact)
+            case e.RuleEvaluated() if self._hit("rule"):
+                return (
+                    e.RuleFailed(
+                        simulation=fact.simulation, rule=fact.rule, message="made to"
+                    ),
+                )
+            case e.NodeJoined() if self._walltime_s is not None and not self.calm:
+                return (self._hired(fact, self._walltime_s),)
+            case _:
+                pass
+        return (fact,)
+
+    def _hit(self, kind: str) -> Trouble | None:
+        """Count an answer; return what befalls it."""
+        number, self._seen[kind] = self._seen[kind], self._seen[kind] + 1
+        found = None if self.calm else self._due[kind].get(number)
+        self.fired[kind] += found is not None
+        return found
+
+    def _in_time(self, fact: Answer) -> tuple[Fact, ...]:
+        """Let an answer arrive once, twice or late."""
+        again, late = self._hit("again"), self._hit("late")
+        if again or late:
+            self._around.later(LATE_S, fact)
+        return () if late else (fact,)
+
+    def _computed(self, fact: e.SegmentFinished) -> tuple[Fact, ...]:
+        place = fact.simulation, fact.stage, fact.segment
+        poison = None if self.calm else self._poison.get(place)
+        if poison is not None and self.fired["poison"] < poison.times:
+            self.fired["poison"] += 1
+            lease = self._around.state.simulations[fact.simulation].lease
+            # A quarter of a lease is more than Dask heals.
+            self._around.strike(lease[: -(-len(lease) // 4)], 60.0)
+            return ()
+        failed, hung = self._hit("segment"), self._hit("hang")
+        cause = Cause.HANG if hung else failed.cause if failed else None
+        if cause is None:
+            return self._in_time(fact)
+        answer = e.SegmentFailed(
+            simulation=fact.simulation,
+            stage=fact.stage,
+            segment=fact.segment,
+            attempt=fact.attempt,
+            cause=cause,
+            message="made to",
+            node=self._some_node(fact.simulation) if hung else "",
+        )
+        if hung:
+            self._around.later(HANG_S, answer)
+            return ()
+        return self._in_time(answer)
+
+    def spoil(self, simulation: str, name: str, boundary: int) -> None:
+        """Let a checkpoint go bad."""
+        self.rotten.add((simulation, name, boundary))
+        if self._shelf is not None:
+            self._shelf.spoil(simulation, name, boundary)
+
+    def _some_node(self, simulation: str) -> str:
+        return next(iter(self._around.state.simulations[simulation].lease), "")
+
+    def _restored(self, fact: e.SetRestored) -> tuple[Fact, ...]:
+        place = fact.simulation, fact.set
+        stored = self._disk.of(*place).get(fact.boundary)
+        damaged, failed = self._hit("damage"), self._hit("restore")
+        if damaged and stored is not None:
+            self.spoil(*place, fact.boundary)
+        if stored is not None and (*place, fact.boundary) in self.rotten:
+            self.rotten.discard((*place, fact.boundary))
+            stored.damaged = True
+        bad = fact.boundary > 0 and (stored is None or stored.damaged)
+        if self._shelf is not None and fact.boundary > 0 and not failed:
+            whole = self._shelf.restores(fact)
+            assert whole is not bad, (fact, "read as whole" if whole else "damaged")
+        if not (bad or failed):
+            return self._in_time(fact)
+        return self._in_time(
+            e.RestoreFailed(
+                simulation=fact.simulation,
+                set=fact.set,
+                attempt=fact.attempt,
+                boundary=fact.boundary,
+                cause=Cause.CORRUPT if bad or failed is None else failed.cause,
+                message="made to",
+                damaged=bad,
+            )
+        )
+
+    def _written(self, fact: e.CheckpointCommitted) -> tuple[Fact, ...]:
+        failed = self._hit("checkpoint")
+        if failed is None:
+            # The rename has happened, whoever hears of it.
+            known = self._disk.of(fact.simulation, fact.set).get(fact.boundary)
+            if self._shelf is not None and (known is None or known.damaged):
+                self._shelf.commit(fact)
+            self._disk.commit(fact)
+            return self._in_time(fact)
+        if self._shelf is not None:
+            self._shelf.break_off(fact)
+        return self._in_time(
+            e.CheckpointFailed(
+                simulation=fact.simulation,
+                set=fact.set,
+                boundary=fact.boundary,
+                attempt=fact.attempt,
+                cause=failed.cause,
+                message="made to",
+            )
+        )
+
+    def _copied(self, fact: e.CopyHeld) -> tuple[Fact, ...]:
+        if self._hit("copy") is None:
+            return self._in_time(fact)
+        return self._in_time(
+            e.CopyFailed(
+                simulation=fact.simulation,
+                set=fact.set,
+                boundary=fact.boundary,
+                attempt=fact.attempt,
+                message="made to",
+            )
+        )
+
+    def _hired(self, fact: e.NodeJoined, walltime_s: float) -> e.NodeJoined:
+        """Let a node go when its job ends, and another job bring it back."""
+        ends_s = self._ends_s[fact.node] = self._around.now_s + walltime_s
+
+        def end() -> None:
+            # Unless it died before, and is there as part of another job.
+            if self._ends_s[fact.node] == ends_s:
+                self._around.strike((fact.node,), WALLTIME_GAP_S)
+
+        self._around.schedule(walltime_s, end)
+        return msgspec.structs.replace(fact, deadline_s=ends_s)

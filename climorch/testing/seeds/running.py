@@ -1,0 +1,165 @@
+"""Plays seeds, and says what became of them; makes a failing case small."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from climorch.testing.invariants.audit import name_of
+from climorch.testing.seeds.case import Case
+from climorch.testing.seeds.drawing import draw_case
+from climorch.testing.seeds.machine import Machine
+from climorch.testing.seeds.planted import Planted
+
+__all__ = ["Verdict", "found_within", "judge", "shrunk", "trace"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a case.
+
+    Attributes
+    ----------
+    seed : int
+        Of the case.
+    broken : str
+        Name of the invariant that broke; empty: none did.
+    evidence : str
+        What was seen.
+    records, lives : int
+        How much was journaled, by how many drivers.
+    fired : Counter
+        Troubles that befell an answer, by kind.
+    """
+
+    seed: int
+    broken: str = ""
+    evidence: str = ""
+    records: int = 0
+    lives: int = 0
+    fired: Counter[str] = field(default_factory=Counter)
+
+
+def judge(case: Case, *, machine: Machine | None = None) -> Verdict:
+    """Play a case.
+
+    Parameters
+    ----------
+    case : Case
+        Which.
+    machine : Machine or None
+        Plays it; None: a new one.
+    """
+    machine = machine or Machine(case)
+    broken = evidence = ""
+    try:
+        machine.play()
+    # Whatever is raised, wherever, is what the seed has found.
+    except Exception as error:
+        broken, evidence = name_of(error), f"{type(error).__name__}: {error}"
+    return Verdict(
+        seed=case.seed,
+        broken=broken,
+        evidence=evidence,
+        records=len(machine.journal),
+        lives=machine.lives,
+        fired=machine.relay.fired,
+    )
+
+
+def trace(machine: Machine, last: int) -> Iterator[str]:
+    """Say in a line each what was journaled last.
+
+    Parameters
+    ----------
+    machine : Machine
+        That has played.
+    last : int
+        How many lines.
+    """
+    dull = {"plan", "provenance", "paces", "metrics", "rules"}
+    for record, now_s in machine.journal[-last:]:
+        told = [
+            f"{name}={value!r}"
+            for name in record.__struct_fields__
+            if name not in dull and (value := getattr(record, name)) not in ("", 0, ())
+        ]
+        yield f"{now_s:12.3f} {type(record).__name__} {' '.join(told)}"
+
+
+def shrunk(case: Case, broken: str) -> Case:
+    """Leave out what does not matter, one thing after the other.
+
+    Parameters
+    ----------
+    case : Case
+        In which an invariant breaks.
+    broken : str
+        Which.
+
+    Returns
+    -------
+    Case
+        In which it still does, and without any one thing of which it does not.
+    """
+    smaller = True
+    while smaller:
+        smaller = False
+        for candidate in _without_one(case):
+            if judge(candidate).broken == broken:
+                case, smaller = candidate, True
+                break
+    return case
+
+
+def _without_one(case: Case) -> Iterator[Case]:
+    """Yield cases in which one thing less happens, or is there."""
+    changes: list[dict[str, Any]] = []
+    for name in ("events", "troubles", "poison"):
+        items = getattr(case, name)
+        changes += [{name: (*items[:i], *items[i + 1 :])} for i in range(len(items))]
+    calm: Iterable[tuple[str, Any]] = (("failures", None), ("loads", None))
+    changes += [
+        {"site": dataclasses.replace(case.site, **{name: value})}
+        for name, value in calm
+        if getattr(case.site, name) is not value
+    ]
+    if case.walltime_s is not None:
+        changes.append({"walltime_s": None})
+    if len(case.facts) > 1:
+        changes += [
+            {"facts": (*case.facts[:i], *case.facts[i + 1 :])}
+            for i in range(len(case.facts))
+        ]
+    for change in changes:
+        yield dataclasses.replace(case, **change)
+
+
+def found_within(planted: Planted, most: int) -> tuple[int, str]:
+    """Count the seeds until a planted fault is found by an invariant that names it.
+
+    Parameters
+    ----------
+    planted : Planted
+        Which.
+    most : int
+        Seeds to try.
+
+    Returns
+    -------
+    int
+        How many; 0: it was not found.
+    str
+        What broke: in the end, or first of all if that was something else.
+    """
+    other = ""
+    with planted.patch():
+        for seed in range(most):
+            broken = judge(draw_case(seed)).broken
+            if broken in planted.found_by:
+                return seed + 1, broken
+            other = other or broken
+    return 0, other

@@ -1,0 +1,81 @@
+"""Campaigns drawn from seeds, with everything going wrong that can, in the twin.
+
+The quick part; the whole is ``benchmarks/fault_seeds.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from climorch.testing.seeds.case import Death, Poison, Trouble
+from climorch.testing.seeds.drawing import draw_case
+from climorch.testing.seeds.machine import Machine
+from climorch.testing.seeds.planted import PLANTED
+from climorch.testing.seeds.running import found_within, judge, shrunk, trace
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_no_seed_breaks_an_invariant(first: int) -> None:
+    """Faults, deaths of drivers and wishes of users break no promise."""
+    verdicts = [judge(draw_case(seed)) for seed in range(first, first + 20)]
+
+    assert [(v.seed, v.broken, v.evidence) for v in verdicts if v.broken] == []
+    assert sum(v.lives for v in verdicts) > 20
+    assert sum(sum(v.fired.values()) for v in verdicts) > 20
+
+
+def test_a_seed_says_everything() -> None:
+    """The same seed gives the same case, and the same journal to the last record."""
+    first, second = (Machine(draw_case(7)) for _ in range(2))
+    for machine in (first, second):
+        machine.play()
+
+    assert first.case == second.case
+    assert first.journal == second.journal
+    assert draw_case(8) != draw_case(7)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_fault_is_found_by_the_invariant_that_it_breaks(name: str) -> None:
+    """A library that breaks one promise is found out within few seeds."""
+    seeds, broken = found_within(PLANTED[name], 60)
+
+    assert seeds > 0, broken
+
+
+def test_what_does_not_matter_is_left_out_of_a_case() -> None:
+    """A failing case is made small, and still fails in the same way."""
+    planted = PLANTED["a lease is less than a gang"]
+    with planted.patch():
+        seed = next(s for s in range(60) if judge(draw_case(s)).broken)
+        case = draw_case(seed)
+        broken = judge(case).broken
+        small = shrunk(case, broken)
+        machine = Machine(small)
+
+        assert judge(small, machine=machine).broken == broken
+    assert len(small.events) + len(small.troubles) == 0
+    assert len(small.facts) <= len(case.facts)
+    assert next(iter(trace(machine, 1))).split()[1] == "SetLease"
+
+
+def test_every_kind_of_trouble_befalls_somebody() -> None:
+    """Each kind of trouble, poison and the death of a driver happen when asked for."""
+    case = draw_case(3)
+    for kind in ("segment", "hang", "restore", "checkpoint", "again", "late"):
+        trouble = Trouble(kind=kind, nth=0)
+        verdict = judge(dataclasses.replace(case, troubles=(trouble,), poison=()))
+        assert (verdict.broken, verdict.fired[kind]) == ("", 1), kind
+    victim = case.facts[-1]
+    death = Death(at_s=0.0, decisions=3, journaled=False, away_s=1.0)
+    calm = dataclasses.replace(case, troubles=(), events=(death,))
+    assert judge(calm).lives > judge(dataclasses.replace(calm, events=())).lives
+    poison = Poison(
+        simulation=victim.simulation,
+        stage=victim.plan.stages[0].name,
+        segment=0,
+        times=2,
+    )
+    assert judge(dataclasses.replace(calm, poison=(poison,))).fired["poison"] == 2
