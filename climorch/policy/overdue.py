@@ -68,7 +68,7 @@ def guest_of(board: Board, contest: Contest, pool: Pool) -> tuple[Claim | None, 
                 later_s = min(later_s, from_s)
                 continue
             # Usage fades without anybody's doing, and turns become long enough.
-            again_s = max(contest.min_run_s, SOONEST_S)
+            again_s = contest.min_run_s if contest.min_run_s >= 1.0 else SOONEST_S
             later_s = min(later_s, contest.now_s + again_s)
             if not solvent:
                 owing_s = since_s + INDEBTED * contest.patience_s

@@ -149,7 +149,7 @@ class Auditor:
                 i.checkpoints_are_cut_at_the_boundary_one_at_a_time(self, record)
                 book = self.books[record.simulation]
                 book.sets[record.set].writing = record.boundary
-                if book.held or self.stopping:
+                if (book.held or self.stopping) and not record.held:
                     book.sets[record.set].barrier = record.boundary
             case c.BeginCopy():
                 i.copies_are_cut_at_the_boundary_one_at_a_time(self, record)

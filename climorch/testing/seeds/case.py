@@ -162,8 +162,17 @@ class Cut:
 Event = Strike | Tell | Extend | Rot | Death | Stop | Cut
 """Something that happens at a time."""
 
-KINDS = ("segment", "hang", "restore", "damage", "checkpoint", "copy", "rule")
-KINDS += ("again", "late")
+KINDS: tuple[str, ...] = (
+    "segment",
+    "hang",
+    "restore",
+    "damage",
+    "checkpoint",
+    "copy",
+    "rule",
+    "again",
+    "late",
+)
 """Kinds of `Trouble`.
 
 A segment fails, or hangs; a restore fails, or finds its checkpoint damaged; a

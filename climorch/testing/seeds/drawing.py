@@ -151,7 +151,7 @@ def _plan(rng: np.random.Generator, nodes: int, *, real: bool) -> SimulationPlan
                         resources=stage.resources,
                     )
                 )
-        rules = ()
+        rules: tuple[RulePlan, ...] = ()
         if rng.random() < 0.3:
             rules = (RulePlan(name="rule0", when=_pick(rng, stages).name),)
         plan = SimulationPlan(workflow="drawn", stages=tuple(stages), rules=rules)
@@ -215,7 +215,7 @@ def _projects(
 
 
 def _site(rng: np.random.Generator, nodes: int) -> TwinSite:
-    spells = ()
+    spells: tuple[BadSpell, ...] = ()
     if rng.random() < 0.3:
         start_s = rng.random() * 5 * HOUR_S
         spell = BadSpell(
@@ -264,15 +264,13 @@ def _strategy(rng: np.random.Generator) -> CheckpointStrategy:
         ModelCalendar(every=_pick(rng, ("1MS", "2YS"))),
         BeforeEvent(lead_s=_pick(rng, (600.0, 3000.0))),
     )
-    disk = _pick(
-        rng,
-        (
-            EverySegments(count=int(rng.integers(1, 4))),
-            EveryWall(seconds=_pick(rng, (0.0, 900.0, 4000.0))),
-            Daly(first_cost_s=_pick(rng, (1.0, 60.0))),
-            AnyOf(strategies=several),
-        ),
+    choices: tuple[CheckpointStrategy, ...] = (
+        EverySegments(count=int(rng.integers(1, 4))),
+        EveryWall(seconds=_pick(rng, (0.0, 900.0, 4000.0))),
+        Daly(first_cost_s=_pick(rng, (1.0, 60.0))),
+        AnyOf(strategies=several),
     )
+    disk = _pick(rng, choices)
     if rng.random() < 0.7:
         return disk
     return PartnerCopy(

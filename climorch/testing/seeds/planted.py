@@ -21,6 +21,8 @@ from climorch.core import (
     fold_nodes,
     frontier,
     holds,
+    keeping,
+    leasing,
     orchestrator,
     pacing,
     progress,
@@ -83,7 +85,7 @@ def _roll_back_further(
             yield record
 
 
-_leased = orchestrator.leased
+_leased = leasing.leased
 
 
 def _leased_twice(state: CampaignState, decided: Any) -> Iterator[c.Record]:
@@ -114,8 +116,12 @@ def _leased_in_part(state: CampaignState, decided: Any) -> Iterator[c.Record]:
 def _leased_to_some(state: CampaignState, decided: Any) -> Iterator[c.Record]:
     """Never give any to the one that came second."""
     for record in _leased(state, decided):
-        new = isinstance(record, c.SetLease) and record.nodes
-        if not (new and state.simulations[record.simulation].serial == 1):
+        second = (
+            isinstance(record, c.SetLease)
+            and record.nodes
+            and state.simulations[record.simulation].serial == 1
+        )
+        if not second:
             yield record
 
 
@@ -220,7 +226,7 @@ PLANTED: dict[str, Planted] = {
     ),
     "retention has no guard": Planted(
         found_by=("two_good_copies_stay",),
-        patch=_patched(upkeep, "guarded", _unguarded),
+        patch=_patched(keeping, "guarded", _unguarded),
     ),
     "nodes are held after the end": Planted(
         found_by=("what_is_over_holds_nothing",),

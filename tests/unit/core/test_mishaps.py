@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from climorch.core.alarms import troubles
 from climorch.core.explain import explain
 from climorch.core.progress import Policies
 from climorch.model import events as e
+from climorch.model.protection import Protection
 from climorch.policy.checkpointing import EverySegments
 from climorch.policy.quarantine import Quarantine
 from climorch.policy.recovery import Budget, RecoveryPolicy
@@ -183,6 +186,23 @@ def test_no_node_goes_that_a_gang_needs() -> None:
     s.tell(submitted(stage(nodes=5), name="wide", priority=-1))
 
     assert not any(t.startswith("quarantine") for t in wear_out(s, node_of(s)))
+
+
+def test_whoever_holds_a_node_that_is_set_apart_asks_for_another_at_once() -> None:
+    """Though it is another's coming that makes a node dispensable, in a timed lease."""
+    s = script(simulations=5)
+    wide = submitted(stage(nodes=5), name="wide", priority=-1)
+    s.tell(wide)
+    node = node_of(s)
+    assert not any(t.startswith("quarantine") for t in wear_out(s, node))
+    (kept,) = [n for n in s.orchestrator.state.simulations.values() if node in n.lease]
+    scenario = msgspec.structs.replace(kept.scenario, protection=Protection(level=1))
+    s.tell(e.SimulationChanged(simulation=kept.name, scenario=scenario, plan=kept.plan))
+
+    told = s.tell(e.NodeJoined(node="n9", cores=4, deadline_s=s.now_s + 1e6))
+
+    assert f"quarantine {node}" in told
+    assert s.simulation(kept.name).lease != (node,)
 
 
 def test_hangs_with_progress_between_end_a_simulation_too() -> None:

@@ -54,6 +54,12 @@ RUNS = (claim("a", 2, held="ab"), claim("b", 2, held="cd", project="p"))
 CASES = {
     "nobody waits": Case(RUNS, review_s=math.inf),
     "who needs more than its project has": Case([*RUNS, claim("x", 3)], "x"),
+    "time alone is not looked at again at once": Case(
+        [*RUNS, claim("x", 3)],
+        "x",
+        review_s=NOW_S + 60.0,
+        more=MappingProxyType({"min_run_s": 0.0}),
+    ),
     "nobody before it has waited for so long": Case(
         [*RUNS, claim("x", 3, waits_since_s=700.0)], review_s=1100.0
     ),
