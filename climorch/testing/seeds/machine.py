@@ -42,6 +42,7 @@ HOUR_S = 3600.0
 # When nothing goes wrong any more, and by when all has ended then: seconds.
 CALM_S = 8 * HOUR_S
 LAST_S = 60 * 24 * HOUR_S
+CALM_PAUSE_S = 10.0
 # Slow comparisons are made once in so many decisions.
 SLOW_EVERY = 8
 MOST_RECORDS = 60_000
@@ -147,11 +148,13 @@ class Machine:
         told = case.facts if facts else ()
         found = self.disk.found(orchestrator.state)
         self._twin.post(*facts, started, *told, *found)
-        self._down = [(nodes, until_s) for nodes, until_s in self._down]
         for nodes, until_s in [d for d in self._down if d[1] > now_s]:
             self._take(nodes, until_s)
         for event in self._events:
-            self.schedule(event.at_s - now_s, partial(self._happens, event))
+            # What came while nobody was there is told before all is undone.
+            pause_s = CALM_PAUSE_S if isinstance(event, _Calm) else 0.0
+            delay_s = max(event.at_s - now_s, pause_s)
+            self.schedule(delay_s, partial(self._happens, event))
 
     def _leave(self) -> None:
         """Let a driver leave that has nothing to do, or was asked to."""
