@@ -2,8 +2,9 @@
 
 Each seed draws a small campaign, a site, and all that happens to it; drivers die, and
 others replay their journals. Every decision is audited
-(`climorch.testing.invariants`). Then faults are planted in the library, one for each
-promise, and seeds have to find them.
+(`climorch.testing.invariants`). One seed in ten has a real journal and real
+checkpoints, on a recorded disk, and the power goes. Then faults are planted in the
+library, one for each promise, and seeds have to find them.
 
 The bar: no violation, every planted fault found by the invariant that it breaks, and
 10,000 seeds in less than 15 minutes. A violation prints its seed, which is all that
@@ -26,11 +27,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from benchmarks.bench import Figures, report
-from climorch.testing.seeds.drawing import draw_case
-from climorch.testing.seeds.machine import Machine
 from climorch.testing.seeds.planted import PLANTED
 from climorch.testing.seeds.running import (
     Verdict,
+    case_of,
     found_within,
     judge,
     shrunk,
@@ -44,7 +44,6 @@ BAR_S = 900.0
 WITHIN = 400
 # Seeds that a process takes at a time.
 BATCH = 50
-TRACED = 40
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +52,7 @@ class Total:
 
     records: int = 0
     lives: int = 0
+    cuts: int = 0
     cpu_s: float = 0.0
     fired: Counter[str] = field(default_factory=Counter)
     broken: list[Verdict] = field(default_factory=list)
@@ -63,9 +63,10 @@ def play(seeds: range) -> Total:
     logging.disable(logging.CRITICAL)
     total, begin_s = Total(), time.process_time()
     for seed in seeds:
-        verdict = judge(draw_case(seed))
+        verdict = judge(case_of(seed))
         total.records += verdict.records
         total.lives += verdict.lives
+        total.cuts += verdict.cuts
         total.fired += verdict.fired
         if verdict.broken:
             total.broken.append(verdict)
@@ -87,6 +88,7 @@ def play_all(first: int, count: int, processes: int) -> Total:
         for part in pool.imap_unordered(play, batches(first, count)):
             total.records += part.records
             total.lives += part.lives
+            total.cuts += part.cuts
             total.cpu_s += part.cpu_s
             total.fired += part.fired
             total.broken += part.broken
@@ -98,15 +100,14 @@ def play_all(first: int, count: int, processes: int) -> Total:
 
 def tell(seed: int, *, shrink: bool) -> int:
     """Play one seed, and tell what was decided before it broke."""
-    case = draw_case(seed)
+    case = case_of(seed)
     verdict = judge(case)
     if shrink and verdict.broken:
         case = shrunk(case, verdict.broken)
         for what in (*case.facts, *case.events, *case.troubles, *case.poison):
             print(f"left: {what}")
-    machine = Machine(case)
-    verdict = judge(case, machine=machine)
-    for line in trace(machine, TRACED):
+        verdict = judge(case)
+    for line in trace(verdict):
         print(line)
     print(f"seed {seed}: {verdict.broken or 'every invariant holds'}")
     print(verdict.evidence)
@@ -149,6 +150,7 @@ def main() -> int:
         "violations": len(total.broken),
         "records": total.records,
         "drivers": total.lives,
+        "power_cuts": total.cuts,
         "troubles": sum(total.fired.values()),
         "cpu_s": total.cpu_s,
         "cpu_s_per_seed": total.cpu_s / count,

@@ -29,7 +29,7 @@ from climorch.storage.journal import SqliteJournal
 from climorch.storage.owner import Owner
 from climorch.testing.power_loss import Findings
 
-__all__ = ["Append", "cut_appends", "record_appends"]
+__all__ = ["Append", "cut_appends", "mixes", "record_appends"]
 
 SECTOR = 512
 OWNER = Owner(host="node1", boot_id="boot1", pid=4242, start_ticks=7)
@@ -119,7 +119,7 @@ def record_appends(folder: Path, sizes: Sequence[Sequence[int]]) -> list[Append]
     return found
 
 
-def _mixes(
+def mixes(
     old: bytes, new: bytes, *, samples: int, rng: np.random.Generator
 ) -> Iterator[bytes]:
     """Yield what may be there while one content takes the place of another."""
@@ -190,9 +190,9 @@ def cut_appends(
     for append in appends:
         (old, old_wal), (new, new_wal) = append.before, append.after
         states = itertools.chain(
-            ((old, wal) for wal in _mixes(old_wal, new_wal, samples=samples, rng=rng)),
+            ((old, wal) for wal in mixes(old_wal, new_wal, samples=samples, rng=rng)),
             # The database is changed only once the WAL is flushed.
-            ((db, new_wal) for db in _mixes(old, new, samples=samples, rng=rng)),
+            ((db, new_wal) for db in mixes(old, new, samples=samples, rng=rng)),
         )
         findings.prefixes += 2
         for number, (database, wal) in enumerate(states):

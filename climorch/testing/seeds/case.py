@@ -145,8 +145,8 @@ class Cut:
     at_s : float
         When, at the earliest, seconds.
     operations : int
-        After so many operations of the file system from then on; of
-        transactions of the journal, if that is what is cut.
+        In the so many-th commit of a checkpoint from then on, or transaction of
+        the journal.
     journal : bool
         Whether it goes within a transaction of the journal.
     away_s : float

@@ -85,7 +85,9 @@ def draw_case(seed: int, *, real: bool = False) -> Case:
         events=draw_events(
             rng, site.node_names, submitted, submitted[count:], projects, real=real
         ),
-        troubles=draw_troubles(rng),
+        troubles=tuple(
+            t for t in draw_troubles(rng) if not (real and t.kind == "damage")
+        ),
         poison=() if patient else draw_poison(rng, submitted),
         walltime_s=_pick(rng, (None,) * 6 + (4 * HOUR_S, 12 * HOUR_S)),
         real=real,

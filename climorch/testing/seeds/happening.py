@@ -74,13 +74,14 @@ def draw_events(
     if rng.random() < 0.1:
         at_s, away_s = rng.random() * SPAN_S, _pick(rng, (10.0, HOUR_S))
         events.append(Stop(at_s=at_s, away_s=away_s))
-    events += [_rot(rng) for _ in range(rng.poisson(0.4))]
+    if not real:
+        events += [_rot(rng) for _ in range(rng.poisson(0.4))]
     if real:
         journal = bool(rng.random() < 0.3)
         events.append(
             Cut(
                 at_s=rng.random() * SPAN_S / 3,
-                operations=int(rng.integers(1, 10 if journal else 120)),
+                operations=int(rng.integers(1, 30 if journal else 5)),
                 journal=journal,
                 away_s=_pick(rng, (10.0, HOUR_S)),
             )

@@ -17,6 +17,7 @@ from climorch.model import events as e
 from climorch.model.commands import Record, decode_record, encode_record
 from climorch.model.events import Fact
 from climorch.testing.fake_disk import FakeDisk
+from climorch.testing.invariants import durable
 from climorch.testing.invariants import states as holds
 from climorch.testing.invariants.audit import Audit
 from climorch.testing.invariants.refusing import refusing
@@ -32,6 +33,7 @@ from climorch.testing.seeds.case import (
     Strike,
     Tell,
 )
+from climorch.testing.seeds.disk import PowerCut, RealDisk
 from climorch.testing.seeds.relay import Relay
 from climorch.twin.driver import Twin
 from climorch.twin.site import TwinSite
@@ -66,6 +68,8 @@ class Machine:
     ----------
     case : Case
         Which.
+    shelf : RealDisk or None
+        Where journal and checkpoints really lie, of a case with a real disk.
 
     Attributes
     ----------
@@ -77,12 +81,13 @@ class Machine:
         Between the world and the drivers.
     """
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, shelf: RealDisk | None = None) -> None:
         self.case = case
+        self.shelf = shelf
         self.disk = FakeDisk()
         self.journal: list[tuple[Record, float]] = []
         self.lives = 0
-        self.relay = Relay(case, self.disk, self)
+        self.relay = Relay(case, self.disk, self, shelf)
         self.audit = Audit(self.disk, case.policies)
         self.replica = Orchestrator(refusing())
         self._events: list[Event | _Calm] = [*case.events, _Calm()]
@@ -90,6 +95,7 @@ class Machine:
         self._decisions = 0
         self._death: Death | None = None
         self._away_s = 0.0
+        self._under_way: list[tuple[Record, float]] = []
         self._down: list[tuple[tuple[str, ...], float]] = []
         self._twin: Twin
 
@@ -112,6 +118,10 @@ class Machine:
             except _Died:
                 self._begin(self.now_s + self._away_s)
                 continue
+            except PowerCut:
+                self._recover()
+                self._begin(self.now_s + self._away_s)
+                continue
             holds.the_books_balance(ledger)
             if not self._twin.ended:
                 break
@@ -132,6 +142,8 @@ class Machine:
         case = self.case
         self.lives += 1
         self._death = None
+        if self.shelf is not None:
+            self._look(self.shelf, now_s)
         orchestrator = Orchestrator(case.policies)
         orchestrator.replay(self.journal)
         holds.replay_gives_an_equal_state(self.replica.state, orchestrator.state)
@@ -151,10 +163,42 @@ class Machine:
         for nodes, until_s in [d for d in self._down if d[1] > now_s]:
             self._take(nodes, until_s)
         for event in self._events:
-            # What came while nobody was there is told before all is undone.
-            pause_s = CALM_PAUSE_S if isinstance(event, _Calm) else 0.0
-            delay_s = max(event.at_s - now_s, pause_s)
-            self.schedule(delay_s, partial(self._happens, event))
+            happens = partial(self._happens, event)
+            if isinstance(event, _Calm) and event.at_s <= now_s:
+                # What came while nobody was there is told before all is undone.
+                self._twin.at(CALM_PAUSE_S, happens)
+            else:
+                self.schedule(event.at_s - now_s, happens)
+
+    def _look(self, shelf: RealDisk, now_s: float) -> None:
+        """Compare what is really there with what was told to be."""
+        shelf.begin(self.lives, now_s)
+        found, under_way = shelf.found(self.replica.state), shelf.in_flight
+        durable.what_was_committed_is_there(self.disk, found, under_way)
+        for (simulation, name, boundary), (attempt, _) in found.items():
+            if (simulation, name, boundary) == under_way:
+                self.disk.commit(
+                    e.CheckpointCommitted(
+                        simulation=simulation,
+                        set=name,
+                        boundary=boundary,
+                        attempt=attempt,
+                        seconds=0.0,
+                        independent=False,
+                    )
+                )
+        shelf.in_flight = None
+
+    def _recover(self) -> None:
+        """Find what is left after the power was gone."""
+        shelf = self.shelf
+        assert shelf is not None
+        rows = shelf.recover()
+        durable.what_was_journaled_is_there(rows, self.journal, self._under_way)
+        for record, now_s in rows[len(self.journal) :]:
+            self.journal.append((record, now_s))
+            self.replica.replay([(record, now_s)])
+            self.audit.read((record,), now_s)
 
     def _leave(self) -> None:
         """Let a driver leave that has nothing to do, or was asked to."""
@@ -200,6 +244,10 @@ class Machine:
     def _note(self, outcome: Outcome) -> None:
         state = self.state
         stamped = [(record, state.now_s) for record in outcome.records]
+        if self.shelf is not None:
+            self._under_way = stamped
+            self.shelf.append(stamped)
+            self._under_way = []
         self.journal += stamped
         self.replica.replay(stamped)
         self.audit.read(outcome.records, state.now_s)
@@ -261,8 +309,9 @@ class Machine:
             case Stop():
                 self._away_s = event.away_s
                 self.later(0.0, e.StopRequested())
-            case Cut():
-                pass
+            case Cut() if self.shelf is not None:
+                self._away_s = event.away_s
+                self.shelf.arm(event.operations, journal=event.journal)
             case _Calm():
                 self._calm_down()
 
@@ -292,6 +341,7 @@ class Machine:
 
     def _calm_down(self) -> None:
         self.relay.calm = True
+        self._death = None
         state = self.state
         facts: list[Fact] = [
             e.UndrainRequested(node=node) for node in sorted(state.draining)

@@ -16,6 +16,7 @@ from climorch.core.state import CampaignState
 from climorch.model import events as e
 from climorch.model.events import Cause, Fact
 from climorch.testing.fake_disk import FakeDisk
+from climorch.testing.invariants.durable import what_is_restored_is_what_was_written
 from climorch.testing.seeds.case import KINDS, Case, Trouble
 
 __all__ = ["Relay", "Shelf", "Surroundings"]
@@ -48,14 +49,8 @@ class Shelf(Protocol):
     def delete(self, fact: e.CheckpointDeleted) -> None:
         """Delete one."""
 
-    def publish(self, fact: e.ResultsPublished) -> None:
-        """Publish the outputs that one carries."""
-
     def restores(self, fact: e.SetRestored) -> bool:
         """Read one; tell whether every value is the one that was written."""
-
-    def spoil(self, simulation: str, name: str, boundary: int) -> None:
-        """Let one go bad."""
 
 
 class Surroundings(Protocol):
@@ -138,9 +133,6 @@ class Relay:
                 self.rotten.discard((fact.simulation, fact.set, fact.boundary))
                 if self._shelf is not None:
                     self._shelf.delete(fact)
-            case e.ResultsPublished():
-                if self._shelf is not None:
-                    self._shelf.publish(fact)
             case e.CopyHeld():
                 return self._copied(fact)
             case e.RuleEvaluated() if self._hit("rule"):
@@ -199,8 +191,6 @@ class Relay:
     def spoil(self, simulation: str, name: str, boundary: int) -> None:
         """Let a checkpoint go bad."""
         self.rotten.add((simulation, name, boundary))
-        if self._shelf is not None:
-            self._shelf.spoil(simulation, name, boundary)
 
     def _some_node(self, simulation: str) -> str:
         return next(iter(self._around.state.simulations[simulation].lease), "")
@@ -215,9 +205,8 @@ class Relay:
             self.rotten.discard((*place, fact.boundary))
             stored.damaged = True
         bad = fact.boundary > 0 and (stored is None or stored.damaged)
-        if self._shelf is not None and fact.boundary > 0 and not failed:
-            whole = self._shelf.restores(fact)
-            assert whole is not bad, (fact, "read as whole" if whole else "damaged")
+        if self._shelf is not None and fact.boundary > 0 and not (bad or failed):
+            what_is_restored_is_what_was_written(self._shelf.restores(fact), fact)
         if not (bad or failed):
             return self._in_time(fact)
         return self._in_time(

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from climorch.model.commands import Record
 from climorch.testing.invariants.audit import name_of
 from climorch.testing.seeds.case import Case
+from climorch.testing.seeds.disk import RealDisk
 from climorch.testing.seeds.drawing import draw_case
 from climorch.testing.seeds.machine import Machine
 from climorch.testing.seeds.planted import Planted
 
-__all__ = ["Verdict", "found_within", "judge", "shrunk", "trace"]
+__all__ = ["Verdict", "case_of", "found_within", "judge", "shrunk", "trace"]
+
+MEMORY = Path("/dev/shm")
+# One seed in so many has a real journal and real checkpoints.
+REAL_EVERY = 10
+# Records that a verdict keeps.
+TRACED = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +42,12 @@ class Verdict:
         What was seen.
     records, lives : int
         How much was journaled, by how many drivers.
+    cuts : int
+        How often the power went.
     fired : Counter
         Troubles that befell an answer, by kind.
+    journal : tuple of (Record, float)
+        What was journaled last, with its times.
     """
 
     seed: int
@@ -40,48 +55,56 @@ class Verdict:
     evidence: str = ""
     records: int = 0
     lives: int = 0
+    cuts: int = 0
     fired: Counter[str] = field(default_factory=Counter)
+    journal: tuple[tuple[Record, float], ...] = ()
 
 
-def judge(case: Case, *, machine: Machine | None = None) -> Verdict:
+def case_of(seed: int) -> Case:
+    """Draw the case of a seed; one in ten has a real disk."""
+    return draw_case(seed, real=seed % REAL_EVERY == REAL_EVERY - 1)
+
+
+def judge(case: Case, *, deaf: Collection[str] = ()) -> Verdict:
     """Play a case.
 
     Parameters
     ----------
     case : Case
         Which.
-    machine : Machine or None
-        Plays it; None: a new one.
+    deaf : collection of str
+        Of a real disk, as in `RecordingFiles`: a planted fault.
     """
-    machine = machine or Machine(case)
-    broken = evidence = ""
-    try:
-        machine.play()
-    # Whatever is raised, wherever, is what the seed has found.
-    except Exception as error:
-        broken, evidence = name_of(error), f"{type(error).__name__}: {error}"
-    return Verdict(
-        seed=case.seed,
-        broken=broken,
-        evidence=evidence,
-        records=len(machine.journal),
-        lives=machine.lives,
-        fired=machine.relay.fired,
-    )
+    with ExitStack() as stack:
+        shelf = None
+        if case.real:
+            memory = MEMORY if MEMORY.is_dir() else None
+            folder = stack.enter_context(TemporaryDirectory(dir=memory))
+            shelf = RealDisk(Path(folder), case.seed, deaf=deaf)
+            stack.callback(shelf.close)
+        machine = Machine(case, shelf)
+        broken = evidence = ""
+        try:
+            machine.play()
+        # Whatever is raised, wherever, is what the seed has found.
+        except Exception as error:
+            broken, evidence = name_of(error), f"{type(error).__name__}: {error}"
+        return Verdict(
+            seed=case.seed,
+            broken=broken,
+            evidence=evidence,
+            records=len(machine.journal),
+            lives=machine.lives,
+            cuts=shelf.cuts if shelf is not None else 0,
+            fired=machine.relay.fired,
+            journal=tuple(machine.journal[-TRACED:]),
+        )
 
 
-def trace(machine: Machine, last: int) -> Iterator[str]:
-    """Say in a line each what was journaled last.
-
-    Parameters
-    ----------
-    machine : Machine
-        That has played.
-    last : int
-        How many lines.
-    """
+def trace(verdict: Verdict) -> Iterator[str]:
+    """Say in a line each what was journaled last."""
     dull = {"plan", "provenance", "paces", "metrics", "rules"}
-    for record, now_s in machine.journal[-last:]:
+    for record, now_s in verdict.journal:
         told = [
             f"{name}={value!r}"
             for name in record.__struct_fields__
