@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import msgspec
 
-from climorch.core.state import CampaignState, SimulationState
+from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.model import events as e
+from climorch.model.events import Fact
 from climorch.model.plan import SimulationPlan
 from climorch.model.resources import Resources
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.seeds.case import Extend, Rot
 from climorch.testing.strategies import COARSE_S
 
-__all__ = ["child_of", "extended", "moved_end", "rotten"]
+__all__ = [
+    "calming",
+    "child_of",
+    "extended",
+    "found_late",
+    "half_deleted",
+    "is_known",
+    "moved_end",
+    "rotten",
+    "scrubbed",
+]
+
+Place = tuple[str, str, int]
 
 
 def moved_end(
@@ -83,3 +96,58 @@ def child_of(
     plan = msgspec.structs.replace(parent.plan, rules=())
     scenario = msgspec.structs.replace(parent.scenario, name=name)
     return e.SimulationSubmitted(simulation=name, scenario=scenario, plan=plan)
+
+
+def calming(state: CampaignState) -> list[Fact]:
+    """Undo whatever holds nodes and simulations back."""
+    return [
+        *(e.UndrainRequested(node=node) for node in sorted(state.draining)),
+        *(e.WindowWithdrawn(name=name) for name in sorted(state.windows)),
+        *(
+            e.ResumeRequested(simulation=s.name)
+            for s in state.simulations.values()
+            if s.control is Control.PAUSED
+        ),
+    ]
+
+
+def scrubbed(place: Place) -> e.CheckpointScrubbed:
+    """Tell that a scrub found a checkpoint damaged."""
+    simulation, name, boundary = place
+    return e.CheckpointScrubbed(
+        simulation=simulation,
+        set=name,
+        boundary=boundary,
+        bad=("made to",),
+        damaged=True,
+    )
+
+
+def found_late(place: Place, attempt: int) -> e.CheckpointCommitted:
+    """Tell of a checkpoint that was committed, and of which nobody had heard."""
+    simulation, name, boundary = place
+    return e.CheckpointCommitted(
+        simulation=simulation,
+        set=name,
+        boundary=boundary,
+        attempt=attempt,
+        seconds=0.0,
+        independent=False,
+    )
+
+
+def half_deleted(state: CampaignState, lives: int) -> list[e.CheckpointDeleted]:
+    """Say which deletions that were under way a dead driver had done."""
+    return [
+        e.CheckpointDeleted(simulation=simulation.name, set=s.name, boundary=boundary)
+        for serial, (simulation, s) in enumerate(state.sets())
+        for boundary, commit in s.commits.items()
+        if commit.deleting and (serial + lives) % 2
+    ]
+
+
+def is_known(state: CampaignState, fact: Fact) -> bool:
+    """Tell whether there is what a fact is about."""
+    about = getattr(fact, "simulation", None)
+    new = isinstance(fact, e.SimulationSubmitted)
+    return about is None or new or about in state.simulations

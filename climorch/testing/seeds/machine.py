@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from climorch.core.orchestrator import Orchestrator, Outcome
-from climorch.core.state import CampaignState, Control
+from climorch.core.state import CampaignState
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.commands import Record, decode_record, encode_record
@@ -21,7 +21,16 @@ from climorch.testing.invariants import durable
 from climorch.testing.invariants import states as holds
 from climorch.testing.invariants.audit import Audit
 from climorch.testing.invariants.refusing import refusing
-from climorch.testing.seeds.actions import child_of, extended, rotten
+from climorch.testing.seeds.actions import (
+    calming,
+    child_of,
+    extended,
+    found_late,
+    half_deleted,
+    is_known,
+    rotten,
+    scrubbed,
+)
 from climorch.testing.seeds.case import (
     Case,
     Cut,
@@ -105,6 +114,11 @@ class Machine:
         return self._twin.orchestrator.state
 
     @property
+    def orchestrator(self) -> Orchestrator:
+        """Of the driver that lives now, or died last."""
+        return self._twin.orchestrator
+
+    @property
     def now_s(self) -> float:
         """Driver's clock, seconds."""
         return self._twin.now_s
@@ -129,13 +143,12 @@ class Machine:
             if not (stopped or self._events):
                 break
             self._leave()
-            self._begin(self.now_s + self._away_s if stopped else self._next_s())
-        self._close()
+            now_s = self.now_s
+            next_s = now_s + self._away_s if stopped else self._events[0].at_s
+            self._begin(max(next_s, now_s))
+        _see_the_end(self)
 
     # -- lives ----------------------------------------------------------------------
-
-    def _next_s(self) -> float:
-        return max(self._events[0].at_s, self.now_s)
 
     def _begin(self, now_s: float, *facts: Fact) -> None:
         """Let a driver start: it replays, and finds what is on the disk."""
@@ -175,18 +188,9 @@ class Machine:
         shelf.begin(self.lives, now_s)
         found, under_way = shelf.found(self.replica.state), shelf.in_flight
         durable.what_was_committed_is_there(self.disk, found, under_way)
-        for (simulation, name, boundary), (attempt, _) in found.items():
-            if (simulation, name, boundary) == under_way:
-                self.disk.commit(
-                    e.CheckpointCommitted(
-                        simulation=simulation,
-                        set=name,
-                        boundary=boundary,
-                        attempt=attempt,
-                        seconds=0.0,
-                        independent=False,
-                    )
-                )
+        for place, (attempt, _) in found.items():
+            if place == under_way:
+                self.disk.commit(found_late(place, attempt))
         shelf.in_flight = None
 
     def _recover(self) -> None:
@@ -205,15 +209,6 @@ class Machine:
         stopped = e.DriverStopped(reason="stop")
         self._note(self._twin.orchestrator.handle([stopped], self.now_s))
 
-    def _close(self) -> None:
-        """See that all is as it should be in the end."""
-        holds.everything_that_may_has_ended(self._twin.orchestrator)
-        holds.what_is_committed_is_on_the_disk(self.disk, self.state)
-        self.audit.balance(self.state)
-        again = Orchestrator(refusing())
-        again.replay((decode_record(encode_record(r)), s) for r, s in self.journal)
-        holds.replay_gives_an_equal_state(again.state, self.state)
-
     # -- decisions ------------------------------------------------------------------
 
     def _decided(self, outcome: Outcome, now_s: float) -> None:
@@ -231,14 +226,8 @@ class Machine:
     def _die(self, away_s: float) -> None:
         self._away_s = away_s
         # What was under way on the disk is done, or was never begun.
-        for serial, (simulation, s) in enumerate(self.replica.state.sets()):
-            for boundary, commit in s.commits.items():
-                if commit.deleting and (serial + self.lives) % 2:
-                    self.relay(
-                        e.CheckpointDeleted(
-                            simulation=simulation.name, set=s.name, boundary=boundary
-                        )
-                    )
+        for fact in half_deleted(self.replica.state, self.lives):
+            self.relay(fact)
         raise _Died
 
     def _note(self, outcome: Outcome) -> None:
@@ -295,8 +284,8 @@ class Machine:
         match event:
             case Strike():
                 self.strike(event.nodes, event.lasts_s)
-            case Tell():
-                self._tell(event.fact)
+            case Tell() if is_known(self.state, event.fact):
+                self.later(0.0, event.fact)
             case Extend():
                 most = len(self.case.site.node_names)
                 changed = extended(self.state, event, most_nodes=most)
@@ -315,12 +304,6 @@ class Machine:
             case _Calm():
                 self._calm_down()
 
-    def _tell(self, fact: Fact) -> None:
-        about = getattr(fact, "simulation", None)
-        new = isinstance(fact, e.SimulationSubmitted)
-        if about is None or new or about in self.state.simulations:
-            self.later(0.0, fact)
-
     def _rot(self, event: Rot) -> None:
         place = rotten(self.state, self.disk, event)
         if place is None:
@@ -330,30 +313,24 @@ class Machine:
         if event.scrubbed:
             self.relay.rotten.discard(place)
             self.disk.of(simulation, name)[boundary].damaged = True
-            scrubbed = e.CheckpointScrubbed(
-                simulation=simulation,
-                set=name,
-                boundary=boundary,
-                bad=("made to",),
-                damaged=True,
-            )
-            self.later(0.0, scrubbed)
+            self.later(0.0, scrubbed(place))
 
     def _calm_down(self) -> None:
         self.relay.calm = True
         self._death = None
-        state = self.state
-        facts: list[Fact] = [
-            e.UndrainRequested(node=node) for node in sorted(state.draining)
-        ]
-        facts += [e.WindowWithdrawn(name=name) for name in sorted(state.windows)]
-        facts += [
-            e.ResumeRequested(simulation=s.name)
-            for s in state.simulations.values()
-            if s.control is Control.PAUSED
-        ]
-        for fact in facts:
+        for fact in calming(self.state):
             self.later(0.0, fact)
+
+
+def _see_the_end(machine: Machine) -> None:
+    """See that all is as it should be in the end."""
+    state = machine.state
+    holds.everything_that_may_has_ended(machine.orchestrator)
+    holds.what_is_committed_is_on_the_disk(machine.disk, state)
+    machine.audit.balance(state)
+    again = Orchestrator(refusing())
+    again.replay((decode_record(encode_record(r)), s) for r, s in machine.journal)
+    holds.replay_gives_an_equal_state(again.state, state)
 
 
 def shifted(site: TwinSite, now_s: float) -> TwinSite:
