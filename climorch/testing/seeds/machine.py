@@ -148,8 +148,6 @@ class Machine:
             self._begin(max(next_s, now_s))
         _see_the_end(self)
 
-    # -- lives ----------------------------------------------------------------------
-
     def _begin(self, now_s: float, *facts: Fact) -> None:
         """Let a driver start: it replays, and finds what is on the disk."""
         case = self.case
@@ -207,9 +205,10 @@ class Machine:
     def _leave(self) -> None:
         """Let a driver leave that has nothing to do, or was asked to."""
         stopped = e.DriverStopped(reason="stop")
-        self._note(self._twin.orchestrator.handle([stopped], self.now_s))
-
-    # -- decisions ------------------------------------------------------------------
+        try:
+            self._note(self._twin.orchestrator.handle([stopped], self.now_s))
+        except PowerCut:
+            self._recover()
 
     def _decided(self, outcome: Outcome, now_s: float) -> None:
         """Journal and audit a decision, unless the driver dies first."""
@@ -255,8 +254,6 @@ class Machine:
         return e.RuleEvaluated(
             simulation=command.simulation, rule=command.rule, added=added
         )
-
-    # -- what happens ---------------------------------------------------------------
 
     def later(self, delay_s: float, fact: Fact) -> None:
         """Let a fact arrive after a delay, unless the driver dies before."""
