@@ -50,6 +50,8 @@ def deciding_again_gives_nothing(orchestrator: Orchestrator, now_s: float) -> No
         or any(budget is not None for budget in budgets)
         or orchestrator.state.timed
         or _has_waited(orchestrator)
+        # A bad node is set apart at the next look, once no gang needs it.
+        or orchestrator.state.mishaps
     ):
         # Whose turn it is, and what is left to use, is a matter of time too.
         return
