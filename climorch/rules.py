@@ -8,6 +8,7 @@ from __future__ import annotations
 from climorch.model.codec import Codec
 from climorch.model.pace import Pace
 from climorch.model.scope import Scope
+from climorch.policy.archiving import Archive
 from climorch.policy.budgeting import ByteBudget
 from climorch.policy.checkpointing import AnyOf, BeforeEvent, ModelCalendar
 from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
@@ -21,6 +22,7 @@ from climorch.policy.scrubbing import Scrub
 __all__ = [
     "Allocation",
     "AnyOf",
+    "Archive",
     "BeforeEvent",
     "ByteBudget",
     "Claim",

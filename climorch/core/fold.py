@@ -11,6 +11,7 @@ from bisect import insort
 from collections.abc import Callable
 from typing import Any
 
+from climorch.core.fold_archive import ARCHIVE, forget_archiving
 from climorch.core.fold_commands import (
     COMMANDS,
     break_attempt,
@@ -101,6 +102,7 @@ def _all_released(state: CampaignState) -> None:
         simulation.granted, simulation.lease_why = 0, ""
         stay(simulation)
         simulation.rules_asked.clear()
+        forget_archiving(simulation)
         for s in simulation.sets.values():
             s.retry_at_s = 0.0
             s.newest.clear()
@@ -172,7 +174,10 @@ def _restored(state: CampaignState, fact: e.SetRestored) -> None:
     if s is not None and s.phase is Phase.RESTORING:
         s.phase = Phase.ACTIVE
         s.since_s = s.held.begun_s = state.now_s
-        s.rung = fact.rung
+        s.rung, s.owed_s = fact.rung, 0.0
+        origin = s.commits.get(fact.boundary)
+        if origin is not None:
+            origin.repaired = False
         s.restoring = learn(s.restoring, state.now_s - s.started_at_s)
 
 
@@ -183,6 +188,8 @@ def _restore_failed(state: CampaignState, fact: e.RestoreFailed) -> None:
     commit = simulation.sets[fact.set].commits.get(fact.boundary)
     if commit is not None and fact.damaged:
         commit.good = False
+    if commit is not None and fact.repaired:
+        commit.repaired = True
     s = current(state, fact)
     if s is not None:
         break_attempt(simulation, s, fact.cause, fact.message)
@@ -333,4 +340,5 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     **COMMANDS,
     **COPIES,
     **STORAGE,
+    **ARCHIVE,
 }

@@ -267,6 +267,7 @@ def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
     s.done = dict(counts)
     s.seconds.clear()
     s.broken_off_s, s.lost_s = 0.0, decision.lost_s
+    s.owed_s += decision.lost_s
     for stage, count in counts.items():
         kept = min(s.committed_segments.get(stage, 0), count)
         s.committed_segments[stage] = kept

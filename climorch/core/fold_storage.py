@@ -13,7 +13,7 @@ from climorch.core.state import CampaignState
 from climorch.model import commands as c
 from climorch.model import events as e
 
-__all__ = ["STORAGE", "keep", "store"]
+__all__ = ["STORAGE", "keep", "set_of", "store"]
 
 
 def store(state: CampaignState, s: SetState, more_bytes: int) -> None:
@@ -33,7 +33,8 @@ def keep(state: CampaignState, s: SetState, commit: CheckpointState) -> None:
     store(state, s, commit.own_bytes)
 
 
-def _set_of(state: CampaignState, record: Any) -> SetState | None:
+def set_of(state: CampaignState, record: Any) -> SetState | None:
+    """Return the set of a record; None: there is none of that name."""
     simulation = state.simulations.get(record.simulation)
     return simulation.sets.get(record.set) if simulation else None
 
@@ -54,19 +55,19 @@ def _deleted(state: CampaignState, fact: e.CheckpointDeleted) -> None:
 
 
 def _counted(state: CampaignState, fact: e.StorageCounted) -> None:
-    s = _set_of(state, fact)
+    s = set_of(state, fact)
     if s is not None:
         store(state, s, fact.bytes - s.stored_bytes)
 
 
 def _pinned(state: CampaignState, fact: e.PinRequested) -> None:
-    s = _set_of(state, fact)
+    s = set_of(state, fact)
     if s is not None:
         s.pins |= {fact.boundary}
 
 
 def _unpinned(state: CampaignState, fact: e.UnpinRequested) -> None:
-    s = _set_of(state, fact)
+    s = set_of(state, fact)
     if s is not None:
         s.pins -= {fact.boundary}
 

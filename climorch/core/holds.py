@@ -101,9 +101,15 @@ def is_over(state: CampaignState) -> bool:
             )
             for simulation in simulations
         )
-    return ended and not any(
-        c.deleting for _, s in state.sets() for c in s.commits.values()
-    )
+    if not ended:
+        return False
+    # A driver that is to leave does not stay for an archive.
+    stays = not state.stopping
+    return not any(
+        c.deleting or (stays and c.archiving)
+        for _, s in state.sets()
+        for c in s.commits.values()
+    ) and not (stays and any(s.results_archiving for s in simulations))
 
 
 def staying(state: CampaignState, simulation: SimulationState) -> tuple[str, ...]:

@@ -32,11 +32,13 @@ def kept_checkpoints(simulation: SimulationState, s: SetState) -> tuple[Kept, ..
             pinned=c.boundary == last
             or not c.published
             or c.boundary in s.pins
+            or c.archiving
             or (s.phase is not Phase.IDLE and c.boundary == s.from_boundary),
             model_s=commons[min(c.boundary, last)],
             calendar=calendar,
             own_bytes=c.own_bytes,
             committed_s=c.committed_s,
+            archived=c.boundary in s.archived,
         )
         for c in s.commits.values()
         if not c.deleting

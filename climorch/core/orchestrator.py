@@ -56,6 +56,8 @@ CONCLUSIVE = frozenset(
         c.BeginCopy,
         c.PublishResults,
         c.DeleteCheckpoint,
+        c.ArchiveCheckpoint,
+        c.ArchiveResults,
         # All that was to be decided on the way is part of it.
         e.SetAdvanced,
     }

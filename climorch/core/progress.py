@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from climorch.core.archiving import archive, awaits_recall, recall
 from climorch.core.frontier import ready_segments
 from climorch.core.holds import Hold, holding
 from climorch.core.keeping import keep_house, make_room
@@ -70,7 +71,10 @@ def next_records(
     yield from clear_out(state, simulation)
     yield from retire(simulation)
     for s in simulation.sets.values():
+        # Before it could be deleted.
+        yield from archive(simulation, s, policies)
         yield from keep_house(state, simulation, s, policies)
+        yield from recall(simulation, s, policies)
     yield from make_room(state, policies)
     yield from ask_rules(simulation)
     yield from move_on(state, simulation, policies)
@@ -158,6 +162,7 @@ def _advance(
             and hold is None
             and state.now_s >= s.retry_at_s
             and not s.complete
+            and not awaits_recall(s)
             and all(simulation.sets[name].complete for name in before)
         ):
             yield StartAttempt(

@@ -11,7 +11,7 @@ from climorch.model.events import Cause
 from climorch.model.plan import SetPlan
 from climorch.policy.learning import Learned
 
-__all__ = ["CheckpointState", "SetState"]
+__all__ = ["CheckpointState", "InArchive", "Recall", "SetState"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +28,13 @@ class CheckpointState:
         Whether that was asked for and has no outcome yet.
     own_bytes : int
         Of its files that no older checkpoint had when it was committed.
+    archiving : bool
+        Whether its copy is on the way to the archive.
+    unfit : bool
+        Whether that cannot be, for it is not what was committed.
+    recalled, repaired : bool
+        Whether it came back from the archive; whether files of it came from another
+        copy and it was not restored from since.
     leaving_bytes : int
         About what its deletion, which is under way, frees.
     """
@@ -45,6 +52,43 @@ class CheckpointState:
     deleting: bool = False
     own_bytes: int = 0
     leaving_bytes: int = 0
+    archiving: bool = False
+    unfit: bool = False
+    recalled: bool = False
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InArchive:
+    """A checkpoint that the archive has, verified there.
+
+    Attributes
+    ----------
+    folder, url : str
+        Name of the checkpoint among those of its set; where the archive is.
+    bytes : int
+        Length of the archive.
+    """
+
+    folder: str
+    url: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """A checkpoint that was asked back.
+
+    Attributes
+    ----------
+    boundary : int
+        Which.
+    delayed : bool
+        Whether it comes in hours, so that nobody waits for it.
+    """
+
+    boundary: int
+    delayed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,6 +140,14 @@ class SetState:
         Of the files of its checkpoints, each counted once.
     pins : frozenset of int
         Boundaries whose checkpoints a user wants to keep.
+    archived : dict of int to InArchive
+        What the archive has, by boundary.
+    unreadable : frozenset of int
+        Boundaries of which it turned out to have nothing good.
+    recall : Recall or None
+        What was asked back from the archive and has no outcome yet.
+    owed_s : float
+        Seconds of computing that were lost since its states were last restored.
     held : Held
         What is in the memory of two nodes.
     rung : str
@@ -137,6 +189,10 @@ class SetState:
     deleted: int = 0
     stored_bytes: int = 0
     pins: frozenset[int] = frozenset()
+    archived: dict[int, InArchive] = field(default_factory=dict)
+    unreadable: frozenset[int] = frozenset()
+    recall: Recall | None = None
+    owed_s: float = 0.0
     held: Held = field(default_factory=Held)
     rung: str = ""
     lost_s: float = 0.0

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from climorch.core.lifecycle import Control, Phase, Status
-from climorch.core.sets import CheckpointState, SetState
+from climorch.core.sets import CheckpointState, InArchive, SetState
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, SimulationPlan
 from climorch.model.scenario import Project, Scenario
@@ -98,6 +98,10 @@ class SimulationState:
         Its last move, over or not.
     lost_s : float
         Seconds of computing that were lost.
+    results_archived : dict of str to InArchive
+        Results that the archive has, by stage; of no bytes where there are none.
+    results_archiving : set of str
+        Stages whose results are on the way there.
     failures : dict of Cause to int
         By cause, since the last committed checkpoint.
     """
@@ -137,6 +141,8 @@ class SimulationState:
     held_s: float = 0.0
     lost_s: float = 0.0
     lost_segments: int = 0
+    results_archived: dict[str, InArchive] = field(default_factory=dict)
+    results_archiving: set[str] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:

@@ -30,6 +30,7 @@ from climorch.model.commands import (
 )
 from climorch.model.events import Cause
 from climorch.policy.allocation import Allocate, allocate
+from climorch.policy.archiving import Archive
 from climorch.policy.budgeting import ByteBudget
 from climorch.policy.checkpointing import CheckpointStrategy, Daly, Overrides
 from climorch.policy.limits import Limits
@@ -79,6 +80,8 @@ class Policies:
         Which checkpoints may go.
     budget : ByteBudget or None
         Most that all checkpoints take on the disk; None: no limit.
+    archive : Archive or None
+        Where checkpoints and results are archived; None: nowhere.
     recovery : RecoveryPolicy
         Retry budgets.
     full_every : int
@@ -100,6 +103,7 @@ class Policies:
     overrides: Overrides = field(default_factory=Overrides)
     retention: RetentionPolicy = field(default_factory=KeepLast)
     budget: ByteBudget | None = None
+    archive: Archive | None = None
     recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
     full_every: int = 8
     scrub: Scrub = field(default_factory=Scrub)

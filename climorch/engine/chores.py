@@ -10,6 +10,7 @@ import logging
 import time
 
 from climorch.engine.alarms import Alarms
+from climorch.engine.archiving import Archiver, Transfer
 from climorch.engine.services import Services
 from climorch.errors import BackendError, CorruptDataError
 from climorch.intake.rules import evaluate_rule
@@ -34,23 +35,34 @@ class Chores:
         The world.
     alarms : Alarms
         Told of trouble.
+    archiver : Archiver or None
+        Does what is about the archive; None: there is none, and nothing to do.
     """
 
-    def __init__(self, services: Services, alarms: Alarms) -> None:
+    def __init__(
+        self, services: Services, alarms: Alarms, archiver: Archiver | None = None
+    ) -> None:
         self.services = services
         self.alarms = alarms
+        self._archiver = archiver
         self._tasks: set[asyncio.Task[None]] = set()
         # Of deletions that are under way: once one is renamed, nobody can count it.
         self._freed: dict[c.Command, int] = {}
 
     def start(self, command: c.Command) -> None:
         """Begin a chore."""
+        if isinstance(command, Transfer):
+            if self._archiver is not None:
+                self._archiver.start(command)
+            return
         task = asyncio.create_task(self._do(command))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Stop waiting for what does not work; finish what does."""
+        if self._archiver is not None:
+            await self._archiver.close()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=5.0)
             for task in late:

@@ -5,6 +5,7 @@ Beside the verbs that steer: which checkpoints stay, and what all of it takes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from climorch.core.upkeep import Policies
 from climorch.engine.steering import Steering
 from climorch.errors import NotFoundError
 from climorch.model import events as e
-from climorch.storage.usage import StorageReport, storage_of
+from climorch.storage.usage import StorageReport, TierUse, storage_of
 
 __all__ = ["Custody"]
 
@@ -82,7 +83,10 @@ class Custody(Steering):
         sets = [(simulation.name, s.name) for simulation, s in state.sets()]
         budget = self.policies.budget
         return StorageReport(
-            uses=storage_of(self._folder.parent, self._folder.name, sets),
+            uses=(
+                *storage_of(self._folder.parent, self._folder.name, sets),
+                *_in_archive(state),
+            ),
             budget_bytes=None if budget is None else budget.bytes,
             counted_bytes=state.stored_bytes,
         )
@@ -98,6 +102,23 @@ class Custody(Steering):
                 f"checkpoints(simulation)"
             )
         return found
+
+
+def _in_archive(state: CampaignState) -> Iterator[TierUse]:
+    """Tell what the archive has, by the journal: it is not asked."""
+    for simulation in state.simulations.values():
+        found = [a for s in simulation.sets.values() for a in s.archived.values()]
+        found += [a for a in simulation.results_archived.values() if a.bytes]
+        size = sum(a.bytes for a in found)
+        if found:
+            yield TierUse(
+                tier="archive",
+                simulation=simulation.name,
+                items=len(found),
+                logical_bytes=0,
+                encoded_bytes=size,
+                physical_bytes=size,
+            )
 
 
 def _parse(state: CampaignState, path: Path) -> tuple[str, str, int] | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
+from climorch.engine.archiving import Archiver, open_archive
 from climorch.engine.chores import Chores
 from climorch.engine.cluster import Cluster
 from climorch.engine.facts import FactQueue
@@ -31,6 +32,7 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.alarm import Alarm
 from climorch.model.workflow import Workflow
+from climorch.storage.archive import ArchiveStore
 from climorch.storage.checkpoints import CheckpointStore
 from climorch.storage.results import ResultStore
 
@@ -94,6 +96,7 @@ class Driver:
         self.lookout = Lookout(
             folder, spec.facts, spec.on_alarm, spec.policies.limits.most_exposure_s
         )
+        self._archive: ArchiveStore | None = None
         self._facts = FactQueue()
         self._runners: dict[tuple[str, str], SetRunner] = {}
         self._deferred: list[c.Command] = []
@@ -133,7 +136,13 @@ class Driver:
 
         keeper.on_takeover = superseded
         self.orchestrator.replay(keeper.replayed())
-        checkpoints = CheckpointStore(spec.root, spec.campaign, keeper.epoch)
+        self._archive = open_archive(spec.policies.archive, spec.campaign)
+        checkpoints = CheckpointStore(
+            spec.root,
+            spec.campaign,
+            keeper.epoch,
+            donor=self._archive.file_of if self._archive else None,
+        )
         results = ResultStore(spec.root, spec.campaign, keeper.epoch)
         facts = [
             *keeper.opening_facts(spec.campaign),
@@ -180,7 +189,7 @@ class Driver:
             watch=self.spec.policies.watch,
             disk=disk,
         )
-        chores = Chores(services, self.lookout.alarms)
+        chores = Chores(services, self.lookout.alarms, self._archiver(services))
         scrubber = Scrubber(
             self.spec.policies.scrub,
             self.orchestrator.state,
@@ -198,6 +207,12 @@ class Driver:
             await scrubber.close()
             await cluster.close()
             await chores.close()
+
+    def _archiver(self, services: Services) -> Archiver | None:
+        rules, alarms = self.spec.policies.archive, self.lookout.alarms
+        if rules is None or self._archive is None:
+            return None
+        return Archiver(rules, self._archive, services, alarms)
 
     async def _loop(self, services: Services, chores: Chores) -> None:
         while not self.orchestrator.over:

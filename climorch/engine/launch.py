@@ -10,6 +10,7 @@ from climorch.core.fold import apply
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
+from climorch.engine.archiving import open_archive
 from climorch.engine.driver import DriverSpec
 from climorch.engine.keeper import RecordKeeper
 from climorch.engine.session import Run, open_journal
@@ -57,10 +58,11 @@ def launch(
     Raises
     ------
     InvalidInputError
-        If a simulation can never run there.
+        If a simulation can never run there, or there can be no such archive.
     ConflictError
         If another driver holds the journal.
     """
+    open_archive(policies.archive, campaign)
     keeper = RecordKeeper(open_journal(root, campaign))
     try:
         orchestrator = Orchestrator(policies)

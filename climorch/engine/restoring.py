@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from climorch.core.state import SetState, SimulationState
 from climorch.engine.attempt import Attempt
 from climorch.engine.checkpointing import count_now
 from climorch.errors import CorruptDataError
 from climorch.model.commands import StartAttempt
 from climorch.model.events import SetRestored
 
-__all__ = ["bring_states"]
+__all__ = ["bring_states", "rung_of"]
 
 
 async def bring_states(
@@ -28,50 +29,86 @@ async def bring_states(
     Returns
     -------
     SetRestored
-        From where they came, and how much was read.
+        From where they came, how much was read, how long it took, what was lost.
 
     Raises
     ------
     CorruptDataError
-        If the checkpoint is damaged; it was set aside.
+        If the checkpoint is damaged. Its facts tell whether it was ``repaired`` from
+        other copies, file by file; if not, it was set aside.
     BackendError
-        If the storage fails, be it while a damaged one is set aside.
+        If the storage fails, be it while a damaged one is mended or set aside.
     """
-    began_s = attempt.services.clock()
+    services, begin_s = attempt.services, attempt.services.clock()
+    s = services.state.simulations[attempt.simulation].sets[command.set]
+    rung = rung_of(services.state.simulations[attempt.simulation], s, command.boundary)
     try:
-        rung, bytes_read = await _bring(attempt, command, salvaged)
-    except CorruptDataError:
-        # First, as nothing may be linked from it any more. Where even that fails it
-        # is the storage that does, and all of it is tried again.
-        if command.boundary > 0:
-            services = attempt.services
-            await services.disk.run(
-                services.checkpoints.set_aside,
-                attempt.simulation,
-                command.set,
-                command.boundary,
-            )
-        raise
+        bytes_read = await _bring(attempt, command)
+    except CorruptDataError as error:
+        if command.boundary == 0:
+            raise
+        raise await _mended(attempt, command, error) from error
     attempt.not_finite = await count_now(attempt)
     return SetRestored(
         simulation=attempt.simulation,
         set=command.set,
         attempt=command.attempt,
         boundary=command.boundary,
-        rung=rung,
+        rung="partner" if salvaged else rung,
         bytes_read=bytes_read,
-        seconds=attempt.services.clock() - began_s,
+        seconds=services.clock() - begin_s,
+        lost_s=s.owed_s,
     )
 
 
-async def _bring(
-    attempt: Attempt, command: StartAttempt, salvaged: bool
-) -> tuple[str, int]:
+def rung_of(simulation: SimulationState, s: SetState, boundary: int) -> str:
+    """Say on which rung of the ladder the states at a boundary are.
+
+    Parameters
+    ----------
+    simulation : SimulationState
+        Whose.
+    s : SetState
+        The set.
+    boundary : int
+        Where an attempt begins; 0: the start.
+
+    Returns
+    -------
+    str
+        As in `SetRestored`; partners' copies are told apart by who knows of them.
+    """
+    if boundary == 0:
+        return "init" if simulation.branch is None else "branch"
+    origin = s.commits.get(boundary)
+    if origin is not None and origin.recalled:
+        return "archive"
+    if origin is not None and origin.repaired:
+        return "repaired"
+    damaged = any(c.boundary > boundary and not c.good for c in s.commits.values())
+    return "older" if damaged else "checkpoint"
+
+
+async def _mended(
+    attempt: Attempt, command: StartAttempt, error: CorruptDataError
+) -> CorruptDataError:
+    """Repair a damaged checkpoint from other copies, or set it aside."""
+    services = attempt.services
+    place = attempt.simulation, command.set, command.boundary
+    found = await services.disk.run(services.checkpoints.scrub, *place)
+    repaired = () if found.damaged else found.repaired
+    if not repaired and not found.damaged:
+        # What was read is bad, though nothing that a scrub reads is: a lost manifest.
+        # First of all, as nothing may be linked from it any more.
+        await services.disk.run(services.checkpoints.set_aside, *place)
+    return CorruptDataError(str(error), **error.facts | {"repaired": repaired})
+
+
+async def _bring(attempt: Attempt, command: StartAttempt) -> int:
     if command.boundary == 0:
-        return "init", await attempt.begin()
+        return await attempt.begin()
     services = attempt.services
     checkpoint = await services.disk.run(
         services.checkpoints.load, attempt.simulation, command.set, command.boundary
     )
-    bytes_read = await attempt.restore(checkpoint, command.boundary)
-    return "partner" if salvaged else "checkpoint", bytes_read
+    return await attempt.restore(checkpoint, command.boundary)

@@ -163,7 +163,9 @@ class SetRunner:
             self.services.post(await bring_states(attempt, command, salvaged=salvaged))
 
         def failed(error: BaseException) -> RestoreFailed:
-            damaged = isinstance(error, CorruptDataError) and boundary > 0
+            facts = error.facts if isinstance(error, CorruptDataError) else {}
+            corrupt = isinstance(error, CorruptDataError) and boundary > 0
+            repaired = facts.get("repaired", ())
             return RestoreFailed(
                 simulation=self.simulation,
                 set=command.set,
@@ -171,7 +173,8 @@ class SetRunner:
                 boundary=boundary,
                 cause=cause_of(error),
                 message=_told(error),
-                damaged=damaged,
+                damaged=corrupt and not repaired,
+                repaired=repaired,
             )
 
         await self._guarded(bring, failed)

@@ -32,6 +32,8 @@ from climorch.model.events import Fact
 
 __all__ = [
     "AbandonAttempt",
+    "ArchiveCheckpoint",
+    "ArchiveResults",
     "BeginCheckpoint",
     "BeginCopy",
     "CheckpointPlanned",
@@ -47,6 +49,7 @@ __all__ = [
     "NodeTrusted",
     "PreemptPlanned",
     "PublishResults",
+    "RecallCheckpoint",
     "Record",
     "RolledBack",
     "SalvageCopy",
@@ -206,6 +209,36 @@ class DeleteCheckpoint(_Command, frozen=True, kw_only=True):
     at_once: bool = False
 
 
+class ArchiveCheckpoint(_Command, frozen=True, kw_only=True):
+    """Bring a copy of a checkpoint to the archive, and verify it there."""
+
+    simulation: str
+    set: str
+    boundary: int
+
+
+class ArchiveResults(_Command, frozen=True, kw_only=True):
+    """Bring a copy of the results of a stage to the archive."""
+
+    simulation: str
+    stage: str
+
+
+class RecallCheckpoint(_Command, frozen=True, kw_only=True):
+    """Bring a checkpoint back from the archive.
+
+    Attributes
+    ----------
+    folder : str
+        Name that it has among those of its set.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    folder: str
+
+
 class EvaluateRule(_Command, frozen=True, kw_only=True):
     """Ask a rule for its edits."""
 
@@ -223,6 +256,9 @@ Command = (
     | AbandonAttempt
     | PublishResults
     | DeleteCheckpoint
+    | ArchiveCheckpoint
+    | ArchiveResults
+    | RecallCheckpoint
     | EvaluateRule
 )
 Record = Fact | Command | Decision

@@ -12,7 +12,17 @@ from climorch.model.causes import Cause
 from climorch.model.copying import CopyFailed, CopyHeld, SalvageFailed
 from climorch.model.plan import Branch, Provenance, SimulationPlan
 from climorch.model.scenario import Project, Scenario
-from climorch.model.storing import CheckpointDeleted, CheckpointScrubbed, StorageCounted
+from climorch.model.storing import (
+    ArchivingFailed,
+    CheckpointArchived,
+    CheckpointDeleted,
+    CheckpointRecalled,
+    CheckpointScrubbed,
+    RecallDelayed,
+    RecallFailed,
+    ResultsArchived,
+    StorageCounted,
+)
 from climorch.model.strides import SetAdvanced, Written
 from climorch.model.wishes import (
     CancelRequested,
@@ -29,12 +39,15 @@ from climorch.model.wishes import (
 )
 
 __all__ = [
+    "ArchivingFailed",
     "CampaignOpened",
     "CancelRequested",
     "Cause",
+    "CheckpointArchived",
     "CheckpointCommitted",
     "CheckpointDeleted",
     "CheckpointFailed",
+    "CheckpointRecalled",
     "CheckpointScrubbed",
     "CopyFailed",
     "CopyHeld",
@@ -48,7 +61,10 @@ __all__ = [
     "PinRequested",
     "PriorityRequested",
     "ProjectDeclared",
+    "RecallDelayed",
+    "RecallFailed",
     "RestoreFailed",
+    "ResultsArchived",
     "ResultsPublished",
     "ResumeRequested",
     "RuleEvaluated",
@@ -193,13 +209,17 @@ class SetRestored(_Fact, frozen=True, kw_only=True):
     Attributes
     ----------
     rung : str
-        Where they come from: ``init``, ``checkpoint``, ``branch``, or
-        ``partner``: a checkpoint that was written from the copies of partners.
+        Where they come from: ``checkpoint``, the newest; ``partner``, one that was
+        written from the copies of partners; ``repaired``, one of which files came
+        from another copy; ``archive``, one that was recalled; ``older``, one before
+        a newer one that is damaged; ``branch``, the parent's last; ``init``.
     bytes_read : int
         Bytes of state; 0: not known.
     seconds : float
         From its start until they were there; of ``partner`` without the time
         in which the copies were written.
+    lost_s : float
+        Seconds of computing that were lost since it was restored before.
     """
 
     simulation: str
@@ -209,6 +229,7 @@ class SetRestored(_Fact, frozen=True, kw_only=True):
     rung: str
     bytes_read: int = 0
     seconds: float = 0.0
+    lost_s: float = 0.0
 
 
 class RestoreFailed(_Fact, frozen=True, kw_only=True):
@@ -218,6 +239,8 @@ class RestoreFailed(_Fact, frozen=True, kw_only=True):
     ----------
     damaged : bool
         Whether the checkpoint itself is to blame and must not be used again.
+    repaired : tuple of str
+        Files of it that were bad and were made good from another copy.
     """
 
     simulation: str
@@ -227,6 +250,7 @@ class RestoreFailed(_Fact, frozen=True, kw_only=True):
     cause: Cause
     message: str
     damaged: bool = False
+    repaired: tuple[str, ...] = ()
 
 
 class SegmentFinished(_Fact, frozen=True, kw_only=True):
@@ -369,6 +393,12 @@ Fact = (
     | CheckpointScrubbed
     | CheckpointDeleted
     | StorageCounted
+    | CheckpointArchived
+    | ArchivingFailed
+    | ResultsArchived
+    | CheckpointRecalled
+    | RecallDelayed
+    | RecallFailed
     | CopyHeld
     | CopyFailed
     | SalvageFailed

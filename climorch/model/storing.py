@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["CheckpointDeleted", "CheckpointScrubbed", "StorageCounted"]
+__all__ = [
+    "ArchivingFailed",
+    "CheckpointArchived",
+    "CheckpointDeleted",
+    "CheckpointRecalled",
+    "CheckpointScrubbed",
+    "RecallDelayed",
+    "RecallFailed",
+    "ResultsArchived",
+    "StorageCounted",
+]
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -59,3 +69,92 @@ class StorageCounted(_Fact, frozen=True, kw_only=True):
     simulation: str
     set: str
     bytes: int
+
+
+class CheckpointArchived(_Fact, frozen=True, kw_only=True):
+    """An archive has a checkpoint; it was read back and is what was written.
+
+    Attributes
+    ----------
+    bytes : int
+        Length of the archive.
+    xxh3 : str
+        XXH3-128 of all of it, in hex.
+    url : str
+        Where it is.
+    folder : str
+        Name that the checkpoint has among those of its set.
+    seconds : float
+        For moving it there and reading it back.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    bytes: int
+    xxh3: str
+    url: str
+    folder: str
+    seconds: float = 0.0
+
+
+class ArchivingFailed(_Fact, frozen=True, kw_only=True):
+    """A checkpoint cannot be archived: it is not what was committed.
+
+    An archive that cannot be reached is none of this: it is tried again.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    message: str
+
+
+class ResultsArchived(_Fact, frozen=True, kw_only=True):
+    """An archive has the results of a stage; none were there if it has no bytes."""
+
+    simulation: str
+    stage: str
+    bytes: int
+    xxh3: str = ""
+    url: str = ""
+    seconds: float = 0.0
+
+
+class RecallDelayed(_Fact, frozen=True, kw_only=True):
+    """A checkpoint was asked back and comes in hours; nobody waits for it."""
+
+    simulation: str
+    set: str
+    boundary: int
+    message: str = ""
+
+
+class CheckpointRecalled(_Fact, frozen=True, kw_only=True):
+    """A checkpoint came back from an archive, and every file of it is good.
+
+    Attributes
+    ----------
+    attempt : int
+        That had written it.
+    bytes : int
+        Of its chunks.
+    seconds : float
+        From the command to its commit.
+    """
+
+    simulation: str
+    set: str
+    boundary: int
+    attempt: int
+    bytes: int
+    seconds: float = 0.0
+
+
+class RecallFailed(_Fact, frozen=True, kw_only=True):
+    """A checkpoint cannot be had from an archive: it is missing there, or damaged."""
+
+    simulation: str
+    set: str
+    boundary: int
+    message: str

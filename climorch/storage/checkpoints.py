@@ -24,6 +24,7 @@ from climorch.storage.jobs import ChunkReceipt
 from climorch.storage.layout import Layout
 from climorch.storage.names import check_names
 from climorch.storage.removal import empty_trash, set_aside, throw_away
+from climorch.storage.repair import Donor
 from climorch.storage.scrub import Scrubbed, scrub
 from climorch.storage.template import TemplateCache
 from climorch.storage.verify import (
@@ -69,6 +70,8 @@ class CheckpointStore:
     epoch : int, optional
         Number of this driver; without it the store only reads. A driver calls
         `fence` before anything else.
+    donor : callable or None
+        Where good copies of single files may be had from, besides other checkpoints.
 
     Raises
     ------
@@ -77,13 +80,19 @@ class CheckpointStore:
     """
 
     def __init__(
-        self, root: str | os.PathLike[str], campaign: str, epoch: int | None = None
+        self,
+        root: str | os.PathLike[str],
+        campaign: str,
+        epoch: int | None = None,
+        *,
+        donor: Donor | None = None,
     ) -> None:
         check_names("checkpoints cannot be opened", ("campaign", campaign))
         self.campaign = campaign
         self.layout = Layout(Path(root).absolute() / campaign)
         self._epoch = epoch
         self._templates = TemplateCache()
+        self._donor = donor
 
     @property
     def epoch(self) -> int:
@@ -266,7 +275,8 @@ class CheckpointStore:
     ) -> Scrubbed:
         """Read a checkpoint, and repair what has another copy; see `scrub.scrub`."""
         refuse_if_fenced(self.layout, self.epoch)
-        return scrub(self.layout, self.epoch, simulation, set, boundary, pace)
+        place = simulation, set, boundary
+        return scrub(self.layout, self.epoch, *place, pace, self._donor)
 
     # -- removing -----------------------------------------------------------------
 

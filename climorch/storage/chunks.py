@@ -47,6 +47,7 @@ __all__ = [
     "ChunkReceipt",
     "LinkSource",
     "ReceiptLine",
+    "chunk_problem",
     "decode_chunk",
     "encode_chunk",
     "read_checked",
@@ -189,12 +190,30 @@ def read_checked(path: str | os.PathLike[str], entry: Check) -> Bytes:
         If the file system fails.
     """
     view = as_bytes(read_file(path))
-    if len(view) != entry.length:
-        raise _corrupt(path, f"has {len(view)} bytes, expected {entry.length}")
-    problem = damage(view, entry.crc32c)
+    problem = chunk_problem(view, entry)
     if problem is not None:
         raise _corrupt(path, problem)
     return view
+
+
+def chunk_problem(content: Bytes, entry: Check) -> str | None:
+    """Say in what a chunk's content is not what it has to be.
+
+    Parameters
+    ----------
+    content : ndarray of uint8
+        Of its file.
+    entry : Check
+        Length and CRC that it has to have.
+
+    Returns
+    -------
+    str or None
+        None: it is what was written.
+    """
+    if len(content) != entry.length:
+        return f"has {len(content)} bytes, expected {entry.length}"
+    return damage(content, entry.crc32c)
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

@@ -27,6 +27,7 @@ __all__ = [
     "EXPORTS",
     "FORMAT",
     "MANIFEST",
+    "MAX_BYTES",
     "OUTPUTS",
     "STATE",
     "Entry",
@@ -54,7 +55,9 @@ Beside the states and not in them: a DataTree wants children to align with paren
 OUTPUTS = "outputs"
 """Directory of staged diagnostics."""
 
-_MAX_BYTES = 512 * 2**20
+MAX_BYTES = 512 * 2**20
+"""A manifest that is longer is refused before it is read."""
+
 _HEX = re.compile(r"[0-9a-f]{32}")
 _MODEL_TIME = re.compile(r"-?[0-9]{1,9}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}")
 
@@ -261,14 +264,14 @@ def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
     path = Path(directory) / MANIFEST
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise
     except OSError:
         with durable.translated("read", path):
             raise
-    if len(data) > _MAX_BYTES:
-        raise _corrupt(str(path), f"has more than {_MAX_BYTES} bytes")
+    if len(data) > MAX_BYTES:
+        raise _corrupt(str(path), f"has more than {MAX_BYTES} bytes")
     return decode_manifest(data, str(path))
 
 

@@ -2,24 +2,28 @@
 
 Decides which file may take the place of a bad one: one of the same length, checksum
 and hash in another checkpoint, which is another file on the disk and was read and
-found good. Every name of the bad file gets the good one.
+found good; else what another tier has. Every name of the bad file gets the good one.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from climorch.errors import CorruptDataError
 from climorch.storage import durable
 from climorch.storage.chunks import read_checked
 from climorch.storage.inflight import Checkpoint
 from climorch.storage.layout import Layout
-from climorch.storage.manifest import Entry
+from climorch.storage.manifest import Entry, Manifest
 from climorch.storage.passage import link_through, write_through
 from climorch.storage.verify import read_fixed
 
-__all__ = ["repair"]
+__all__ = ["Donor", "repair"]
+
+Donor: TypeAlias = Callable[[Manifest, str], bytes | None]
+"""Gives a good copy of one file of a checkpoint from elsewhere, or None."""
 
 
 def repair(
@@ -28,6 +32,7 @@ def repair(
     checkpoint: Checkpoint,
     key: str,
     others: Sequence[Checkpoint],
+    donor: Donor | None = None,
 ) -> bool:
     """Replace a bad file by a good one; again: does nothing bad.
 
@@ -43,6 +48,9 @@ def repair(
         Which; one of its manifest.
     others : sequence of Checkpoint
         Where a copy may be, of the same set.
+    donor : callable or None
+        Asked where none of them has one: gives a good copy of a file of a checkpoint
+        from another tier, or None.
 
     Returns
     -------
@@ -61,6 +69,8 @@ def repair(
     with durable.translated("repair", path):
         bad = _inode(path)
         data = next(_copies(key, entry, bad, others), None)
+        if data is None and donor is not None:
+            data = donor(checkpoint.manifest, key)
         if data is None:
             return False
         names = [path]

@@ -14,7 +14,7 @@ from climorch.storage.inflight import Checkpoint
 from climorch.storage.layout import Layout
 from climorch.storage.manifest import MANIFEST, OUTPUTS
 from climorch.storage.removal import set_aside
-from climorch.storage.repair import repair
+from climorch.storage.repair import Donor, repair
 from climorch.storage.verify import Pace, verify
 
 __all__ = ["Scrubbed", "scrub"]
@@ -51,6 +51,7 @@ def scrub(
     set_name: str,
     boundary: int,
     pace: Pace,
+    donor: Donor | None = None,
 ) -> Scrubbed:
     """Read a checkpoint to find rot early; repair what has another copy.
 
@@ -67,6 +68,8 @@ def scrub(
         Which one.
     pace : callable
         As in `climorch.storage.verify.verify`.
+    donor : callable or None
+        As in `climorch.storage.repair.repair`.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def scrub(
         bad.append((MANIFEST, str(error.facts["problem"])))
     else:
         for key, problem in verify(path, checkpoint.manifest, pace=pace).bad:
-            if _repaired(layout, epoch, checkpoint, key):
+            if _repaired(layout, epoch, checkpoint, key, donor):
                 repaired.append(key)
             else:
                 bad.append((key, problem))
@@ -105,8 +108,10 @@ def scrub(
     return Scrubbed(repaired=tuple(repaired), bad=tuple(bad), damaged=damaged)
 
 
-def _repaired(layout: Layout, epoch: int, checkpoint: Checkpoint, key: str) -> bool:
-    """Repair a file from another checkpoint of its set, if that can be done."""
+def _repaired(
+    layout: Layout, epoch: int, checkpoint: Checkpoint, key: str, donor: Donor | None
+) -> bool:
+    """Repair a file from another copy of it, if there is one."""
     manifest = checkpoint.manifest
     if key not in manifest.entries or not checkpoint.path.is_dir():
         return False
@@ -115,4 +120,4 @@ def _repaired(layout: Layout, epoch: int, checkpoint: Checkpoint, key: str) -> b
         for other in committed(layout, manifest.simulation, manifest.set)
         if other.boundary != manifest.boundary
     ]
-    return repair(layout, epoch, checkpoint, key, others)
+    return repair(layout, epoch, checkpoint, key, others, donor)

@@ -14,7 +14,13 @@ import xxhash
 from climorch.errors import CorruptDataError
 from climorch.storage import durable
 from climorch.storage.arrays import ArraySpec
-from climorch.storage.chunks import read_checked, read_chunk, read_file
+from climorch.storage.chunks import (
+    chunk_problem,
+    read_checked,
+    read_chunk,
+    read_file,
+)
+from climorch.storage.codec import as_bytes
 from climorch.storage.inflight import Checkpoint
 from climorch.storage.manifest import MANIFEST, Entry, Manifest, read_manifest
 
@@ -26,6 +32,7 @@ __all__ = [
     "physically_independent",
     "read_fixed",
     "refuse_changed",
+    "refuse_damaged",
     "verify",
 ]
 
@@ -118,13 +125,38 @@ def read_fixed(path: str | os.PathLike[str], entry: Entry) -> bytes:
         If the file system fails.
     """
     data = read_file(path)
-    found = (len(data), google_crc32c.value(data), xxhash.xxh3_128_hexdigest(data))
-    if found != (entry.length, entry.crc32c, entry.file_xxh3):
-        problem = f"has {found[0]} bytes and hash {found[2]}, expected "
-        problem += f"{entry.length} and {entry.file_xxh3}"
-        message = f"file '{path}': {problem}; keep it and use another copy"
-        raise CorruptDataError(message, path=str(path), problem=problem)
+    refuse_damaged(data, entry, str(path))
     return data
+
+
+def refuse_damaged(data: bytes, entry: Entry, place: str) -> None:
+    """Refuse the content of a file that is not what was written.
+
+    Parameters
+    ----------
+    data : bytes
+        All of it. A chunk's values are not decoded.
+    entry : Entry
+        What it has to be.
+    place : str
+        Where it came from, for the message.
+
+    Raises
+    ------
+    CorruptDataError
+        If length, checksum or hash is another one.
+    """
+    if entry.raw_xxh3 is not None:
+        problem = chunk_problem(as_bytes(data), entry)
+    else:
+        found = (len(data), google_crc32c.value(data), xxhash.xxh3_128_hexdigest(data))
+        problem = None
+        if found != (entry.length, entry.crc32c, entry.file_xxh3):
+            problem = f"has {found[0]} bytes and hash {found[2]}, expected "
+            problem += f"{entry.length} and {entry.file_xxh3}"
+    if problem is not None:
+        message = f"file '{place}': {problem}; keep it and use another copy"
+        raise CorruptDataError(message, path=place, problem=problem)
 
 
 def physically_independent(a: Checkpoint, b: Checkpoint) -> bool:

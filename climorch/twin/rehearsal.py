@@ -159,7 +159,9 @@ def rehearse_once(play: Play, seed: int) -> Rehearsed:
     apply(state, DriverStopped(reason="rehearsed"), state.now_s)
     started = DriverStarted(epoch=state.epoch + 1, host="twin", pid=0)
     apply(state, started, play.begin_s)
-    orchestrator = Orchestrator(play.policies, state)
+    # Nothing is archived or recalled: the twin has no other tier.
+    policies = dataclasses.replace(play.policies, archive=None)
+    orchestrator = Orchestrator(policies, state)
     # What was under way is rolled back before the books are opened: it was lost
     # by the assumption that the driver starts anew, not by anything to come.
     pending = orchestrator.handle((), play.begin_s).commands

@@ -14,9 +14,7 @@ import pytest
 from tests.architecture.sources import imports, runtime_imports, sources
 
 # Declared though no line imports it: why.
-UNIMPORTED: dict[str, str] = {
-    "fsspec": "zarr opens stores that are not plain folders through it",
-}
+UNIMPORTED: dict[str, str] = {}
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ Its only argument is JSON: ``root``, and optionally ``nodes_here``, ``nodes``,
 ``simulations``, ``segments``, ``work_s``, ``every``, ``alarms`` (file for them),
 ``die`` (function to die in), ``call``, ``after``, ``address`` (of an existing Dask
 scheduler), ``gang`` (nodes of a simulation), ``copies`` (whether to partners, and
-rarely to the disk), ``lose`` (boundary at whose copy a node is killed).
+rarely to the disk), ``lose`` (boundary at whose copy a node is killed), ``archive``
+and ``bytes_per_s`` (its address and rate).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from climorch import (
 from climorch.engine.copying import Copies, Copy
 from climorch.model.commands import BeginCopy
 from climorch.policy.partnering import PartnerCopy
+from climorch.rules import Archive
 from climorch.testing.faults import die_in, kill_node
 from climorch.testing.models import box_workflow
 
@@ -53,6 +55,9 @@ def main() -> None:
     policies = Policies(
         checkpointing=strategy,
         retention=KeepLast(count=10),
+        archive=Archive(url=given["archive"], bytes_per_s=given["bytes_per_s"])
+        if "archive" in given
+        else None,
     )
 
     def note(alarm: Alarm) -> None:

@@ -97,6 +97,8 @@ def words(record: c.Record) -> str:
             return f"half-life {record.half_life_s:g} s"
         case c.NodeQuarantined():
             return f"quarantine {record.node}"
+        case c.ArchiveResults():
+            return f"archive results {record.simulation}.{record.stage}"
         case c.EvaluateRule():
             return f"rule {record.simulation}.{record.rule}"
         case c.SimulationFailed():
@@ -130,6 +132,10 @@ def _of_a_set(record: c.Record) -> str:
             return f"abandon {where} #{record.attempt}{later}"
         case c.PublishResults():
             return f"publish {where} {record.boundary}"
+        case c.ArchiveCheckpoint():
+            return f"archive {where} {record.boundary}"
+        case c.RecallCheckpoint():
+            return f"recall {where} {record.boundary}: {record.folder}"
         case c.DeleteCheckpoint():
             return f"delete {where} {record.boundary}"
         case c.CheckpointPlanned():

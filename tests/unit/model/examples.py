@@ -36,6 +36,7 @@ VALUES: dict[str, Any] = {
     "cause": e.Cause.NOT_DURABLE,
     "cores": 4,
     "epoch": 1,
+    "folder": "1850-01-01-3",
     "from_boundary": 2,
     "given_s": 1.7e9,
     "half_life_s": 3600.0,
@@ -65,8 +66,10 @@ VALUES: dict[str, Any] = {
     "since_s": 1.25,
     "stage": "a",
     "until_s": 3600.0,
+    "url": "file:///tape/c/3.zip",
     "version": "1",
     "why": "w",
+    "xxh3": "0f",
     "window": Window(name="w", start_s=100.0, stop_s=200.0, nodes=("n0",)),
     "wish": e.PriorityRequested(simulation="s", priority=3),
 }

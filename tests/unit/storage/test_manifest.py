@@ -177,7 +177,7 @@ def test_manifest_file_is_read_and_limited(
         read_manifest(tmp_path)
     (tmp_path / "MANIFEST.json").write_bytes(encode_manifest(GOOD))
     assert read_manifest(tmp_path) == GOOD
-    monkeypatch.setattr(module, "_MAX_BYTES", 10)
+    monkeypatch.setattr(module, "MAX_BYTES", 10)
     with pytest.raises(CorruptDataError, match="has more than 10 bytes"):
         read_manifest(tmp_path)
     (tmp_path / "MANIFEST.json").unlink()

@@ -1,0 +1,125 @@
+"""How the state changes by what goes to an archive and comes back from there.
+
+One part of `fold`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from climorch.core.fold_storage import keep, set_of
+from climorch.core.sets import InArchive, Recall
+from climorch.core.state import CampaignState, CheckpointState, SimulationState
+from climorch.model import commands as c
+from climorch.model import events as e
+
+__all__ = ["ARCHIVE", "forget_archiving"]
+
+
+def forget_archiving(simulation: SimulationState) -> None:
+    """Let nothing be on its way any more: its driver ended."""
+    simulation.results_archiving.clear()
+    for s in simulation.sets.values():
+        s.recall = None
+        for commit in s.commits.values():
+            commit.archiving = False
+
+
+def _commit_of(state: CampaignState, record: Any) -> CheckpointState | None:
+    s = set_of(state, record)
+    return s.commits.get(record.boundary) if s else None
+
+
+def _archiving(state: CampaignState, command: c.ArchiveCheckpoint) -> None:
+    commit = _commit_of(state, command)
+    if commit is not None:
+        commit.archiving = True
+
+
+def _archived(state: CampaignState, fact: e.CheckpointArchived) -> None:
+    s, commit = set_of(state, fact), _commit_of(state, fact)
+    if commit is not None:
+        commit.archiving = False
+    if s is not None:
+        s.archived[fact.boundary] = InArchive(
+            folder=fact.folder, url=fact.url, bytes=fact.bytes
+        )
+        s.unreadable -= {fact.boundary}
+
+
+def _unfit(state: CampaignState, fact: e.ArchivingFailed) -> None:
+    commit = _commit_of(state, fact)
+    if commit is not None:
+        commit.archiving, commit.unfit = False, True
+
+
+def _archiving_results(state: CampaignState, command: c.ArchiveResults) -> None:
+    simulation = state.simulations.get(command.simulation)
+    if simulation is not None:
+        simulation.results_archiving.add(command.stage)
+
+
+def _results_archived(state: CampaignState, fact: e.ResultsArchived) -> None:
+    simulation = state.simulations.get(fact.simulation)
+    if simulation is not None:
+        simulation.results_archiving.discard(fact.stage)
+        simulation.results_archived[fact.stage] = InArchive(
+            folder="", url=fact.url, bytes=fact.bytes
+        )
+
+
+def _recalling(state: CampaignState, command: c.RecallCheckpoint) -> None:
+    s = set_of(state, command)
+    if s is not None:
+        s.recall = Recall(boundary=command.boundary)
+
+
+def _delayed(state: CampaignState, fact: e.RecallDelayed) -> None:
+    s = set_of(state, fact)
+    if s is not None and s.recall is not None and s.recall.boundary == fact.boundary:
+        s.recall = Recall(boundary=fact.boundary, delayed=True)
+
+
+def _recalled(state: CampaignState, fact: e.CheckpointRecalled) -> None:
+    s = set_of(state, fact)
+    if s is None:
+        return
+    s.recall = None
+    known = s.commits.get(fact.boundary)
+    if fact.boundary > s.plan.last or (known is not None and known.good):
+        return
+    s.copies += 1
+    commit = CheckpointState(
+        boundary=fact.boundary,
+        attempt=fact.attempt,
+        committed_s=state.now_s,
+        seconds=fact.seconds,
+        bytes_state=0,
+        bytes_written=fact.bytes,
+        # Its files are its own.
+        copy=s.copies,
+        own_bytes=fact.bytes,
+        recalled=True,
+    )
+    keep(state, s, commit)
+
+
+def _not_recalled(state: CampaignState, fact: e.RecallFailed) -> None:
+    s = set_of(state, fact)
+    if s is not None:
+        s.recall = None
+        s.unreadable |= {fact.boundary}
+
+
+ARCHIVE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
+    c.ArchiveCheckpoint: _archiving,
+    c.ArchiveResults: _archiving_results,
+    c.RecallCheckpoint: _recalling,
+    e.CheckpointArchived: _archived,
+    e.ArchivingFailed: _unfit,
+    e.ResultsArchived: _results_archived,
+    e.RecallDelayed: _delayed,
+    e.CheckpointRecalled: _recalled,
+    e.RecallFailed: _not_recalled,
+}
