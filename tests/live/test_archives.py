@@ -139,8 +139,8 @@ def test_a_campaign_outlives_the_loss_of_its_disk(
     table = first.storage().to_pandas()
 
     assert (put.boundary, put.seconds > 0) == (3, True)
-    assert sorted(f.stage for f in results if f.bytes) == ["sea"]
-    assert table.loc["archive", "s"]["items"] == 2
+    assert sorted(f.stage for f in results if f.bytes) == ["air", "sea"]
+    assert table.loc["archive", "s"]["items"] == 3
     assert table.loc["archive", "s"]["physical_bytes"] == put.bytes + sum(
         f.bytes for f in results
     )
@@ -251,7 +251,7 @@ def test_a_driver_killed_in_an_upload_is_followed_by_one_that_archives(
         until_record(root, "c", c.ArchiveCheckpoint)
         tape = tmp_path / "tape"
         until(lambda: list(tape.rglob(".tmp-*")), what="an upload has begun")
-        killed.process.kill()
+        killed.send(signal.SIGKILL)
         assert killed.finish()[0] == -signal.SIGKILL
     assert list(tape.rglob("*.zip")) == []
 
@@ -261,9 +261,9 @@ def test_a_driver_killed_in_an_upload_is_followed_by_one_that_archives(
     (put,) = kinds(records(again), e.CheckpointArchived)
     assert sorted(p.name for p in tape.rglob("*") if p.is_file()) == [
         "2003-01-01-3.zip",
+        "air.zip",
         "sea.zip",
     ]
-    assert Path(tape, "c/checkpoints/s").exists()
     assert put.boundary == 3
 
 
