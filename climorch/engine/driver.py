@@ -137,12 +137,8 @@ class Driver:
         keeper.on_takeover = superseded
         self.orchestrator.replay(keeper.replayed())
         self._archive = open_archive(spec.policies.archive, spec.campaign)
-        checkpoints = CheckpointStore(
-            spec.root,
-            spec.campaign,
-            keeper.epoch,
-            donor=self._archive.file_of if self._archive else None,
-        )
+        checkpoints = CheckpointStore(spec.root, spec.campaign, keeper.epoch)
+        checkpoints.donor = self._archive.file_of if self._archive else None
         results = ResultStore(spec.root, spec.campaign, keeper.epoch)
         facts = [
             *keeper.opening_facts(spec.campaign),

@@ -10,6 +10,7 @@ from climorch.core.fold import apply
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
+from climorch.core.state import CampaignState
 from climorch.engine.archiving import open_archive
 from climorch.engine.driver import DriverSpec
 from climorch.engine.keeper import RecordKeeper
@@ -65,9 +66,7 @@ def launch(
     open_archive(policies.archive, campaign)
     keeper = RecordKeeper(open_journal(root, campaign))
     try:
-        orchestrator = Orchestrator(policies)
-        orchestrator.replay(keeper.replayed())
-        state = orchestrator.state
+        state = _replayed(keeper, policies)
         facts = submissions.news(state)
         # Before anything starts: a simulation may have been cancelled since.
         wishes = [w for w in _waiting(root / campaign) if w.id not in state.wishes]
@@ -86,6 +85,12 @@ def launch(
         on_alarm=on_alarm,
     )
     return Run(spec, site, keeper)
+
+
+def _replayed(keeper: RecordKeeper, policies: Policies) -> CampaignState:
+    orchestrator = Orchestrator(policies)
+    orchestrator.replay(keeper.replayed())
+    return orchestrator.state
 
 
 def _waiting(folder: Path) -> tuple[WishTaken, ...]:

@@ -57,9 +57,8 @@ TRASH_KEPT_S = 24 * 3600
 class CheckpointStore:
     """Checkpoints below ``<root>/<campaign>``.
 
-    Every method raises `BackendError` where the file system fails, which says
-    nothing about the checkpoints: what was committed stays. Every one that writes
-    raises `ConflictError` where there is a newer driver.
+    Every method raises `BackendError` where the file system fails: what was committed
+    stays. Every one that writes raises `ConflictError` where there is a newer driver.
 
     Parameters
     ----------
@@ -68,10 +67,7 @@ class CheckpointStore:
     campaign : str
         Which one.
     epoch : int, optional
-        Number of this driver; without it the store only reads. A driver calls
-        `fence` before anything else.
-    donor : callable or None
-        Where good copies of single files may be had from, besides other checkpoints.
+        Number of this driver, which fences first; without it the store only reads.
 
     Raises
     ------
@@ -80,19 +76,14 @@ class CheckpointStore:
     """
 
     def __init__(
-        self,
-        root: str | os.PathLike[str],
-        campaign: str,
-        epoch: int | None = None,
-        *,
-        donor: Donor | None = None,
+        self, root: str | os.PathLike[str], campaign: str, epoch: int | None = None
     ) -> None:
         check_names("checkpoints cannot be opened", ("campaign", campaign))
         self.campaign = campaign
         self.layout = Layout(Path(root).absolute() / campaign)
         self._epoch = epoch
         self._templates = TemplateCache()
-        self._donor = donor
+        self.donor: Donor | None = None
 
     @property
     def epoch(self) -> int:
@@ -275,8 +266,8 @@ class CheckpointStore:
     ) -> Scrubbed:
         """Read a checkpoint, and repair what has another copy; see `scrub.scrub`."""
         refuse_if_fenced(self.layout, self.epoch)
-        place = simulation, set, boundary
-        return scrub(self.layout, self.epoch, *place, pace, self._donor)
+        at = self.layout, self.epoch, simulation, set, boundary
+        return scrub(*at, pace, self.donor)
 
     # -- removing -----------------------------------------------------------------
 

@@ -55,8 +55,7 @@ def scrub(
 ) -> Scrubbed:
     """Read a checkpoint to find rot early; repair what has another copy.
 
-    One that stays bad is set aside, unless only diagnostics are bad, which no
-    restore reads. A checkpoint that is not there (any more) is good.
+    One that stays bad is set aside, but not for diagnostics. One that is gone is good.
 
     Parameters
     ----------
@@ -66,10 +65,8 @@ def scrub(
         Of this driver.
     simulation, set_name, boundary
         Which one.
-    pace : callable
-        As in `climorch.storage.verify.verify`.
-    donor : callable or None
-        As in `climorch.storage.repair.repair`.
+    pace, donor : callable
+        As in `climorch.storage.verify.verify` and `climorch.storage.repair.repair`.
 
     Returns
     -------

@@ -32,6 +32,7 @@ METHODS = {
 # Where something else than a durable file is written, by path: and what.
 ELSEWHERE = {
     "climorch/engine/wire.py": "memory that two processes share",
+    "climorch/storage/depot.py": "objects in a bucket, which has no file system",
 }
 
 

@@ -247,8 +247,8 @@ def test_one_bad_chunk_comes_from_the_archive(
     tmp_path: Path, archive: ArchiveStore
 ) -> None:
     """A scrub takes the one file that no other checkpoint has."""
-    store = CheckpointStore(tmp_path / "disk", "cmip", 1, donor=archive.file_of)
-    store.fence()
+    store = open_store(tmp_path / "disk")
+    store.donor = archive.file_of
     checkpoint = save(store, request(1))
     archive.put_checkpoint(checkpoint)
     flip(checkpoint.path / CHUNK)
