@@ -16,11 +16,13 @@ from climorch.model.storing import (
     ArchivingFailed,
     CheckpointArchived,
     CheckpointDeleted,
+    CheckpointFailed,
     CheckpointRecalled,
     CheckpointScrubbed,
     RecallDelayed,
     RecallFailed,
     ResultsArchived,
+    ResultsPublished,
     StorageCounted,
 )
 from climorch.model.strides import SetAdvanced, Written
@@ -325,25 +327,6 @@ class CheckpointCommitted(_Fact, frozen=True, kw_only=True):
     bytes_linked: int = 0
     bytes_salvaged: int = 0
     independent: bool = True
-
-
-class CheckpointFailed(_Fact, frozen=True, kw_only=True):
-    """A checkpoint was not committed; the one before stays the newest."""
-
-    simulation: str
-    set: str
-    boundary: int
-    attempt: int
-    cause: Cause
-    message: str
-
-
-class ResultsPublished(_Fact, frozen=True, kw_only=True):
-    """Results up to a boundary can be read."""
-
-    simulation: str
-    set: str
-    boundary: int
 
 
 class RuleEvaluated(_Fact, frozen=True, kw_only=True):

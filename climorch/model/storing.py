@@ -1,18 +1,22 @@
-"""Facts about what is kept: read again, deleted, counted."""
+"""Facts about what is kept: published, read again, deleted, counted, archived."""
 
 from __future__ import annotations
 
 import msgspec
 
+from climorch.model.causes import Cause
+
 __all__ = [
     "ArchivingFailed",
     "CheckpointArchived",
     "CheckpointDeleted",
+    "CheckpointFailed",
     "CheckpointRecalled",
     "CheckpointScrubbed",
     "RecallDelayed",
     "RecallFailed",
     "ResultsArchived",
+    "ResultsPublished",
     "StorageCounted",
 ]
 
@@ -158,3 +162,22 @@ class RecallFailed(_Fact, frozen=True, kw_only=True):
     set: str
     boundary: int
     message: str
+
+
+class CheckpointFailed(_Fact, frozen=True, kw_only=True):
+    """A checkpoint was not committed; the one before stays the newest."""
+
+    simulation: str
+    set: str
+    boundary: int
+    attempt: int
+    cause: Cause
+    message: str
+
+
+class ResultsPublished(_Fact, frozen=True, kw_only=True):
+    """Results up to a boundary can be read."""
+
+    simulation: str
+    set: str
+    boundary: int

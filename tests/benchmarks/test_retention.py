@@ -18,7 +18,8 @@ def test_a_budget_is_kept_with_real_checkpoints(tmp_path: Path) -> None:
 
     assert seen.above == []
     assert seen.deleted > 6
-    assert (figures["bad"], figures["checkpoints"]) == (0, 54)
+    assert figures["bad"] == 0
+    assert seen.committed - seen.deleted == figures["left"]
     assert seen.walks >= 1
 
 
