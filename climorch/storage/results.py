@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -206,9 +207,15 @@ class ResultStore:
         return Layout(self.folder).epoch(self.epoch)
 
     def drop(self, simulation: str, set: str, attempt: int) -> None:
-        """Remove what an attempt staged and did not commit."""
+        """Remove what an attempt staged and did not commit.
+
+        Renamed first: nodes that still write would put files where it is removed.
+        """
+        staged = self.staging(simulation, set, attempt)
+        leaving = staged.with_name(f"{staged.name}~{uuid.uuid4().hex[:12]}")
         with suppress(OSError):
-            durable.remove_tree(self.staging(simulation, set, attempt))
+            durable.rename_durably(staged, leaving)
+            durable.remove_tree(leaving)
 
     def publish(self, checkpoint: Checkpoint) -> None:
         """Make the outputs of a committed checkpoint seen; again: no change.

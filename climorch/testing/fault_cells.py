@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from climorch.errors import InvalidInputError
 from climorch.testing import fault_campaign as campaign
-from climorch.testing.fault_rows import PATTERNS, Row
+from climorch.testing.fault_rows import PATTERNS, STORAGE, Row
 
 __all__ = ["MOMENTS_OF_CELLS", "ROWS", "Cell", "all_cells", "cell_named"]
 
-ROWS: Mapping[str, Row] = PATTERNS
+ROWS: Mapping[str, Row] = {**PATTERNS, **STORAGE}
 """Every fault, by name."""
 
 MOMENTS_OF_CELLS: Mapping[str, tuple[str, tuple[int, int]]] = {

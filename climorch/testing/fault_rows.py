@@ -17,17 +17,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from climorch.errors import InternalError
 from climorch.model import commands as c
-from climorch.testing.faults import Script, records_of, until
+from climorch.model import events as e
+from climorch.testing.faults import Script, records_of, until, until_record
 from climorch.testing.injector import Injection
 from climorch.testing.moments import VICTIM
+from climorch.testing.namespaces import Namespaces
+from climorch.testing.trouble import TROUBLES, TroubledStorage
 
-__all__ = ["PATTERNS", "Row", "Scene"]
+__all__ = ["PATTERNS", "STORAGE", "Row", "Scene"]
 
 # How often a flapping node goes, and how long a slow one is slowed down for.
 _FLAPS = 3
 _SLOW_S = 4.0
 _RUN_S, _STOP_S = 0.02, 0.1
+# How long a node stays cut off once it was given up, and storage in trouble once
+# something has met it.
+_LINGER_S, _TROUBLE_S = 1.0, 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +51,18 @@ class Scene:
         Its driver.
     injection : Injection
         Knows the processes of its nodes.
+    storage : TroubledStorage or None
+        What is wrong with its disks, where that is the fault.
+    network : Namespaces or None
+        Of its nodes, where they have networks of their own.
     """
 
     root: Path
     campaign: str
     job: Script
     injection: Injection
+    storage: TroubledStorage | None = None
+    network: Namespaces | None = None
 
     def nodes(self) -> list[tuple[str, int]]:
         """Return nodes and their process ids: those of the victim's lease first.
@@ -101,7 +114,10 @@ class Row:
     memory : str
         Limit of each node; empty: none.
     apart : bool
-        Whether nodes have network namespaces of their own.
+        Whether nodes have network namespaces of their own; else they are the
+        site's.
+    trouble : str
+        Of `climorch.testing.trouble.TROUBLES`: what is wrong with the storage.
     lost : int
         How many losses of nodes the journal must tell, at least.
     detect_s : float
@@ -120,6 +136,7 @@ class Row:
     elsewhere: bool = False
     memory: str = ""
     apart: bool = False
+    trouble: str = ""
     lost: int = 0
     detect_s: float = 0.0
     cause: str = ""
@@ -178,6 +195,38 @@ def _throttle(pid: int) -> None:
 def freeze(scene: Scene) -> None:
     """Stop a node for ever."""
     os.kill(scene.nodes()[0][1], signal.SIGSTOP)
+
+
+def cut_off(scene: Scene) -> None:
+    """Cut a node off until it is given up, and a second longer."""
+    if scene.network is None:
+        raise InternalError("these nodes have no networks of their own")
+    name, _ = scene.nodes()[0]
+    scene.network.cut(name)
+    scene.injection.let_go()
+    try:
+        until_record(
+            scene.root,
+            scene.campaign,
+            e.NodeLost,
+            where=lambda record: record.node == name,
+        )
+        time.sleep(_LINGER_S)
+    finally:
+        scene.network.heal(name)
+
+
+def trouble(scene: Scene) -> None:
+    """Let the storage be in trouble until something has met it, and for a while."""
+    if scene.storage is None:
+        raise InternalError("nothing is wrong with this storage")
+    scene.storage.begin()
+    scene.injection.let_go()
+    try:
+        until(lambda: scene.storage and scene.storage.touched, what="it is noticed")
+        time.sleep(_TROUBLE_S)
+    finally:
+        scene.storage.end()
 
 
 def kill_driver(scene: Scene) -> None:
@@ -239,6 +288,13 @@ PATTERNS: Mapping[str, Row] = {
     "permanent exception": Row(
         moments=_IN_MODEL[:2], deed="fail", lasting=True, fails=True, cause="MODEL"
     ),
+    "network partition": Row(
+        moments=("mid-segment", "during checkpoint write", "at a boundary"),
+        strike=cut_off,
+        apart=True,
+        lost=1,
+        detect_s=25.0,
+    ),
     "driver killed": Row(moments=ALL_MOMENTS, strike=kill_driver, driver_dies=True),
     "driver told to leave": Row(
         moments=ALL_MOMENTS[1:5], strike=end_driver, driver_dies=True
@@ -250,4 +306,13 @@ PATTERNS: Mapping[str, Row] = {
         elsewhere=True,
     ),
 }
-"""Failure patterns, issue by issue: name to what happens."""
+"""Failure patterns: name to what happens."""
+
+_WRITING = ("mid-segment", "during checkpoint write", "during export")
+
+STORAGE: Mapping[str, Row] = {
+    # Each in one of the moments, in turn: most of them meet the next write anyway.
+    name: Row(moments=(_WRITING[i % 3],), strike=trouble, trouble=name)
+    for i, name in enumerate(TROUBLES)
+}
+"""Storage in trouble: every kind in every place."""

@@ -8,7 +8,6 @@ with what must be. Linux only; some faults need to be root.
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,6 @@ from climorch.errors import InternalError
 from climorch.model import events as e
 from climorch.sites.local import LocalSite
 from climorch.testing import fault_campaign as campaign
-from climorch.testing import injector
 from climorch.testing.aftermath import (
     differing,
     leftovers,
@@ -30,18 +28,17 @@ from climorch.testing.aftermath import (
 )
 from climorch.testing.fault_cells import MOMENTS_OF_CELLS, ROWS, Cell
 from climorch.testing.fault_rows import Row, Scene
+from climorch.testing.fault_stage import SEGMENTS, Stage
 from climorch.testing.faults import Script, committed_twice, until, until_record
-from climorch.testing.injector import ArmedFault, Injection, armed
+from climorch.testing.injector import ArmedFault, armed
 from climorch.testing.moments import VICTIM
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Reference", "Seen", "may_unshare", "reference_of", "try_cell"]
+__all__ = ["Reference", "Seen", "reference_of", "try_cell"]
 
 LONGEST_S = 240.0
-SEGMENTS = 8
-WORK_S = 0.05
 
 # Dask keeps one folder for all that ever runs here, with two locks.
 _OF_DASK = {"dask-scratch-space"}
@@ -96,84 +93,6 @@ class Seen:
     seconds: float = 0.0
 
 
-def may_unshare() -> bool:
-    """Whether this process may make namespaces."""
-    command = ["unshare", "--mount", "--uts", "--pid", "--net", "--fork", "true"]
-    try:
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0
-    except OSError:
-        return False
-
-
-class Stage:
-    """Folder of one cell, and the scripts that run in it.
-
-    Parameters
-    ----------
-    folder : Path
-        Empty.
-    strategy : str
-        Of the campaign.
-    row : Row
-        The fault.
-    preload : str
-        As for `try_cell`.
-    """
-
-    def __init__(
-        self, folder: Path, strategy: str, row: Row, *, preload: str = ""
-    ) -> None:
-        self.folder = folder
-        self._preload = preload
-        self.row = row
-        self.root = folder / "root"
-        self.shm, self.tmp = folder / "shm", folder / "tmp"
-        for path in (self.root, self.shm, self.tmp):
-            path.mkdir(parents=True)
-        self._given: dict[str, Any] = {
-            "root": str(self.root),
-            "strategy": strategy,
-            "segments": SEGMENTS,
-            "work_s": WORK_S,
-            "memory": row.memory or 0,
-        }
-
-    def script(self, injection: Injection, *, elsewhere: bool = False) -> Script:
-        """Start the script."""
-        path = Path(campaign.__file__)
-        environment = {
-            "PYTHONPATH": str(path.parents[2]),
-            "TMPDIR": str(self.tmp),
-            **injection.environment,
-        }
-        if self._preload:
-            loaded = [injector.__name__, self._preload]
-            environment["DASK_DISTRIBUTED__WORKER__PRELOAD"] = repr(loaded)
-        return Script(
-            path,
-            json.dumps(self._given),
-            environment=environment,
-            within=_within(self.shm, elsewhere=elsewhere),
-        )
-
-    @property
-    def campaign(self) -> Path:
-        """Folder of the campaign."""
-        return self.root / campaign.NAME
-
-
-def _within(shm: Path, *, elsewhere: bool) -> tuple[str, ...]:
-    """Return the command that gives a script shared memory, and a host, of its own."""
-    if not may_unshare():
-        return ()
-    other = ("--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
-    name = "hostname elsewhere && " if elsewhere else ""
-    return (
-        *("unshare", "--mount", *(other if elsewhere else ())),
-        *("sh", "-c", f'{name}mount --bind "$0" /dev/shm && exec "$@"', str(shm)),
-    )
-
-
 def reference_of(folder: Path) -> Reference:
     """Run the campaign undisturbed, on nodes within this process.
 
@@ -222,9 +141,18 @@ def try_cell(
     fault = ArmedFault(step=step, deed=row.deed, lasting=row.lasting, call=cell.call)
     with (
         armed(folder / "fault", fault) as injection,
-        stage.script(injection) as job,
+        stage.world(injection) as (storage, network),
+        stage.script(injection, storage=storage, network=network) as job,
     ):
-        struck_s = _strike(stage, cell, injection, job)
+        scene = Scene(
+            root=stage.root,
+            campaign=campaign.NAME,
+            job=job,
+            injection=injection,
+            storage=storage,
+            network=network,
+        )
+        struck_s = _strike(stage, cell, scene)
         _end(stage, job, seen)
     if row.driver_dies or row.fails:
         _again(stage, seen)
@@ -233,10 +161,9 @@ def try_cell(
     return seen
 
 
-def _strike(stage: Stage, cell: Cell, injection: Injection, job: Script) -> float:
+def _strike(stage: Stage, cell: Cell, scene: Scene) -> float:
     """Wait for the moment and let the fault strike; return when that began."""
-    scene = Scene(root=stage.root, campaign=campaign.NAME, job=job, injection=injection)
-    first_s = 0.0
+    injection, job, first_s = scene.injection, scene.job, 0.0
     if cell.moment == "during restore":
         # Something has to be restored: a node goes, once there is a checkpoint.
         until_record(

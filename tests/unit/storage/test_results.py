@@ -14,6 +14,7 @@ from climorch.errors import (
     InvalidInputError,
     NotFoundError,
 )
+from climorch.storage import durable
 from tests.unit.storage.result_cases import Rig, dates, output, tas
 
 
@@ -248,6 +249,24 @@ def test_staging_leaves_the_output_as_it_was(rig: Rig) -> None:
     rig.stage(0, mine)
     assert mine.attrs == {"title": "a stage"}
     assert mine["time"].encoding == {}
+
+
+def test_writers_do_not_keep_what_is_dropped(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that still writes finds its folder gone, before anything is removed."""
+    directory, _ = rig.written(1, output(2))
+    remove = durable.remove_tree
+
+    def while_written(path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            (directory / ".tmp-late").touch()
+        remove(path)
+
+    monkeypatch.setattr(durable, "remove_tree", while_written)
+    rig.results.drop("m01", "ocean", 1)
+
+    assert list(rig.results.staging("m01", "ocean", 1).parent.iterdir()) == []
 
 
 def test_what_was_not_committed_can_be_dropped(rig: Rig) -> None:
