@@ -11,7 +11,7 @@ Results are appended to a file as they come; run again, it goes on with what is 
 A cell alone is run by its name, which is also what a violation prints.
 
     uv run python benchmarks/fault_matrix.py [--quick] [--cell NAME] [--list]
-        [--minutes M] [--again] [--share K/N]
+        [--minutes M] [--again] [--share K/N] [--docs]
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.bench import RESULTS, Figures, report
-from climorch.testing.fault_cells import Cell, all_cells, cell_named
+from climorch.testing.fault_cells import ROWS, Cell, all_cells, cell_named
 from climorch.testing.fault_trials import Seen, reference_of, try_cell
 
+GUIDE = Path(__file__).parents[1] / "docs" / "guide-failures.md"
+BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 FOUND = RESULTS / "fault_matrix.jsonl"
 QUICK = (
     "several nodes at once/mid-segment/EverySegments",
@@ -77,6 +79,39 @@ def measure(cells: Sequence[Cell], *, until_s: float, path: Path) -> list[Seen]:
     return found
 
 
+def table(found: Sequence[Seen]) -> str:
+    """Return what was found as a table of Markdown, one row for each fault."""
+    lines = [
+        "| Fault | Cells | Recovery, s: median, longest "
+        "| Lost compute, s: median, most (allowed) |",
+        "|---|---|---|---|",
+    ]
+    planned = [cell.fault for cell in all_cells()]
+    for fault in ROWS:
+        seen = [one for one in found if one.cell.split("/")[0] == fault]
+        cells = f"{len(seen)} of {planned.count(fault)}"
+        if not seen:
+            lines.append(f"| {fault} | {cells} | | |")
+            continue
+        recovery = [one.recovery_s for one in seen]
+        lost = [one.lost_s for one in seen]
+        dearest = max(seen, key=lambda one: one.lost_s)
+        red = sum(bool(one.problems) for one in seen)
+        lines.append(
+            f"| {fault} | {cells}{f', {red} red' if red else ''} "
+            f"| {statistics.median(recovery):.1f}, {max(recovery):.1f} "
+            f"| {statistics.median(lost):.1f}, {dearest.lost_s:.1f} "
+            f"({dearest.most_lost_s:.1f}) |"
+        )
+    return "\n".join(lines)
+
+
+def write_guide(found: Sequence[Seen]) -> None:
+    """Put the table where the guide has it."""
+    head, rest = GUIDE.read_text().split(BEGIN)
+    GUIDE.write_text(f"{head}{BEGIN}\n\n{table(found)}\n\n{END}{rest.split(END)[1]}")
+
+
 def summarise(found: Sequence[Seen]) -> Figures:
     """Return figures over all cells."""
     recovery = [seen.recovery_s for seen in found]
@@ -99,6 +134,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="three cells")
     parser.add_argument("--cell", help="one cell, by its name")
     parser.add_argument("--list", action="store_true", help="print the cells' names")
+    parser.add_argument("--docs", action="store_true", help="write the guide's table")
     parser.add_argument("--again", action="store_true", help="also what is known")
     parser.add_argument("--share", default="1/1", help="K/N: every N-th cell, from K")
     parser.add_argument("--minutes", type=float, default=60.0, help="then stop")
@@ -121,6 +157,8 @@ def main() -> int:
     found = list({**before, **{seen.cell: seen for seen in new}}.values())
     names_now = {str(cell) for cell in cells}
     found = [seen for seen in found if seen.cell in names_now]
+    if given.docs:
+        write_guide(found)
     figures = summarise(found)
     report("fault_matrix", figures)
     bad = [seen for seen in found if seen.problems]

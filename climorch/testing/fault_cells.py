@@ -61,12 +61,13 @@ def all_cells() -> list[Cell]:
     day and show the same.
     """
     names = list(campaign.STRATEGIES)
-    found = []
-    for i, (fault, row) in enumerate(ROWS.items()):
-        for j, moment in enumerate(row.moments):
-            strategy = names[(i + j) % len(names)]
-            found.append(Cell(fault=fault, moment=moment, strategy=strategy))
-    return found
+    found = [
+        (j, Cell(fault=fault, moment=moment, strategy=names[(i + j) % len(names)]))
+        for i, (fault, row) in enumerate(ROWS.items())
+        for j, moment in enumerate(row.moments)
+    ]
+    # The first moment of every fault comes first: the table is soon of all of them.
+    return [cell for _, cell in sorted(found, key=lambda item: item[0])]
 
 
 def cell_named(name: str) -> Cell:

@@ -162,16 +162,16 @@ def flap(scene: Scene) -> None:
     name, pid = scene.nodes()[0]
     os.kill(pid, signal.SIGKILL)
     scene.injection.let_go()
-    for _ in range(_FLAPS - 1):
-        pid = until(
-            functools.partial(_another, scene, name, pid), what=f"{name} is back"
+    for times in range(2, _FLAPS + 1):
+        # Only once the campaign knows it again: else it was never back.
+        until_record(
+            scene.root,
+            scene.campaign,
+            e.NodeJoined,
+            count=times,
+            where=lambda record: record.node == name,
         )
-        os.kill(pid, signal.SIGKILL)
-
-
-def _another(scene: Scene, name: str, former: int) -> int | None:
-    found = scene.injection.workers().get(name)
-    return found if found != former else None
+        os.kill(scene.injection.workers()[name], signal.SIGKILL)
 
 
 def slow_down(scene: Scene) -> None:
