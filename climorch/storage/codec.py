@@ -35,6 +35,11 @@ __all__ = [
     "raw_hash",
 ]
 
+# Blosc makes a lock of all processes when it first encodes. Made in a node that is
+# killed later, its semaphore would be left to Python's tracker, which complains at the
+# end of the campaign; made here, nodes inherit it from whom they are forked.
+blosc.get_mutex()
+
 Array: TypeAlias = npt.NDArray[Any]
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
