@@ -88,6 +88,8 @@ class ResultStore:
         self._cache = TemplateCache()
         # Of each stage, what the first output that this driver saw looked like.
         self._first: dict[tuple[str, str], Structure] = {}
+        # Newest attempt of each set whose outputs are not wanted any more.
+        self._dropped: dict[tuple[str, str], int] = {}
         # Where each stage was staged last: what is alike is linked.
         self._last: dict[tuple[str, str], tuple[Path, Rendered]] = {}
         self._lock = threading.Lock()
@@ -178,6 +180,9 @@ class ResultStore:
         self._last[simulation, stage] = directory, rendered
         # The commit flushes the directories, once for all segments.
         durable.make_directory(directory / "receipts")
+        if attempt <= self._dropped.get((simulation, set), 0):
+            # The attempt ended while this was made: nobody else takes it away.
+            self.drop(simulation, set, attempt)
         return StagedOutput(directory=directory, jobs=dict(_jobs(rendered.arrays)))
 
     def _refuse_other(
@@ -211,6 +216,7 @@ class ResultStore:
 
         Renamed first: nodes that still write would put files where it is removed.
         """
+        self._dropped[simulation, set] = attempt
         staged = self.staging(simulation, set, attempt)
         leaving = staged.with_name(f"{staged.name}~{uuid.uuid4().hex[:12]}")
         with suppress(OSError):

@@ -251,6 +251,25 @@ def test_staging_leaves_the_output_as_it_was(rig: Rig) -> None:
     assert mine["time"].encoding == {}
 
 
+@pytest.mark.parametrize(("attempt", "stays"), [(1, False), (2, True)])
+def test_what_is_staged_too_late_goes_at_once(
+    rig: Rig, attempt: int, stays: bool
+) -> None:
+    """An attempt may end while one of its outputs is being staged."""
+    rig.results.drop("m01", "ocean", 1)
+
+    late = rig.results.stage(
+        simulation="m01",
+        set="ocean",
+        attempt=attempt,
+        stage="ocean",
+        segment=0,
+        output=output(0),
+    )
+
+    assert late.directory.exists() is stays
+
+
 def test_writers_do_not_keep_what_is_dropped(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
