@@ -70,7 +70,18 @@ class Stage:
     def world(
         self, injection: Injection
     ) -> Iterator[tuple[TroubledStorage | None, Namespaces | None]]:
-        """Prepare the disks and the networks that the fault needs."""
+        """Prepare the disks and the networks that the fault needs.
+
+        Parameters
+        ----------
+        injection : Injection
+            Nodes with networks of their own are armed with it.
+
+        Yields
+        ------
+        (TroubledStorage or None, Namespaces or None)
+            What is needed.
+        """
         with ExitStack() as stack:
             storage = network = None
             if self.row.trouble:
@@ -110,7 +121,22 @@ class Stage:
         storage: TroubledStorage | None = None,
         network: Namespaces | None = None,
     ) -> Script:
-        """Start the script."""
+        """Start the script.
+
+        Parameters
+        ----------
+        injection : Injection
+            It is armed with this.
+        elsewhere : bool
+            Whether on what looks like another machine.
+        storage, network
+            From `world`.
+
+        Returns
+        -------
+        Script
+            Use it as a context manager.
+        """
         environment = self._environment(injection)
         if storage is not None:
             environment |= environment_of(storage, build(self.folder))

@@ -78,11 +78,23 @@ class Namespaces:
         self._log.close()
 
     def cut(self, node: str) -> None:
-        """Pull a node's cable."""
+        """Pull a node's cable.
+
+        Parameters
+        ----------
+        node : str
+            Its name.
+        """
         _ip("link", "set", self._cable(node), "down")
 
     def heal(self, node: str) -> None:
-        """Put it in again."""
+        """Put it in again.
+
+        Parameters
+        ----------
+        node : str
+            Its name.
+        """
         _ip("link", "set", self._cable(node), "up")
 
     def _cable(self, node: str) -> str:
