@@ -105,6 +105,11 @@ def explain(
     factors |= _nodes_away(state, simulation)
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
+    if simulation.edits:
+        factors["edits by rules"] = tuple(
+            f"{edit.rule} at {edit.at}: {', '.join(edit.told)}"
+            for edit in simulation.edits
+        )
     for s in simulation.sets.values():
         factors[f"set {s.name}"] = set_factors(simulation, s)
         factors[f"checkpoints of {s.name}"] = checkpoint_factors(

@@ -16,7 +16,6 @@ from climorch.core.fold_commands import (
     COMMANDS,
     break_attempt,
     break_off,
-    charge,
     current,
     end_turn,
     hold,
@@ -32,6 +31,7 @@ from climorch.core.fold_nodes import (
     quarantined,
 )
 from climorch.core.fold_paces import note_paces
+from climorch.core.fold_rules import RULES, note_metrics, settle_metrics
 from climorch.core.fold_storage import STORAGE, keep
 from climorch.core.fold_strides import advanced, mean
 from climorch.core.fold_wishes import WISHES
@@ -120,43 +120,6 @@ def _project_declared(state: CampaignState, fact: e.ProjectDeclared) -> None:
     state.projects[fact.project.name] = fact.project
 
 
-def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
-    if fact.simulation in state.simulations:
-        return
-    state.simulations[fact.simulation] = SimulationState(
-        name=fact.simulation,
-        serial=len(state.simulations),
-        scenario=fact.scenario,
-        plan=fact.plan,
-        branch=fact.branch,
-        priority=fact.scenario.priority,
-        waits_since_s=state.now_s,
-        sets={
-            plan.name: SetState(plan=plan, done=dict(plan.segments_at[0]))
-            for plan in fact.plan.sets
-        },
-    )
-
-
-def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
-    simulation = state.simulations[fact.simulation]
-    # What it held so far was for the project it had.
-    held = len(simulation.lease)
-    charge(state, simulation, more=-held)
-    simulation.scenario = fact.scenario
-    charge(state, simulation, more=held)
-    simulation.plan = fact.plan
-    simulation.priority = fact.scenario.priority
-    for plan in fact.plan.sets:
-        s = simulation.sets[plan.name]
-        s.plan = plan
-        beyond = max(s.planned or 0, s.checkpoint or 0) > plan.last
-        if s.phase is not Phase.IDLE and (beyond or s.passed(plan.last)):
-            # The end was moved to before what is computed.
-            s.phase = Phase.BROKEN
-            s.broken = (Cause.NODE_LOST, "its end was moved")
-
-
 def _wish_taken(state: CampaignState, fact: e.WishTaken) -> None:
     # Its file outlives a driver that dies before it removes it: told again,
     # a wish must not undo what was wanted since.
@@ -209,8 +172,7 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     shown = s.shown.setdefault(fact.stage, {})
     nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes
     shown[nodes] = learn(shown.get(nodes), fact.seconds)
-    if fact.metrics:
-        simulation.metrics[fact.stage] = dict(fact.metrics)
+    note_metrics(simulation, fact)
     if fact.paces:
         note_paces(state, simulation, fact)
 
@@ -262,6 +224,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         own_bytes=fact.bytes_written + fact.bytes_salvaged,
     )
     keep(state, s, commit)
+    settle_metrics(simulation, s)
     simulation.failures.clear()
     simulation.fruitful = True
 
@@ -297,29 +260,11 @@ def _published(state: CampaignState, fact: e.ResultsPublished) -> None:
             commit.publishing = False
 
 
-def _rule_evaluated(state: CampaignState, fact: e.RuleEvaluated) -> None:
-    simulation = state.simulations[fact.simulation]
-    if fact.rule in simulation.rules_done:
-        return
-    simulation.rules_done.add(fact.rule)
-    simulation.rules_asked.discard(fact.rule)
-    for submitted in fact.added:
-        _submitted(state, submitted)
-
-
-def _rule_failed(state: CampaignState, fact: e.RuleFailed) -> None:
-    simulation = state.simulations[fact.simulation]
-    simulation.rules_asked.discard(fact.rule)
-    simulation.failed = (Cause.MODEL, f"rule {fact.rule!r}: {fact.message}")
-
-
 _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.CampaignOpened: _campaign_opened,
     e.DriverStarted: _driver_started,
     e.DriverStopped: _driver_stopped,
     e.ProjectDeclared: _project_declared,
-    e.SimulationSubmitted: _submitted,
-    e.SimulationChanged: _changed,
     e.WishTaken: _wish_taken,
     e.StopRequested: _stop,
     e.NodeJoined: node_joined,
@@ -333,12 +278,11 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.CheckpointFailed: _checkpoint_failed,
     e.CheckpointScrubbed: _scrubbed,
     e.ResultsPublished: _published,
-    e.RuleEvaluated: _rule_evaluated,
-    e.RuleFailed: _rule_failed,
     c.NodeQuarantined: quarantined,
     **WISHES,
     **COMMANDS,
     **COPIES,
     **STORAGE,
     **ARCHIVE,
+    **RULES,
 }

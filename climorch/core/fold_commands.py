@@ -211,10 +211,6 @@ def _publishing(state: CampaignState, command: c.PublishResults) -> None:
     s.commits[command.boundary].publishing = True
 
 
-def _rule_asked(state: CampaignState, command: c.EvaluateRule) -> None:
-    state.simulations[command.simulation].rules_asked.add(command.rule)
-
-
 def _planned(state: CampaignState, decision: c.CheckpointPlanned) -> None:
     s = state.simulations[decision.simulation].sets[decision.set]
     s.planned, s.planned_why = decision.boundary, decision.why
@@ -292,7 +288,6 @@ COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.BeginCheckpoint: _checkpoint_begun,
     c.AbandonAttempt: _abandoned,
     c.PublishResults: _publishing,
-    c.EvaluateRule: _rule_asked,
     c.CheckpointPlanned: _planned,
     c.CheckpointPostponed: _postponed,
     c.ShrinkPlanned: _shrink,

@@ -14,6 +14,7 @@ from climorch.core.holds import Hold, holding
 from climorch.core.keeping import keep_house, make_room
 from climorch.core.pacing import ruling_at, word_on
 from climorch.core.partnering import copy_at, plan_copy, write_out
+from climorch.core.ruling import ask_rules
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -23,7 +24,6 @@ from climorch.core.state import (
 )
 from climorch.core.upkeep import (
     Policies,
-    ask_rules,
     clear_out,
     commit,
     retire,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from climorch.core.lifecycle import Control, Phase, Status
 from climorch.core.sets import CheckpointState, InArchive, SetState
 from climorch.model.events import Cause
-from climorch.model.plan import Branch, SimulationPlan
+from climorch.model.plan import Branch, RulePlan, RuleTime, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
 from climorch.policy.moving import Moved
@@ -27,6 +27,7 @@ __all__ = [
     "CampaignState",
     "CheckpointState",
     "Control",
+    "Edited",
     "Node",
     "Phase",
     "SetState",
@@ -55,6 +56,25 @@ class Node:
     since_s: float
     deadline_s: float | None = None
     scratch_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """What a rule asked for of a simulation.
+
+    Attributes
+    ----------
+    rule : str
+        Which.
+    at : int
+        How much was committed, as in ``EvaluateRule``.
+    told : tuple of str
+        What, in words.
+    """
+
+    rule: str
+    at: int
+    told: tuple[str, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,6 +124,18 @@ class SimulationState:
         Stages whose results are on the way there.
     failures : dict of Cause to int
         By cause, since the last committed checkpoint.
+    rules_done : dict of str to int
+        How much was committed when a rule last answered, as in ``EvaluateRule``.
+    rules_asked : set of str
+        Rules that have not answered yet.
+    edits : tuple of Edited
+        What rules made of it, the newest last.
+    declared : SimulationPlan or None
+        What the script says that it is, if rules made another thing of it.
+    metrics : dict of str to dict
+        By stage: what the last committed segment returned.
+    recent : dict of str to dict
+        By stage and segment: what segments returned that are not committed.
     """
 
     name: str
@@ -134,9 +166,12 @@ class SimulationState:
     waits_since_s: float = 0.0
     served_s: float = 0.0
     interruptions: int = 0
-    rules_done: set[str] = field(default_factory=set)
+    rules_done: dict[str, int] = field(default_factory=dict)
     rules_asked: set[str] = field(default_factory=set)
+    edits: tuple[Edited, ...] = ()
+    declared: SimulationPlan | None = None
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    recent: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
     node_s: float = 0.0
     held_s: float = 0.0
     lost_s: float = 0.0
@@ -159,8 +194,27 @@ class SimulationState:
                 for s in self.sets.values()
                 for c in s.commits.values()
             )
-            and self.rules_done >= {rule.name for rule in self.plan.rules}
+            and not any(self.asks(rule) for rule in self.plan.rules)
         )
+
+    def asks(self, rule: RulePlan) -> int | None:
+        """Return at which count a rule is to be asked; None: nothing new for it.
+
+        Parameters
+        ----------
+        rule : RulePlan
+            One of its plan's.
+        """
+        if rule.on is RuleTime.SIMULATION:
+            if not self.complete:
+                return None
+            at = sum(sum(s.plan.segments_at[-1].values()) for s in self.sets.values())
+        else:
+            s = self.sets[self.plan.set_of[rule.when]]
+            if rule.on is RuleTime.STAGE and not s.complete:
+                return None
+            at = s.plan.segments_at[s.committed][rule.when]
+        return at if at and self.rules_done.get(rule.name, 0) != at else None
 
     @property
     def wants_nodes(self) -> bool:

@@ -13,14 +13,12 @@ from climorch.core.horizon import gone
 from climorch.core.partnering import salvage_goes_on, salvage_of
 from climorch.core.state import (
     CampaignState,
-    Control,
     Phase,
     SetState,
     SimulationState,
 )
 from climorch.model.commands import (
     AbandonAttempt,
-    EvaluateRule,
     NodeQuarantined,
     Record,
     RolledBack,
@@ -50,7 +48,6 @@ from climorch.policy.watching import Watch
 
 __all__ = [
     "Policies",
-    "ask_rules",
     "clear_out",
     "commit",
     "quarantine_nodes",
@@ -313,14 +310,3 @@ def roll_back(
             lost_s=sum(s.seconds.values()) + s.broken_off_s,
             cause=cause,
         )
-
-
-def ask_rules(simulation: SimulationState) -> Iterator[Record]:
-    """Ask each rule whose stage is committed to its end, once."""
-    if simulation.failed or simulation.control is Control.CANCELLED:
-        return
-    for rule in simulation.plan.rules:
-        known = simulation.rules_done | simulation.rules_asked
-        watched = simulation.sets[simulation.plan.set_of[rule.when]]
-        if rule.name not in known and watched.complete:
-            yield EvaluateRule(simulation=simulation.name, rule=rule.name)

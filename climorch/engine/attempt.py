@@ -241,15 +241,24 @@ class Attempt:
         """Bring the last states of the stages before, or of the parent."""
         simulations = self.services.state.simulations
         me = simulations[self.simulation]
-        wanted = [(me, name) for stage in self.set.stages for name in stage.after]
+        wanted = [
+            (me, name, me.sets[me.plan.set_of[name]].plan.last)
+            for stage in self.set.stages
+            for name in stage.after
+        ]
         if me.branch is not None:
             parent = simulations[me.branch.simulation]
-            wanted = [(parent, s.name) for s in parent.plan.stages] + wanted
+            begins = me.branch.boundaries
+            wanted = [
+                (parent, stage.name, begins[name])
+                for stage in parent.plan.stages
+                if (name := parent.plan.set_of[stage.name]) in begins
+            ] + wanted
         roots: dict[tuple[str, str], tuple[xr.Dataset, dict[str, RootSpec]]] = {}
-        for owner, name in wanted:
+        for owner, name, boundary in wanted:
             s = owner.sets[owner.plan.set_of[name]]
             checkpoint = await self.services.disk.run(
-                self.services.checkpoints.load, owner.name, s.name, s.plan.last
+                self.services.checkpoints.load, owner.name, s.name, boundary
             )
             found = await self.services.disk.run(self._roots, checkpoint)
             roots[STATE, name] = found[STATE, name]

@@ -17,7 +17,7 @@ from climorch.errors import Fault
 from climorch.intake.calendar import boundaries, span_faults
 from climorch.intake.parts import part_faults
 from climorch.model.names import name_fault
-from climorch.model.plan import Coupling
+from climorch.model.plan import Coupling, RuleTime
 from climorch.model.span import CALENDARS
 from climorch.model.steps import LiveModel, function_of
 from climorch.model.workflow import Stage, Workflow
@@ -116,7 +116,7 @@ def _name_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
     for kind, names in (
         ("workflow", [workflow.name]),
         ("stage", [stage.name for stage in workflow.stages]),
-        ("rule", [name for name, _, _ in workflow.rules]),
+        ("rule", [rule.name for rule in workflow.rules]),
         ("template", [template.name for template in workflow.templates]),
     ):
         for name in names:
@@ -156,11 +156,11 @@ def _reference_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                     problem=f"got {coupling!r}",
                     remedy="use climorch.SAME or climorch.PREVIOUS",
                 )
-    for name, when, _ in workflow.rules:
-        if when not in known:
+    for rule in workflow.rules:
+        if rule.when not in known:
             yield Fault(
-                place=f"{place}, rule {name!r}, when",
-                problem=f"stage {when!r} does not exist",
+                place=f"{place}, rule {rule.name!r}, when",
+                problem=f"stage {rule.when!r} does not exist",
                 remedy=remedy,
             )
 
@@ -187,13 +187,28 @@ def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
         for what, function in (("step", step), ("init", initial)):
             if callable(function):
                 yield from _pickle_faults(f"{here}, {what}", function)
-    for name, _, function in workflow.rules:
-        then: object = function
+    for rule in workflow.rules:
+        then: object = rule.then
+        here = f"{place}, rule {rule.name!r}"
         if not callable(then):
             yield Fault(
-                place=f"{place}, rule {name!r}, then",
+                place=f"{here}, then",
                 problem=f"{type(then).__name__} cannot be called",
                 remedy="pass a function of a Committed that returns edits",
+            )
+        times = [time.value for time in RuleTime]
+        if rule.on not in times:
+            yield Fault(
+                place=f"{here}, on",
+                problem=f"got {rule.on!r}",
+                remedy=f"use one of {', '.join(times)}",
+            )
+        most: object = rule.most
+        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+            yield Fault(
+                place=f"{here}, most",
+                problem=f"got {most!r}, expected a whole number >= 1",
+                remedy="say how often it may ask for something",
             )
 
 

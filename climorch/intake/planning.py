@@ -12,7 +12,13 @@ import xxhash
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.calendar import boundaries
-from climorch.model.plan import Provenance, RulePlan, SimulationPlan, StagePlan
+from climorch.model.plan import (
+    Provenance,
+    RulePlan,
+    RuleTime,
+    SimulationPlan,
+    StagePlan,
+)
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 from climorch.model.steps import function_of
@@ -39,7 +45,12 @@ def make_plan(workflow: Workflow, scenario: Scenario) -> SimulationPlan:
             )
             for stage in workflow.stages
         ),
-        rules=tuple(RulePlan(name=name, when=when) for name, when, _ in workflow.rules),
+        rules=tuple(
+            RulePlan(
+                name=rule.name, when=rule.when, on=RuleTime(rule.on), most=rule.most
+            )
+            for rule in workflow.rules
+        ),
         params=scenario.params,
     )
 
@@ -76,7 +87,7 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
             functions[f"{stage.name}.init"] = stage.init
         if stage.scope is not None and stage.scope.rebuild is not None:
             functions[f"{stage.name}.rebuild"] = stage.scope.rebuild
-    functions |= {name: then for name, _, then in workflow.rules}
+    functions |= {rule.name: rule.then for rule in workflow.rules}
     return {name: _whence(function) for name, function in functions.items()}
 
 

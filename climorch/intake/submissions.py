@@ -14,11 +14,11 @@ from climorch.core.state import CampaignState
 from climorch.errors import ConflictError, Fault, InvalidInputError
 from climorch.intake.check import strategy_faults, workflow_faults
 from climorch.intake.planning import change_faults, make_plan, provenance, require_no
+from climorch.intake.resubmitting import renewed_plan, resubmitted
 from climorch.intake.trace import trace_faults
 from climorch.model.events import (
     Fact,
     ProjectDeclared,
-    SimulationChanged,
     SimulationSubmitted,
 )
 from climorch.model.pace import CheckpointStrategy
@@ -170,14 +170,8 @@ class Submissions:
             known = state.simulations.get(name)
             if known is None:
                 facts.append(submitted)
-            elif (known.plan, known.scenario) != (submitted.plan, submitted.scenario):
-                facts.append(
-                    SimulationChanged(
-                        simulation=name,
-                        scenario=submitted.scenario,
-                        plan=submitted.plan,
-                    )
-                )
+            elif (change := resubmitted(known, submitted)) is not None:
+                facts.append(change)
         return facts
 
     def require_runnable(self, state: CampaignState, site: Site) -> None:
@@ -285,6 +279,7 @@ def _refuse_another(
         for s in known.sets.values()
         for stage, count in s.committed_segments.items()
     }
+    plan = renewed_plan(known, plan)
     faults = list(change_faults(known.plan, plan, committed))
     if faults:
         raise ConflictError(

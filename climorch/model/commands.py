@@ -240,10 +240,20 @@ class RecallCheckpoint(_Command, frozen=True, kw_only=True):
 
 
 class EvaluateRule(_Command, frozen=True, kw_only=True):
-    """Ask a rule for its edits."""
+    """Ask a rule for its edits.
+
+    Attributes
+    ----------
+    simulation, rule : str
+        Which.
+    at : int
+        Segments of its stage that are committed; for a rule on simulations, of all
+        stages together.
+    """
 
     simulation: str
     rule: str
+    at: int = 0
 
 
 Command = (

@@ -6,13 +6,23 @@ from typing import Any
 
 import msgspec
 
+from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 
-__all__ = ["AddSimulation", "Committed", "Edit"]
+__all__ = [
+    "AddSimulation",
+    "Committed",
+    "Edit",
+    "Finish",
+    "MoveEnd",
+    "SetPriority",
+    "SetResources",
+    "told",
+]
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
-    """A stage that is committed to its end.
+    """What a rule looks at: a stage that is committed so far, or to its end.
 
     Attributes
     ----------
@@ -21,20 +31,29 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     scenario : Scenario
         Its scenario.
     segments : int
-        Segments that it took.
+        Segments of it that are committed.
+    end : str
+        Model time that it is committed to, ``YYYY-MM-DDTHH:MM:SS`` in its calendar.
+    complete : bool
+        Whether that is its end.
     metrics : dict of str to float
-        Scalars that the step returned with its last segment.
+        Scalars that the step returned with the last of these segments.
     """
 
     simulation: str
     stage: str
     scenario: Scenario
     segments: int
+    end: str = ""
+    complete: bool = True
     metrics: dict[str, float] = {}
 
 
 class AddSimulation(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Start a simulation from the last states of the one the rule looked at.
+    """Start a simulation from states of the one that the rule looked at.
+
+    From the checkpoint at the model time at which the template's stages begin:
+    the parent's end, or any earlier one that is kept. It is kept from then on.
 
     Attributes
     ----------
@@ -48,7 +67,74 @@ class AddSimulation(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     scenario: Scenario
 
 
-Edit = AddSimulation
+class MoveEnd(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Extend a stage, or end it earlier; with it all that are coupled to it.
+
+    Attributes
+    ----------
+    stage : str
+        A stage of the simulation that the rule looked at.
+    end : str
+        Its new end, as in `Span`; not before what is committed, and no later
+        phase may have begun from the old one.
+    """
+
+    stage: str
+    end: str
+
+
+class Finish(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """End the simulation at the next boundary of what computes.
+
+    What is computed until there is committed and published; phases that have not
+    begun are left out.
+    """
+
+
+class SetPriority(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Change the priority of the simulation within its project."""
+
+    priority: int
+
+
+class SetResources(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Change what a stage of the simulation asks for."""
+
+    stage: str
+    resources: Resources
+
+
+Edit = AddSimulation | MoveEnd | Finish | SetPriority | SetResources
+
+MOST_TOLD = 20
+
+
+def told(edits: list[Edit]) -> tuple[str, ...]:
+    """Say in words what a rule asked for; of very many, how many more.
+
+    Parameters
+    ----------
+    edits : list of Edit
+        In its order.
+    """
+    words = [_told(edit) for edit in edits[:MOST_TOLD]]
+    if len(edits) > MOST_TOLD:
+        words.append(f"and {len(edits) - MOST_TOLD} more")
+    return tuple(words)
+
+
+def _told(edit: Edit) -> str:
+    match edit:
+        case AddSimulation():
+            return f"add {edit.scenario.name!r} from template {edit.template!r}"
+        case MoveEnd():
+            return f"end {edit.stage!r} at {edit.end}"
+        case Finish():
+            return "finish"
+        case SetPriority():
+            return f"priority {edit.priority}"
+        case SetResources():
+            return f"resources of {edit.stage!r}: {as_data(edit)['resources']}"
 
 
 def as_data(edit: Edit) -> Any:

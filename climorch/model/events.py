@@ -10,8 +10,13 @@ import msgspec
 
 from climorch.model.causes import Cause
 from climorch.model.copying import CopyFailed, CopyHeld, SalvageFailed
-from climorch.model.plan import Branch, Provenance, SimulationPlan
-from climorch.model.scenario import Project, Scenario
+from climorch.model.declared import (
+    RuleEvaluated,
+    RuleFailed,
+    SimulationChanged,
+    SimulationSubmitted,
+)
+from climorch.model.scenario import Project
 from climorch.model.storing import (
     ArchivingFailed,
     CheckpointArchived,
@@ -119,24 +124,6 @@ class ProjectDeclared(_Fact, frozen=True, kw_only=True):
     """A project may be named by scenarios from now on."""
 
     project: Project
-
-
-class SimulationSubmitted(_Fact, frozen=True, kw_only=True):
-    """A simulation exists from now on."""
-
-    simulation: str
-    scenario: Scenario
-    plan: SimulationPlan
-    provenance: dict[str, Provenance] = {}
-    branch: Branch | None = None
-
-
-class SimulationChanged(_Fact, frozen=True, kw_only=True):
-    """Submitted again with another end, resources, priority or project."""
-
-    simulation: str
-    scenario: Scenario
-    plan: SimulationPlan
 
 
 class WishTaken(_Fact, frozen=True, kw_only=True):
@@ -327,22 +314,6 @@ class CheckpointCommitted(_Fact, frozen=True, kw_only=True):
     bytes_linked: int = 0
     bytes_salvaged: int = 0
     independent: bool = True
-
-
-class RuleEvaluated(_Fact, frozen=True, kw_only=True):
-    """A rule answered; its edits are part of this fact, applied with it."""
-
-    simulation: str
-    rule: str
-    added: tuple[SimulationSubmitted, ...] = ()
-
-
-class RuleFailed(_Fact, frozen=True, kw_only=True):
-    """A rule raised or asked for something impossible."""
-
-    simulation: str
-    rule: str
-    message: str
 
 
 Fact = (

@@ -22,6 +22,7 @@ __all__ = [
     "Coupling",
     "Provenance",
     "RulePlan",
+    "RuleTime",
     "SetPlan",
     "SimulationPlan",
     "StagePlan",
@@ -94,15 +95,41 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.boundaries) - 1
 
 
+class RuleTime(Enum):
+    """When a rule is asked."""
+
+    STAGE = "stage"
+    """Once its stage is committed to its end; again if the end was moved since."""
+    COMMIT = "commit"
+    """Each time more of its stage is committed."""
+    SIMULATION = "simulation"
+    """Once all stages are committed to their ends; again likewise."""
+
+
 class RulePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule of the workflow: runs once when a stage is committed to its end."""
+    """A rule of the workflow.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    when : str
+        The stage that it looks at.
+    on : RuleTime
+        When it is asked.
+    most : int
+        How often it may ask for something, of one simulation, and over how many
+        generations of simulations that come from each other by it.
+    """
 
     name: str
     when: str
+    on: RuleTime = RuleTime.STAGE
+    most: int = 1000
 
 
 class Branch(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a simulation starts from: the last states of another one.
+    """Where a simulation starts from: states of another one.
 
     Attributes
     ----------
@@ -110,10 +137,16 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True):
         The parent.
     rule : str
         Rule of the parent that asked for it.
+    boundaries : dict of str to int
+        Set of the parent to the boundary whose checkpoint it starts from.
+    generation : int
+        How many simulations before it came from each other by the same rule.
     """
 
     simulation: str
     rule: str
+    boundaries: dict[str, int] = {}
+    generation: int = 1
 
 
 class SetPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):

@@ -14,7 +14,7 @@ from climorch.model.advance import Advance, Segment
 from climorch.model.codec import Storing
 from climorch.model.edits import Committed, Edit
 from climorch.model.pace import CheckpointStrategy
-from climorch.model.plan import Coupling
+from climorch.model.plan import Coupling, RuleTime
 from climorch.model.resources import Resources
 from climorch.model.scope import Scope, ScopedInit, ScopedStep
 from climorch.model.span import Span
@@ -23,11 +23,38 @@ from climorch.model.steps import Isolated, LiveModel, StepFunction
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Initial", "RuleFunction", "Stage", "Step", "Workflow", "storing_of"]
+__all__ = [
+    "Initial",
+    "Rule",
+    "RuleFunction",
+    "Stage",
+    "Step",
+    "Workflow",
+    "storing_of",
+]
 
 Step = StepFunction | LiveModel | Isolated
 Initial = Callable[[Segment, Mapping[str, "xr.Dataset"]], "xr.Dataset | Advance"]
 RuleFunction = Callable[[Committed], Iterable[Edit]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A function that looks at what is committed and asks for edits.
+
+    Attributes
+    ----------
+    name, when, on, most
+        As for `RulePlan`.
+    then : callable
+        ``then(committed) -> iterable of Edit``; pure.
+    """
+
+    name: str
+    when: str
+    then: RuleFunction
+    on: str = RuleTime.STAGE.value
+    most: int = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +192,7 @@ class Workflow:
         # As they were told: whom they are coupled with may come later.
         self._declared: list[Stage] = []
         self.stages: list[Stage] = []
-        self.rules: list[tuple[str, str, RuleFunction]] = []
+        self.rules: list[Rule] = []
         self.templates = tuple(templates)
 
     def stage(
@@ -239,7 +266,15 @@ class Workflow:
         self.stages.append(stage)
         return stage
 
-    def rule(self, name: str, *, when: str, then: RuleFunction) -> None:
+    def rule(
+        self,
+        name: str,
+        *,
+        when: str,
+        then: RuleFunction,
+        on: str = RuleTime.STAGE.value,
+        most: int = 1000,
+    ) -> None:
         """Add a rule.
 
         Parameters
@@ -247,17 +282,27 @@ class Workflow:
         name : str
             Its name.
         when : str
-            Stage; the rule runs once when that is committed to its end.
+            Stage that it looks at.
         then : callable
-            ``then(committed) -> iterable of Edit``; pure.
+            ``then(committed) -> iterable of Edit``; pure. Its answer is journaled
+            and applied exactly once, so it may be asked again only where the
+            driver died before that.
+        on : str
+            When it is asked: ``"stage"``: once that is committed to its end, and
+            again if an edit moved the end since; ``"commit"``: each time more of it
+            is committed; ``"simulation"``: once all stages are.
+        most : int
+            How often it may ask for something, of one simulation, and over how many
+            generations of simulations that come from each other by it; >= 1. What
+            goes beyond is refused, so that no loop is endless.
         """
-        self.rules.append((name, when, then))
+        self.rules.append(Rule(name=name, when=when, then=then, on=on, most=most))
 
     def describe(self) -> dict[str, Any]:
         """Return the declaration as plain data, for logs and provenance."""
         return {
             "name": self.name,
             "stages": [stage.name for stage in self.stages],
-            "rules": [name for name, _, _ in self.rules],
+            "rules": [rule.name for rule in self.rules],
             "templates": [template.name for template in self.templates],
         }

@@ -238,10 +238,12 @@ class Answers:
             return e.RuleFailed(
                 simulation=command.simulation,
                 rule=command.rule,
+                at=command.at,
                 message="made to fail",
             )
         return e.RuleEvaluated(
             simulation=command.simulation,
             rule=command.rule,
+            at=command.at,
             added=self.rule(command.simulation, command.rule),
         )

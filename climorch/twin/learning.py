@@ -234,7 +234,7 @@ def _needed(
     ahead += [
         s.plan.workflow
         for s in state.simulations.values()
-        if any(rule.name not in s.rules_done for rule in s.plan.rules)
+        if not s.settled and s.plan.rules
     ]
     seen: set[str] = set()
     while ahead:

@@ -203,7 +203,9 @@ def _answer(
     It sees the metrics that the campaign knew when the rehearsal began: a twin
     computes none.
     """
-    nothing = RuleEvaluated(simulation=command.simulation, rule=command.rule)
+    nothing = RuleEvaluated(
+        simulation=command.simulation, rule=command.rule, at=command.at
+    )
     place = f"rule {command.rule!r} of {command.simulation!r}"
     workflow = state.simulations[command.simulation].plan.workflow
     if workflow not in workflows:

@@ -34,7 +34,9 @@ RuleAnswer = Callable[[CampaignState, c.EvaluateRule], e.RuleEvaluated | e.RuleF
 
 def no_edits(state: CampaignState, command: c.EvaluateRule) -> e.RuleEvaluated:
     """Answer of a rule that adds nothing."""
-    return e.RuleEvaluated(simulation=command.simulation, rule=command.rule)
+    return e.RuleEvaluated(
+        simulation=command.simulation, rule=command.rule, at=command.at
+    )
 
 
 def undisturbed(simulation: str) -> None:

@@ -43,12 +43,17 @@ def stage(
     )
 
 
-def plan(*stages: StagePlan, rules: Sequence[tuple[str, str]] = ()) -> SimulationPlan:
-    """Make a plan; rules are pairs of a name and a stage."""
+def plan(
+    *stages: StagePlan, rules: Sequence[tuple[str, str] | RulePlan] = ()
+) -> SimulationPlan:
+    """Make a plan; rules may be pairs of a name and a stage."""
     return SimulationPlan(
         workflow="w",
         stages=stages or (stage(),),
-        rules=tuple(RulePlan(name=name, when=when) for name, when in rules),
+        rules=tuple(
+            rule if isinstance(rule, RulePlan) else RulePlan(name=rule[0], when=rule[1])
+            for rule in rules
+        ),
     )
 
 
@@ -56,7 +61,7 @@ def submitted(
     *stages: StagePlan,
     name: str = "s",
     priority: int = 0,
-    rules: Sequence[tuple[str, str]] = (),
+    rules: Sequence[tuple[str, str] | RulePlan] = (),
 ) -> e.SimulationSubmitted:
     """Make the submission of a simulation."""
     return e.SimulationSubmitted(

@@ -180,7 +180,8 @@ def test_a_finished_segment_leaves_its_time_and_its_metrics() -> None:
     shown = s.sets["a"].shown["a"][1]
     assert shown.count == 2
     assert math.exp(shown.centre) == pytest.approx(200**0.5)
-    assert s.metrics == {"a": {"rmse": 20.0}}
+    # Not committed yet.
+    assert (s.metrics, s.recent) == ({}, {"a": {1: {"rmse": 20.0}}})
 
 
 def test_a_failure_is_counted_once_per_attempt() -> None:

@@ -206,12 +206,12 @@ def test_a_rule_runs_once_when_its_stage_is_committed() -> None:
     ]
     s.published(1)
     child = submitted(name="child")
-    answer = e.RuleEvaluated(simulation="s", rule="r", added=(child,))
+    answer = e.RuleEvaluated(simulation="s", rule="r", at=1, added=(child,))
     assert s.tell(answer) == ["lease child: n", "attempt child.a #1 from 0"]
     # A repeated answer adds nobody a second time.
     assert s.tell(answer) == []
     assert not s.simulation().settled
-    s.tell(e.RuleEvaluated(simulation="s", rule="q"))
+    s.tell(e.RuleEvaluated(simulation="s", rule="q", at=1))
     assert s.simulation().settled
 
 

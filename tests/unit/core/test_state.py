@@ -169,7 +169,7 @@ def test_a_simulation_is_settled_when_results_are_out_and_rules_ran() -> None:
     seen.append(s.settled)
     s.sets["a"].commits[4].published = True
     seen.append(s.settled)
-    s.rules_done.add("r")
+    s.rules_done["r"] = 4
     seen.append(s.settled)
     # A damaged one has nothing to publish.
     s.sets["a"].commits[3] = checkpoint(3, good=False)

@@ -241,6 +241,7 @@ def test_a_rule_is_answered_and_its_simulations_are_accounted() -> None:
         return e.RuleEvaluated(
             simulation=command.simulation,
             rule=command.rule,
+            at=command.at,
             added=(submitted(stage(segments=1), name="child"),),
         )
 

@@ -1,0 +1,124 @@
+"""How the state changes by what is submitted and by what rules ask for.
+
+One part of `fold`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from climorch.core.fold_commands import charge
+from climorch.core.sets import SetState
+from climorch.core.state import CampaignState, Edited, Phase, SimulationState
+from climorch.model import commands as c
+from climorch.model import events as e
+from climorch.model.events import Cause
+
+__all__ = ["RULES", "note_metrics", "settle_metrics"]
+
+
+def note_metrics(simulation: SimulationState, fact: e.SegmentFinished) -> None:
+    """Keep what a segment returned until it is committed."""
+    if fact.metrics:
+        recent = simulation.recent.setdefault(fact.stage, {})
+        recent[fact.segment] = dict(fact.metrics)
+
+
+def settle_metrics(simulation: SimulationState, s: SetState) -> None:
+    """Let what the newest committed segments returned hold from now on."""
+    for stage, count in s.plan.segments_at[s.committed].items():
+        recent = simulation.recent.get(stage)
+        if recent is None:
+            continue
+        if count - 1 in recent:
+            simulation.metrics[stage] = recent[count - 1]
+        for segment in [k for k in recent if k < count]:
+            del recent[segment]
+
+
+def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
+    if fact.simulation in state.simulations:
+        return
+    simulation = state.simulations[fact.simulation] = SimulationState(
+        name=fact.simulation,
+        serial=len(state.simulations),
+        scenario=fact.scenario,
+        plan=fact.plan,
+        branch=fact.branch,
+        priority=fact.scenario.priority,
+        waits_since_s=state.now_s,
+        sets={
+            plan.name: SetState(plan=plan, done=dict(plan.segments_at[0]))
+            for plan in fact.plan.sets
+        },
+    )
+    if fact.branch is None:
+        return
+    parent = state.simulations[fact.branch.simulation]
+    for name, boundary in fact.branch.boundaries.items():
+        s = parent.sets[name]
+        commit = s.commits.get(boundary)
+        if commit is None or commit.deleting or not commit.good:
+            # It went between the rule's answer and its row in the journal.
+            why = f"the checkpoint of {parent.name!r} to start from is gone"
+            simulation.failed = (Cause.MODEL, why)
+        else:
+            s.pins |= {boundary}
+
+
+def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
+    simulation = state.simulations[fact.simulation]
+    # What it held so far was for the project it had.
+    held = len(simulation.lease)
+    charge(state, simulation, more=-held)
+    before, simulation.scenario = simulation.scenario, fact.scenario
+    charge(state, simulation, more=held)
+    simulation.plan, simulation.declared = fact.plan, fact.declared
+    if fact.scenario.priority != before.priority:
+        # Else what a user asked for since stays.
+        simulation.priority = fact.scenario.priority
+    for plan in fact.plan.sets:
+        s = simulation.sets[plan.name]
+        s.plan = plan
+        beyond = max(s.planned or 0, s.checkpoint or 0) > plan.last
+        if s.phase is not Phase.IDLE and (beyond or s.passed(plan.last)):
+            # The end was moved to before what is computed.
+            s.phase = Phase.BROKEN
+            s.broken = (Cause.NODE_LOST, "its end was moved")
+
+
+def _asked(state: CampaignState, command: c.EvaluateRule) -> None:
+    state.simulations[command.simulation].rules_asked.add(command.rule)
+
+
+def _evaluated(state: CampaignState, fact: e.RuleEvaluated) -> None:
+    simulation = state.simulations[fact.simulation]
+    simulation.rules_asked.discard(fact.rule)
+    if simulation.rules_done.get(fact.rule) == fact.at:
+        return
+    simulation.rules_done[fact.rule] = fact.at
+    if fact.told:
+        edited = Edited(rule=fact.rule, at=fact.at, told=fact.told)
+        simulation.edits = (*simulation.edits, edited)
+    if fact.changed is not None:
+        _changed(state, fact.changed)
+    if fact.priority is not None:
+        simulation.priority = fact.priority
+    for submitted in fact.added:
+        _submitted(state, submitted)
+
+
+def _failed(state: CampaignState, fact: e.RuleFailed) -> None:
+    simulation = state.simulations[fact.simulation]
+    simulation.rules_asked.discard(fact.rule)
+    simulation.failed = (Cause.MODEL, f"rule {fact.rule!r}: {fact.message}")
+
+
+RULES: dict[type[Any], Callable[[CampaignState, Any], None]] = {
+    e.SimulationSubmitted: _submitted,
+    e.SimulationChanged: _changed,
+    c.EvaluateRule: _asked,
+    e.RuleEvaluated: _evaluated,
+    e.RuleFailed: _failed,
+}

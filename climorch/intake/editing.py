@@ -1,0 +1,235 @@
+"""What becomes of a simulation by the edits that a rule asks of it.
+
+Each edit is checked as `submit` checks, on what the edits before it made. Ignores
+new simulations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from climorch.core.state import Phase, SetState, SimulationState
+from climorch.errors import Fault, InvalidInputError
+from climorch.intake.calendar import boundaries, model_time, span_faults
+from climorch.intake.planning import change_faults
+from climorch.model.declared import SimulationChanged
+from climorch.model.edits import Edit, Finish, MoveEnd, SetPriority, SetResources
+from climorch.model.plan import SetPlan, SimulationPlan, StagePlan
+from climorch.model.resources import Resources
+from climorch.model.span import Span
+from climorch.model.workflow import Workflow
+
+__all__ = ["changed_by"]
+
+
+def changed_by(
+    simulation: SimulationState, workflow: Workflow, rule: str, edits: Iterable[Edit]
+) -> SimulationChanged | None:
+    """Work out what edits make of a simulation.
+
+    Parameters
+    ----------
+    simulation : SimulationState
+        The one that the rule looked at; only read.
+    workflow : Workflow
+        Its own, whose spans say how segments go on.
+    rule : str
+        Who asks.
+    edits : iterable of Edit
+        In order.
+
+    Returns
+    -------
+    SimulationChanged or None
+        None where they change nothing.
+
+    Raises
+    ------
+    InvalidInputError
+        With every fault.
+    """
+    place = f"rule {rule!r}, simulation {simulation.name!r}"
+    before = now = simulation.plan
+    faults: list[Fault] = []
+    for edit in edits:
+        match edit:
+            case MoveEnd():
+                after = _moved(simulation, workflow, now, edit, place, faults)
+            case Finish():
+                after = _cut(now, dict(_cuts(simulation, now)))
+            case SetResources():
+                after = _resourced(now, edit, place, faults)
+            case _:
+                continue
+        now = after
+    if faults:
+        raise InvalidInputError("the rule asks for something impossible", faults=faults)
+    if now == before:
+        return None
+    committed = {
+        stage: count
+        for s in simulation.sets.values()
+        for stage, count in s.committed_segments.items()
+    }
+    faults += change_faults(before, now, committed)
+    if faults:
+        raise InvalidInputError("the rule asks for something impossible", faults=faults)
+    return SimulationChanged(
+        simulation=simulation.name,
+        scenario=simulation.scenario,
+        plan=now,
+        declared=simulation.declared or before,
+    )
+
+
+def new_priority(edits: Iterable[Edit], rule: str) -> int | None:
+    """Return the priority that the last of some edits asks for; None: none does.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no whole number.
+    """
+    found: object = None
+    for edit in edits:
+        if isinstance(edit, SetPriority):
+            found = edit.priority
+    if found is None or (isinstance(found, int) and not isinstance(found, bool)):
+        return found
+    fault = Fault(
+        place=f"rule {rule!r}, priority",
+        problem=f"got {found!r}, expected a whole number",
+        remedy="higher goes first",
+    )
+    raise InvalidInputError("the rule asks for something impossible", faults=[fault])
+
+
+def _cut(plan: SimulationPlan, cuts: Mapping[str, tuple[int, ...]]) -> SimulationPlan:
+    """Give stages other boundaries."""
+    return _having(
+        plan,
+        (
+            msgspec.structs.replace(s, boundaries=cuts.get(s.name, s.boundaries))
+            for s in plan.stages
+        ),
+    )
+
+
+def _having(plan: SimulationPlan, stages: Iterable[StagePlan]) -> SimulationPlan:
+    """Give a plan other stages."""
+    return msgspec.structs.replace(plan, stages=tuple(stages))
+
+
+def _moved(
+    simulation: SimulationState,
+    workflow: Workflow,
+    now: SimulationPlan,
+    edit: MoveEnd,
+    place: str,
+    faults: list[Fault],
+) -> SimulationPlan:
+    here = f"{place}, end of {edit.stage!r}"
+    name = now.set_of.get(edit.stage)
+    if name is None:
+        faults.append(_no_stage(here, now))
+        return now
+    own = next(s for s in now.sets if s.name == name)
+    spans = {s.name: _span(workflow, s.name, edit.end) for s in own.stages}
+    wrong = [f for span in spans.values() for f in span_faults(span, place=here)]
+    if wrong:
+        faults += wrong
+        return now
+    cuts = {s.name: _recut(s, spans[s.name]) for s in own.stages}
+    if any(cuts[s.name] != s.boundaries for s in own.stages):
+        faults += _begun_after(simulation, own, here)
+    return _cut(now, cuts)
+
+
+def _span(workflow: Workflow, stage: str, end: str) -> Span:
+    """Return the span of a stage, with another end."""
+    span = next(s.span for s in workflow.stages if s.name == stage)
+    return msgspec.structs.replace(span, end=end)
+
+
+def _recut(stage: StagePlan, span: Span) -> tuple[int, ...]:
+    """Cut a span whose end moved; what is known of a long one is not cut again."""
+    known = stage.boundaries
+    if len(known) < 3:
+        return boundaries(span)
+    # The last segment may be a shorter one that grows.
+    rest = msgspec.structs.replace(
+        span, start=model_time(known[-2], stage.calendar).isoformat()
+    )
+    if span_faults(rest, place=""):
+        # It ends before that.
+        return boundaries(span)
+    return (*known[:-2], *boundaries(rest))
+
+
+def _begun_after(
+    simulation: SimulationState, own: SetPlan, here: str
+) -> Iterator[Fault]:
+    """Say which later phases have begun from the end that is to move."""
+    for other, before in simulation.plan.prerequisites.items():
+        if own.name in before and _begun(simulation.sets[other]):
+            yield Fault(
+                place=here,
+                problem=f"{other!r} has begun from its old end",
+                remedy="move the end before, or branch another simulation",
+            )
+
+
+def _begun(s: SetState) -> bool:
+    return s.phase is not Phase.IDLE or s.committed > 0
+
+
+def _cuts(
+    simulation: SimulationState, plan: SimulationPlan
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the boundaries of each stage up to where nothing is under way."""
+    for own in plan.sets:
+        s = simulation.sets[own.name]
+        last = min(s.committed, own.last)
+        while last < own.last and s.passed(last):
+            last += 1
+        for stage in own.stages:
+            count = own.segments_at[last][stage.name]
+            yield stage.name, stage.boundaries[: count + 1]
+
+
+def _resourced(
+    now: SimulationPlan, edit: SetResources, place: str, faults: list[Fault]
+) -> SimulationPlan:
+    here = f"{place}, resources of {edit.stage!r}"
+    resources: object = edit.resources
+    if edit.stage not in now.set_of:
+        faults.append(_no_stage(here, now))
+        return now
+    if not isinstance(resources, Resources):
+        faults.append(
+            Fault(
+                place=here,
+                problem=f"got {type(resources).__name__}",
+                remedy="give a Resources",
+            )
+        )
+        return now
+    return _having(
+        now,
+        (
+            msgspec.structs.replace(s, resources=resources)
+            if s.name == edit.stage
+            else s
+            for s in now.stages
+        ),
+    )
+
+
+def _no_stage(here: str, plan: SimulationPlan) -> Fault:
+    return Fault(
+        place=here,
+        problem="there is no such stage",
+        remedy=f"name one of {', '.join(sorted(plan.set_of))}",
+    )
