@@ -6,6 +6,7 @@ For ``Policies``, ``wf.stage`` and ``campaign.submit``; `climorch` has the usual
 from __future__ import annotations
 
 from climorch.model.codec import Codec
+from climorch.model.edits import Finish, MoveEnd, SetPriority, SetResources
 from climorch.model.pace import Pace
 from climorch.model.scope import Scope
 from climorch.policy.archiving import Archive
@@ -28,11 +29,13 @@ __all__ = [
     "Claim",
     "Codec",
     "Contest",
+    "Finish",
     "KeepAny",
     "KeepCalendar",
     "Kept",
     "Limits",
     "ModelCalendar",
+    "MoveEnd",
     "Moving",
     "NodeOffer",
     "Pace",
@@ -40,4 +43,6 @@ __all__ = [
     "Quarantine",
     "Scope",
     "Scrub",
+    "SetPriority",
+    "SetResources",
 ]

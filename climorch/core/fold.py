@@ -39,7 +39,6 @@ from climorch.core.state import (
     CampaignState,
     CheckpointState,
     Phase,
-    SetState,
     SimulationState,
 )
 from climorch.model import commands as c

@@ -136,12 +136,14 @@ def _moved(
         faults.append(_no_stage(here, now))
         return now
     own = next(s for s in now.sets if s.name == name)
-    spans = {s.name: _span(workflow, s.name, edit.end) for s in own.stages}
-    wrong = [f for span in spans.values() for f in span_faults(span, place=here)]
-    if wrong:
-        faults += wrong
-        return now
-    cuts = {s.name: _recut(s, spans[s.name]) for s in own.stages}
+    cuts: dict[str, tuple[int, ...]] = {}
+    for stage in own.stages:
+        span = _span(workflow, stage.name, edit.end)
+        cut = _recut(stage, span)
+        if cut is None:
+            faults += span_faults(span, place=here)
+            return now
+        cuts[stage.name] = cut
     if any(cuts[s.name] != s.boundaries for s in own.stages):
         faults += _begun_after(simulation, own, here)
     return _cut(now, cuts)
@@ -153,19 +155,19 @@ def _span(workflow: Workflow, stage: str, end: str) -> Span:
     return msgspec.structs.replace(span, end=end)
 
 
-def _recut(stage: StagePlan, span: Span) -> tuple[int, ...]:
-    """Cut a span whose end moved; what is known of a long one is not cut again."""
+def _recut(stage: StagePlan, span: Span) -> tuple[int, ...] | None:
+    """Cut a span whose end moved, or not at all where it has faults.
+
+    What is known of a long one is not cut again.
+    """
     known = stage.boundaries
-    if len(known) < 3:
-        return boundaries(span)
-    # The last segment may be a shorter one that grows.
-    rest = msgspec.structs.replace(
-        span, start=model_time(known[-2], stage.calendar).isoformat()
-    )
-    if span_faults(rest, place=""):
-        # It ends before that.
-        return boundaries(span)
-    return (*known[:-2], *boundaries(rest))
+    if len(known) > 2:
+        # The last segment may be a shorter one that grows.
+        start = model_time(known[-2], stage.calendar).isoformat()
+        rest = msgspec.structs.replace(span, start=start)
+        if not span_faults(rest, place=""):
+            return (*known[:-2], *boundaries(rest))
+    return None if span_faults(span, place="") else boundaries(span)
 
 
 def _begun_after(

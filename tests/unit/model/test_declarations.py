@@ -13,7 +13,7 @@ from climorch.model.plan import Coupling
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 from climorch.model.span import CALENDARS, Span
-from climorch.model.workflow import Workflow
+from climorch.model.workflow import Rule, Workflow
 
 
 def step(
@@ -62,7 +62,7 @@ def test_a_workflow_collects_stages_rules_and_templates_in_order() -> None:
     assert (first.check_finite, first.output_chunk) == (False, 12)
     assert (second.after, second.reads, second.init) == (("spin",), {}, None)
     assert second.resources == Resources()
-    assert workflow.rules == [("branch", "ocean", branch)]
+    assert workflow.rules == [Rule(name="branch", when="ocean", then=branch)]
     assert workflow.describe() == {
         "name": "coupled",
         "stages": ["ocean", "air"],
