@@ -55,13 +55,12 @@ def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
     )
     if fact.branch is None:
         return
-    parent = state.simulations[fact.branch.simulation]
     for name, boundary in fact.branch.boundaries.items():
-        s = parent.sets[name]
+        s = state.simulations[fact.branch.simulation].sets[name]
         commit = s.commits.get(boundary)
         if commit is None or commit.deleting or not commit.good:
             # It went between the rule's answer and its row in the journal.
-            why = f"the checkpoint of {parent.name!r} to start from is gone"
+            why = f"the checkpoint of {fact.branch.simulation!r} to start from is gone"
             simulation.failed = (Cause.MODEL, why)
         else:
             s.pins |= {boundary}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import dask
 
 from climorch.core.frontier import needed_exports
+from climorch.core.origins import origins
 from climorch.core.state import SetState
 from climorch.core.stretch import p99_s
 from climorch.engine.keys import futures_in
@@ -240,25 +241,12 @@ class Attempt:
     async def _load_finals(self) -> None:
         """Bring the last states of the stages before, or of the parent."""
         simulations = self.services.state.simulations
-        me = simulations[self.simulation]
-        wanted = [
-            (me, name, me.sets[me.plan.set_of[name]].plan.last)
-            for stage in self.set.stages
-            for name in stage.after
-        ]
-        if me.branch is not None:
-            parent = simulations[me.branch.simulation]
-            begins = me.branch.boundaries
-            wanted = [
-                (parent, stage.name, begins[name])
-                for stage in parent.plan.stages
-                if (name := parent.plan.set_of[stage.name]) in begins
-            ] + wanted
         roots: dict[tuple[str, str], tuple[xr.Dataset, dict[str, RootSpec]]] = {}
-        for owner, name, boundary in wanted:
-            s = owner.sets[owner.plan.set_of[name]]
+        for owner, of, name, boundary in origins(
+            simulations, self.simulation, self.set
+        ):
             checkpoint = await self.services.disk.run(
-                self.services.checkpoints.load, owner.name, s.name, boundary
+                self.services.checkpoints.load, owner, of, boundary
             )
             found = await self.services.disk.run(self._roots, checkpoint)
             roots[STATE, name] = found[STATE, name]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from climorch.core.state import CampaignState, SetState, SimulationState
+from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import Fault, InvalidInputError
+from climorch.intake.branching import branch_faults, branch_of
 from climorch.intake.calendar import model_date
 from climorch.intake.editing import changed_by, new_priority
 from climorch.intake.planning import make_plan, provenance
 from climorch.model.commands import EvaluateRule
 from climorch.model.edits import AddSimulation, Committed, Edit, told
 from climorch.model.events import RuleEvaluated, RuleFailed, SimulationSubmitted
-from climorch.model.plan import Branch, Provenance, SimulationPlan
-from climorch.model.scenario import DEFAULT_PROJECT
+from climorch.model.plan import Provenance
 from climorch.model.workflow import Rule, Workflow
 
 __all__ = ["evaluate_rule"]
@@ -137,26 +137,8 @@ def _added(
             )
             continue
         plan = make_plan(template, edit.scenario)
-        branch = Branch(
-            simulation=parent.name,
-            rule=rule.name,
-            boundaries=_boundaries(parent, plan),
-            generation=_generation(parent, rule.name),
-        )
-        wrong = [
-            *_start_faults(parent, plan, place),
-            *_name_faults(state, name, branch, seen, place),
-            *_project_faults(state, edit.scenario.project, place),
-        ]
-        if branch.generation > rule.most:
-            wrong.append(
-                Fault(
-                    place=place,
-                    problem=f"would be generation {branch.generation} by this rule",
-                    remedy="let the rule end, or raise its most=",
-                )
-            )
-        faults += wrong
+        branch = branch_of(parent, rule, plan)
+        faults += branch_faults(state, edit.scenario, plan, branch, rule, seen)
         seen.add(name)
         if template.name not in sources:
             sources[template.name] = provenance(template)
@@ -172,106 +154,3 @@ def _added(
     if faults:
         raise InvalidInputError("the rule asks for something impossible", faults=faults)
     yield from found
-
-
-def _generation(parent: SimulationState, rule: str) -> int:
-    branch = parent.branch
-    known = branch.generation if branch is not None and branch.rule == rule else 0
-    return known + 1
-
-
-def _start(plan: SimulationPlan) -> dict[str, int]:
-    """Return the model time at which each stage of a plan begins."""
-    return {stage.name: stage.boundaries[0] for stage in plan.stages}
-
-
-def _boundaries(parent: SimulationState, child: SimulationPlan) -> dict[str, int]:
-    """Choose the checkpoint of each of the parent's sets from which a child starts.
-
-    That at the model time at which the child's stages of the same names begin; of
-    a set without such stages, that of the child's first stage, or the last. A set
-    that has none of these is left out.
-    """
-    starts = _start(child)
-    first = min(starts.values())
-    found = {}
-    for s in parent.sets.values():
-        start = next((starts[t.name] for t in s.plan.stages if t.name in starts), first)
-        commons = s.plan.commons
-        boundary = commons.index(start) if start in commons else s.plan.last
-        if _kept(s, boundary):
-            found[s.name] = boundary
-    return found
-
-
-def _start_faults(
-    parent: SimulationState, child: SimulationPlan, place: str
-) -> Iterator[Fault]:
-    """Say why a plan cannot start from states of another.
-
-    Yields
-    ------
-    Fault
-        For stages without a first state, for dates that do not meet, and for
-        checkpoints that are not there.
-    """
-    for stage in child.stages:
-        if stage.initial:
-            continue
-        here = f"{place}, stage {stage.name!r}"
-        name = parent.plan.set_of.get(stage.name)
-        if name is None:
-            yield Fault(
-                place=here,
-                problem="has no init and the parent has no stage of that name",
-                remedy="give it an init, or a name of the parent's stages",
-            )
-            continue
-        s = parent.sets[name]
-        start = stage.boundaries[0]
-        if s.plan.stage(stage.name).calendar != stage.calendar:
-            yield Fault(
-                place=here,
-                problem=f"its calendar {stage.calendar!r} is not the parent's",
-                remedy="let its span have the parent's calendar",
-            )
-        elif start not in s.plan.commons or not _kept(s, s.plan.commons.index(start)):
-            at = model_date(start, stage.calendar)
-            yield Fault(
-                place=here,
-                problem=f"no checkpoint of {parent.name!r} at {at} is kept",
-                remedy=f"start at one of {', '.join(_dates(s, stage.calendar))}, "
-                "or pin it in time",
-            )
-
-
-def _kept(s: SetState, boundary: int) -> bool:
-    commit = s.commits.get(boundary)
-    return commit is not None and commit.good and not commit.deleting
-
-
-def _dates(s: SetState, calendar: str) -> list[str]:
-    commons = s.plan.commons
-    return [model_date(commons[b], calendar) for b in s.commits if _kept(s, b)]
-
-
-def _name_faults(
-    state: CampaignState, name: str, branch: Branch, seen: set[str], place: str
-) -> Iterator[Fault]:
-    known = state.simulations.get(name)
-    # Asked again after a crash, a rule names what it has named before.
-    if name in seen or (known is not None and known.branch != branch):
-        yield Fault(
-            place=place,
-            problem="a simulation of this name exists",
-            remedy="give it a name of its own",
-        )
-
-
-def _project_faults(state: CampaignState, project: str, place: str) -> Iterator[Fault]:
-    if project not in state.projects and project != DEFAULT_PROJECT:
-        yield Fault(
-            place=place,
-            problem=f"project {project!r} is not declared",
-            remedy="declare it when making the Campaign",
-        )

@@ -360,6 +360,8 @@ def test_a_branch_names_its_parent() -> None:
     assert explain(state, "m01", 1.0).factors["branch"] == {
         "simulation": "m00",
         "rule": "split",
+        "boundaries": {},
+        "generation": 1,
     }
 
 
