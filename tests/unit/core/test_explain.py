@@ -357,12 +357,8 @@ def test_a_branch_names_its_parent() -> None:
     """A simulation that a rule added says where it comes from."""
     branch = Branch(simulation="m00", rule="split")
     state = folded((1.0, submitted("m01", branch=branch)))
-    assert explain(state, "m01", 1.0).factors["branch"] == {
-        "simulation": "m00",
-        "rule": "split",
-        "boundaries": {},
-        "generation": 1,
-    }
+    told = explain(state, "m01", 1.0).factors["branch"]
+    assert (told["simulation"], told["rule"], told["generation"]) == ("m00", "split", 1)
 
 
 def test_failures_are_counted_by_cause() -> None:
