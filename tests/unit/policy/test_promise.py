@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
+
 from climorch.errors import InvalidInputError
 from climorch.policy.promise import SiblingPromise
 from climorch.policy.prospects import Prospect, Ranking, Skill
@@ -56,7 +57,9 @@ def names(ranking: Ranking) -> list[str]:
 
 def test_before_anything_is_known_the_order_is_that_of_submission() -> None:
     """Equal chances, equal plans; priority breaks ties first."""
-    found = PLAIN.rank([waiting(0, 1), waiting(1, 2), waiting(2, 3, priority=1)], now_s=0)
+    found = PLAIN.rank(
+        [waiting(0, 1), waiting(1, 2), waiting(2, 3, priority=1)], now_s=0
+    )
 
     assert names(found) == ["s2", "s0", "s1"]
     belief = found.order[0].belief
@@ -170,8 +173,9 @@ def test_where_partial_scores_foretell_a_bad_one_is_paused() -> None:
     found = PLAIN.rank([*halves(), bad, waiting(21, 9.6)], now_s=0)
 
     assert list(found.pauses) == ["s20"]
-    assert "rank correlation of scores at mark 0 with final ones 1.00 of 12" in (
-        found.pauses["s20"]
+    assert (
+        "rank correlation of scores at mark 0 with final ones 1.00 of 12"
+        in (found.pauses["s20"])
     )
     assert names(found) == ["s21", "s20"]
     (correlation,) = found.correlations

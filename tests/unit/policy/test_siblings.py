@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from climorch.policy.siblings import kinship, learned
 
 LINE = [{"x": float(i)} for i in range(11)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from climorch.errors import InvalidInputError
 from climorch.policy.prospects import PromiseRule, Prospect, Skill
 from climorch.policy.simple_promise import (
