@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from climorch.core.hanging import hang_told
 from climorch.core.outlook import exposure_s, written_for_s
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.model.alarm import Alarm, AlarmEvent, AlarmKind
@@ -82,8 +83,8 @@ def troubles(
     Returns
     -------
     tuple of Trouble
-        Of the kinds ``failed``, ``storage`` and ``exposure``, at most one of
-        each for each simulation; ``damage``, one for each checkpoint; ``window``,
+        Of the kinds ``failed``, ``hang``, ``storage`` and ``exposure``, at most one
+        of each for each simulation; ``damage``, one for each checkpoint; ``window``,
         at most one for each of these; and ``node``, one for each that is in
         quarantine.
     """
@@ -102,6 +103,8 @@ def troubles(
         if simulation.failed is not None and simulation.control is Control.RUN:
             cause, message = simulation.failed
             told.append(("failed", f"failed for good: {cause.value}: {message}"))
+        if simulation.failed is None and (hung := hang_told(simulation)):
+            told.append(("hang", hung))
         if simulation.lease and (trouble := _storage(simulation, now_s)):
             told.append(("storage", trouble))
         exposed_s = exposure_s(simulation, now_s)

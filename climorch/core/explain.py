@@ -18,6 +18,7 @@ from climorch.core.factors import (
     wait_factors,
     window_factors,
 )
+from climorch.core.hanging import hang_factors
 from climorch.core.shunning import move_factors
 from climorch.core.state import CampaignState, SimulationState
 from climorch.core.statuses import (
@@ -103,6 +104,7 @@ def explain(
         factors["waits for"] = wait_factors(state, simulation, market, now_s)
     factors |= move_factors(state, simulation)
     factors |= _nodes_away(state, simulation)
+    factors |= hang_factors(simulation)
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     if simulation.edits:

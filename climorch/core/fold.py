@@ -35,6 +35,7 @@ from climorch.core.fold_rules import RULES, note_metrics, settle_metrics
 from climorch.core.fold_storage import STORAGE, keep
 from climorch.core.fold_strides import advanced, mean
 from climorch.core.fold_wishes import WISHES
+from climorch.core.hanging import noted
 from climorch.core.state import (
     CampaignState,
     CheckpointState,
@@ -187,6 +188,7 @@ def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:
     if s is not None:
         if fact.cause is Cause.HANG and s.phase is not Phase.BROKEN:
             hung(state, fact)
+            s.hang = noted(fact, s, state.now_s)
         break_attempt(state.simulations[fact.simulation], s, fact.cause, fact.message)
 
 

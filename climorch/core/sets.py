@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from climorch.core.hanging import Hang
 from climorch.core.held import Held
 from climorch.core.lifecycle import Phase
 from climorch.model.events import Cause
@@ -154,6 +155,8 @@ class SetState:
         Where its states were last taken from, as in ``SetRestored``.
     lost_s : float
         Seconds of computing that the newest failure cost.
+    hang : Hang or None
+        The newest segment that hung.
     """
 
     plan: SetPlan
@@ -196,6 +199,7 @@ class SetState:
     held: Held = field(default_factory=Held)
     rung: str = ""
     lost_s: float = 0.0
+    hang: Hang | None = None
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from climorch.core.hanging import go_elsewhere
 from climorch.core.horizon import gone
 from climorch.core.partnering import salvage_goes_on, salvage_of
 from climorch.core.state import (
@@ -178,6 +179,8 @@ def settle_loss(
                 retry_at_s=state.now_s + delay_s if delay_s else 0.0,
             )
             yield from roll_back(simulation, s, cause)
+            if cause is Cause.HANG and not gives_up:
+                yield from go_elsewhere(state, simulation, s)
             if simulation.failed is None and gives_up:
                 if cause is Cause.HANG:
                     message = f"quarantined after {failures} hangs in a row: {message}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -142,9 +143,10 @@ class Attempt:
         state, inputs = self.states[stage.name], self._inputs(stage, segment)
         told = make_segment(self.simulation, self.plan, stage, segment)
         chunk = await self.outputs.chunk(declared)
+        watched = self._watched(stage, segment)
         if is_opaque(declared):
             tag, built, took = await advance_opaque(
-                self.services, self.tag, declared, told, state, inputs, chunk
+                self.services, self.tag, declared, told, state, inputs, chunk, watched
             )
             self.took[stage.name] = took
             return tag, built
@@ -152,7 +154,6 @@ class Attempt:
         built = await asyncio.to_thread(
             build_segment, declared, state, inputs, told, seed, chunk
         )
-        watched = self._watched(stage, segment)
         return make_tag(self.simulation, watched=watched, paced=stage.name), built
 
     def reroot(self, rooted: Mapping[tuple[str, str], xr.Dataset]) -> None:
@@ -205,16 +206,17 @@ class Attempt:
         self.exports.clear()
         self.finals.clear()
 
-    def _watched(self, stage: StagePlan, segment: int) -> Watched | None:
-        """Return how long tasks of a segment may take, if that is known."""
+    def _watched(self, stage: StagePlan, segment: int) -> Watched:
+        """Return how long tasks of a segment may take; inf: that is not known."""
         services = self.services
         simulation = services.state.simulations[self.simulation]
         takes_s = p99_s(simulation, simulation.sets[self.set.name], stage.name)
         limit_s = stuck_after_s(services.watch, stage.name, takes_s)
-        if limit_s is None:
-            return None
         return Watched(
-            stage=stage.name, segment=segment, attempt=self.number, limit_s=limit_s
+            stage=stage.name,
+            segment=segment,
+            attempt=self.number,
+            limit_s=math.inf if limit_s is None else limit_s,
         )
 
     def _inputs(self, stage: StagePlan, segment: int) -> dict[str, xr.Dataset]:

@@ -19,6 +19,7 @@ from typing import Any
 import xxhash
 
 from climorch.engine import nursery
+from climorch.engine.stacks import innermost, relevant, stack_of
 from climorch.engine.wire import (
     Build,
     Built,
@@ -51,12 +52,25 @@ class ModelFailedError(Exception):
         Whose retry budget it draws on.
     message : str
         What happened, with the model's traceback if it raised.
+    stack : str
+        Where it stood when it was killed because it hung; empty: it was not.
+    node : str
+        On which node; empty: not said.
     """
 
-    def __init__(self, cause: Cause, message: str) -> None:
-        super().__init__(cause, message)
+    def __init__(
+        self, cause: Cause, message: str, stack: str = "", node: str = ""
+    ) -> None:
+        # All of them: it is pickled by its arguments.
+        super().__init__(cause, message, stack, node)
         self.cause = cause
         self.message = message
+        self.stack = stack
+        self.node = node
+
+    def on(self, node: str) -> ModelFailedError:
+        """Return the same with the node on which it happened."""
+        return ModelFailedError(self.cause, self.message, self.stack, node)
 
     def __str__(self) -> str:
         return self.message
@@ -80,8 +94,8 @@ class Job:
         Whether the process stays for the next segment.
     build_timeout_s : float
         Longest time to build, in seconds.
-    timeout_s : float or None
-        Longest time for the segment, in seconds; None: no limit.
+    timeout_s : float
+        Longest time for the segment, in seconds; inf: no limit.
     """
 
     owner: str
@@ -90,7 +104,21 @@ class Job:
     code: bytes
     keep: bool
     build_timeout_s: float
-    timeout_s: float | None
+    timeout_s: float
+
+    @property
+    def longest_s(self) -> float:
+        """Longest time with a process that is made for it, in seconds."""
+        return self.build_timeout_s + self.first_s
+
+    @property
+    def first_s(self) -> float:
+        """Longest time of the first segment after a build, in seconds.
+
+        Compilers work there, where a model is kept; a step that is not has them
+        in each of its segments.
+        """
+        return self.timeout_s + (self.build_timeout_s if self.keep else 0.0)
 
     @property
     def simulation(self) -> str:
@@ -160,13 +188,15 @@ class Child:
         # Who abandons it sets this first and looks for a process then.
         if self.over:
             raise ModelFailedError(Cause.NODE_LOST, f"{job.attempt} is over")
-        build = Build(code=job.code, path=tuple(sys.path), segment=job.segment)
+        build = Build(
+            code=job.code, path=tuple(sys.path), segment=job.segment, owner=job.owner
+        )
         answer = self.answer(job, build, job.build_timeout_s)
         if not isinstance(answer, Built):
             raise InternalError(f"a {type(answer).__name__} came for a build")
         return True
 
-    def answer(self, job: Job, message: Build | Work, limit_s: float | None) -> Any:
+    def answer(self, job: Job, message: Build | Work, limit_s: float) -> Any:
         """Send a message and wait for its answer.
 
         Parameters
@@ -175,8 +205,8 @@ class Child:
             What it is about.
         message : Build or Work
             What is sent.
-        limit_s : float or None
-            Longest wait, in seconds; None: no limit.
+        limit_s : float
+            Longest wait, in seconds; inf: no limit.
 
         Raises
         ------
@@ -189,7 +219,7 @@ class Child:
         first = isinstance(message, Build)
         place = f"{job.owner}, {'build' if first else f'segment {job.segment.index}'}"
         process.sock.settimeout(STALL_S)
-        until_s = math.inf if limit_s is None else time.monotonic() + limit_s
+        until_s = time.monotonic() + limit_s
         answer = None
         try:
             send(process.sock, message)
@@ -206,14 +236,23 @@ class Child:
         except TimeoutError:
             until_s = 0.0
         if answer is None and time.monotonic() >= until_s:
-            raise ModelFailedError(
-                Cause.HANG, f"{place}: no answer within {limit_s} s; it was killed"
-            )
+            raise _hang(place, limit_s, process.pid)
         if answer is None:
             raise _death(place, _status(home, process))
         if isinstance(answer, Failed):
             raise ModelFailedError(answer.cause, f"{place}: {answer.message}")
         return answer
+
+
+def _hang(place: str, limit_s: float, pid: int) -> ModelFailedError:
+    """Say where a model stands that does not answer, before it is killed."""
+    stack = relevant(stack_of(pid))
+    waited_s = limit_s if math.isfinite(limit_s) else STALL_S
+    told = f"{place}: no answer within {waited_s:g} s; it was killed"
+    at = innermost(stack)
+    return ModelFailedError(
+        Cause.HANG, f"{told}; it stood at {at}" if at else told, stack
+    )
 
 
 def _readable(sock: socket.socket, wait_s: float) -> bool:

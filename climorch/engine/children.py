@@ -170,9 +170,7 @@ class Children:
         loaded = not job.keep or child.holds != here
         # Not known until it has answered.
         child.holds = None
-        limit_s = job.timeout_s
-        if limit_s is not None and built:
-            limit_s += job.build_timeout_s
+        limit_s = job.first_s if built else job.timeout_s
         work = Work(
             state=state() if loaded else None,
             inputs={name: distinct(given) for name, given in inputs().items()},

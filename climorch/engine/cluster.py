@@ -272,6 +272,7 @@ class Cluster:
                         cause=e.Cause.HANG,
                         message=message["message"],
                         node=message["node"],
+                        stack=message["stack"],
                     )
                 )
             case "alarm":

@@ -18,6 +18,7 @@ import cloudpickle
 import numpy as np
 import xarray as xr
 
+from climorch.engine.stacks import listen
 from climorch.engine.steps import cause_of
 from climorch.engine.wire import (
     Build,
@@ -47,12 +48,14 @@ def serve(sock: socket) -> None:
     """Answer every message until the node hangs up."""
     # Says on stderr where a model crashed.
     faulthandler.enable()
+    listen()
     advancing: Advancing | None = None
     while True:
         try:
             message = receive(sock, writable=True)
             if isinstance(message, Build):
                 sys.path[:] = message.path
+                listen(message.owner)
                 advancing = _built(message)
                 send(sock, Built())
             else:

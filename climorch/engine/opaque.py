@@ -12,8 +12,9 @@ import asyncio
 import functools
 import itertools
 import logging
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -22,15 +23,16 @@ import dask.array as da
 from dask._task_spec import List, Task, TaskRef
 from dask.base import flatten, tokenize
 from dask.highlevelgraph import HighLevelGraph
-from distributed import futures_of
+from distributed import futures_of, get_worker
 
-from climorch.engine.child import Job
+from climorch.engine.child import Job, ModelFailedError
 from climorch.engine.children import Told
 from climorch.engine.keys import own_keys
+from climorch.engine.nodes import node_name
 from climorch.engine.outline import Outline, joined, outlined, own_fields
 from climorch.engine.services import Services
 from climorch.engine.steps import is_held, settle
-from climorch.engine.tags import LIGHT, annotating, make_tag
+from climorch.engine.tags import LIGHT, Watched, annotating, make_tag
 from climorch.engine.worker import children_here, freeze
 from climorch.errors import InternalError
 from climorch.intake.contract import accepted
@@ -49,6 +51,8 @@ tasks_logger = logging.getLogger(f"{__name__}.tasks")
 STATE, EXPORTS, OUTPUT = "state", "exports", "output"
 # Among what a step is given, its state: no stage has this name.
 OWN = ""
+# A node that has not ended a model so many times later is stuck itself.
+SLACK = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,7 @@ async def advance_opaque(
     state: xr.Dataset,
     inputs: Mapping[str, xr.Dataset],
     output_chunk: int | None,
+    watched: Watched,
 ) -> tuple[dict[str, Any], Advance, dict[str, float]]:
     """Compute a segment and return it as fields that are cut out of it.
 
@@ -138,6 +143,8 @@ async def advance_opaque(
         What the step is given, lazy.
     output_chunk : int or None
         Chunk length of outputs along time; None: the whole segment.
+    watched : Watched
+        How long the segment may take by what others of its stage took.
 
     Returns
     -------
@@ -155,12 +162,14 @@ async def advance_opaque(
     InvalidInputError
         If what it returns breaks the contract.
     """
-    job = _job(attempt, stage, segment)
+    job = _job(attempt, stage, segment, watched.limit_s)
     simulation, client = job.simulation, services.client
     node = _place(services, simulation, stage)
     seed = (attempt, stage.name, segment.place)
     run = await asyncio.to_thread(_graph, job, {OWN: state, **inputs}, seed)
-    with dask.annotate(**annotating(make_tag(simulation, node=node))):
+    # The node looks at its model itself; this is for the node.
+    watched = replace(watched, limit_s=SLACK * job.longest_s)
+    with dask.annotate(**annotating(make_tag(simulation, node=node, watched=watched))):
         (run,) = client.persist([run], optimize_graph=False)
     tag = make_tag(simulation, node=node, kind=LIGHT)
     description = await _described(client, run, tag, seed)
@@ -182,7 +191,7 @@ def _place(services: Services, simulation: str, stage: Stage) -> str:
     return lease[models.index(stage.name) % len(lease)]
 
 
-def _job(attempt: str, stage: Stage, segment: Segment) -> Job:
+def _job(attempt: str, stage: Stage, segment: Segment, limit_s: float) -> Job:
     step = stage.step
     if not isinstance(step, LiveModel | Isolated):
         raise InternalError(f"the step of stage {stage.name!r} is a graph")
@@ -193,7 +202,7 @@ def _job(attempt: str, stage: Stage, segment: Segment) -> Job:
         code=_code(step),
         keep=isinstance(step, LiveModel),
         build_timeout_s=getattr(step, "build_timeout_s", BUILD_TIMEOUT_S),
-        timeout_s=step.timeout_s,
+        timeout_s=min(step.timeout_s or math.inf, limit_s),
     )
 
 
@@ -336,11 +345,14 @@ def run_model(
         name: dict(zip(dataset.outline.fields, of_dataset, strict=True))
         for (name, dataset), of_dataset in zip(given.items(), blocks, strict=True)
     }
-    advance, told = children_here().run(
-        job,
-        lambda: given[OWN].dataset(found[OWN]),
-        lambda: {n: g.dataset(found[n]) for n, g in given.items() if n != OWN},
-    )
+    try:
+        advance, told = children_here().run(
+            job,
+            lambda: given[OWN].dataset(found[OWN]),
+            lambda: {n: g.dataset(found[n]) for n, g in given.items() if n != OWN},
+        )
+    except ModelFailedError as error:
+        raise error.on(node_name(get_worker().name)) from None
     parts = {STATE: advance.state, EXPORTS: advance.exports, OUTPUT: advance.output}
     return Outcome(
         parts={name: part for name, part in parts.items() if part is not None},

@@ -11,14 +11,17 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from typing import TypeGuard
 
 from climorch.core.state import SetState
 from climorch.engine import checkpointing
 from climorch.engine.attempt import Attempt
+from climorch.engine.child import ModelFailedError
 from climorch.engine.copying import Copies
 from climorch.engine.measuring import paces_of
 from climorch.engine.restoring import bring_states
 from climorch.engine.services import Services
+from climorch.engine.standing import with_others
 from climorch.engine.steps import cause_of
 from climorch.engine.worker import clear_attempt
 from climorch.errors import CorruptDataError
@@ -185,7 +188,10 @@ class SetRunner:
         begin = services.clock()
 
         async def compute() -> None:
-            metrics = await attempt.advance(stage, command.segment)
+            try:
+                metrics = await attempt.advance(stage, command.segment)
+            except ModelFailedError as error:
+                raise await with_others(services, attempt.tag, error) from error
             seconds = services.clock() - begin
             paces = await paces_of(attempt, stage.name, seconds)
             tasks_logger.info(
@@ -217,6 +223,8 @@ class SetRunner:
                 attempt=command.attempt,
                 cause=cause_of(error),
                 message=_told(error),
+                node=error.node if _hung(error) else "",
+                stack=error.stack if _hung(error) else "",
             )
 
         await self._guarded(compute, failed)
@@ -302,6 +310,10 @@ def _no_copy(
         attempt=command.attempt,
         message=_told(error),
     )
+
+
+def _hung(error: BaseException) -> TypeGuard[ModelFailedError]:
+    return isinstance(error, ModelFailedError) and error.cause is Cause.HANG
 
 
 def _told(error: BaseException) -> str:

@@ -1,7 +1,8 @@
 """Looks for frozen nodes and stuck tasks, and has their processes killed.
 
 What is frozen or stuck is decided in `policy.watching`; this looks at the Dask
-scheduler every few seconds, on its loop, and acts.
+scheduler every few seconds, on its loop, and acts. Before anything is killed, all
+that computes for the same simulation is asked where it stands.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from distributed.comm import get_address_host
 from distributed.scheduler import heartbeat_interval
 
+from climorch.engine import inquest, stacks
 from climorch.engine.nodes import node_name
-from climorch.engine.tags import Tag
+from climorch.engine.tags import Tag, Watched
 from climorch.errors import InternalError
 from climorch.policy.watching import (
     Frozen,
@@ -122,24 +124,26 @@ class Watchdog:
         for verdict in found:
             match verdict:
                 case Frozen():
-                    reason = f"frozen: no heartbeat for {verdict.silent_s:.1f} s"
-                    self._condemn(verdict.worker, reason)
+                    self._frozen(verdict)
                 case Stuck():
                     self._stuck(verdict)
 
     def _sight(self, worker: WorkerState) -> Sight:
         executing: dict[Hashable, float] = {}
-        for state in worker.executing:
-            # A worker tells with its next heartbeat that a task has ended.
-            if state.processing_on is worker:
-                tag = self._tag_of(state)
-                if tag is not None and tag.watched is not None:
-                    executing[state.key, state.run_id] = tag.watched.limit_s
+        given: dict[Hashable, float] = {}
+        for state in worker.processing:
+            tag = self._tag_of(state)
+            if tag is None or tag.watched is None:
+                continue
+            # A worker tells with its next heartbeat that a task has begun or ended.
+            known = executing if state in worker.executing else given
+            known[state.key, state.run_id] = tag.watched.limit_s
         return Sight(
             worker=worker.address,
             last_seen=worker.last_seen,
             own_process=not self._is_here(worker),
             executing=executing,
+            given=given,
         )
 
     def _is_here(self, worker: WorkerState) -> bool:
@@ -153,11 +157,45 @@ class Watchdog:
         listeners = self._scheduler.listeners
         return [x for x in listeners if not x.contact_address.startswith("inproc://")]
 
+    def _frozen(self, verdict: Frozen) -> None:
+        worker = self._scheduler.workers.get(verdict.worker)
+        if worker is not None and worker.address not in self.reasons:
+            reason = f"frozen: no heartbeat for {verdict.silent_s:.1f} s"
+            self.reasons[worker.address] = reason
+            self._spawn(self._end_frozen(worker, reason))
+
+    async def _end_frozen(self, worker: WorkerState, reason: str) -> None:
+        """Kill a silent worker; if it can say where it loops, its segment hung.
+
+        One that is stopped, or waits for a device, cannot: then it is the node.
+        """
+        tag = self._watched_on(worker)
+        name = node_name(worker.name)
+        if tag is not None and tag.watched is not None:
+            found = await self._survey(tag, worker)
+            seen, stack = tag.watched, inquest.told(found)
+            if any(not process.name and process.stack for process in found[name]):
+                reason = (
+                    f"stuck: {tag.lease}, stage {seen.stage}, segment {seen.segment} "
+                    f"holds Python's interpreter lock on {name}, {reason}"
+                    f"{inquest.worth_telling(stack)}"
+                )
+                self._tell_stuck(tag.lease, seen, name, reason, stack)
+        await self._condemn(worker, reason)
+
+    def _watched_on(self, worker: WorkerState) -> Tag | None:
+        """Return the label of a segment that a worker computes, or may."""
+        for state in (*worker.executing, *worker.processing):
+            tag = self._tag_of(state)
+            if tag is not None and tag.watched is not None:
+                return tag
+        return None
+
     def _stuck(self, verdict: Stuck) -> None:
         worker = self._scheduler.workers[verdict.worker]
         tag = next(
             self._tag_of(state)
-            for state in worker.executing
+            for state in worker.processing
             if (state.key, state.run_id) == verdict.task
         )
         if tag is None or tag.watched is None:
@@ -169,56 +207,95 @@ class Watchdog:
             f"expected < {verdict.limit_s:.0f} s"
         )
         if self._is_here(worker):
+            where = inquest.worth_telling(stacks.relevant(stacks.own()))
             self._tell(
                 {
                     "what": "alarm",
-                    "message": f"{text}; a node within this process cannot be "
+                    "message": f"{text}{where}; a node within this process cannot be "
                     "restarted: end the campaign and run it again",
                 }
             )
-            return
+        elif worker.address not in self.reasons:
+            self.reasons[worker.address] = text
+            self._spawn(self._end_stuck(worker, tag, seen, text))
+
+    async def _end_stuck(
+        self, worker: WorkerState, tag: Tag, seen: Watched, text: str
+    ) -> None:
+        stack = inquest.told(await self._survey(tag, worker))
+        text += inquest.worth_telling(stack)
+        self._tell_stuck(tag.lease, seen, node_name(worker.name), text, stack)
+        await self._condemn(worker, text)
+
+    async def _survey(
+        self, tag: Tag, worker: WorkerState
+    ) -> dict[str, list[inquest.Seen]]:
+        """Ask where a worker stands, and then all others of the same simulation.
+
+        Stages that wait for each other look alike; only both stacks tell.
+        """
+        others = [
+            other
+            for other in self._scheduler.workers.values()
+            if other is not worker
+            and any(
+                (label := self._tag_of(state)) is not None
+                and label.lease == tag.lease
+                and label.watched is not None
+                for state in other.processing
+            )
+        ]
+        asked = {node_name(w.name): w for w in (worker, *others)}
+        return await inquest.survey(self._scheduler, asked)
+
+    def _tell_stuck(
+        self, lease: str, seen: Watched, node: str, text: str, stack: str
+    ) -> None:
         self._tell(
             {
                 "what": "stuck",
-                "lease": tag.lease,
+                "lease": lease,
                 "stage": seen.stage,
                 "segment": seen.segment,
                 "attempt": seen.attempt,
-                "node": node_name(worker.name),
+                "node": node,
                 "message": text,
+                "stack": stack,
             }
         )
-        self._condemn(worker.address, text)
 
-    def _condemn(self, address: str, reason: str) -> None:
-        worker = self._scheduler.workers.get(address)
-        if worker is None or address in self.reasons:
-            return
-        self.reasons[address] = reason
-        self._tell({"what": "alarm", "message": f"node {worker.name} is {reason}"})
-        kill = asyncio.ensure_future(self._kill(address, reason))
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        async def to_its_end() -> None:
+            try:
+                await work
+            except Exception as error:
+                self._failed("watchdog", error)
+
+        kill = asyncio.ensure_future(to_its_end())
         self._kills.add(kill)
         kill.add_done_callback(self._kills.discard)
 
+    async def _condemn(self, worker: WorkerState, reason: str) -> None:
+        self.reasons[worker.address] = reason
+        self._tell({"what": "alarm", "message": f"node {worker.name} is {reason}"})
+        if not await inquest.kill(self._scheduler, worker):
+            await self._kill(worker.address, reason)
+
     async def _kill(self, address: str, reason: str) -> None:
-        """Kill a worker's process through its nanny, which starts another.
+        """Kill what could not be killed at once, politely; or remove it.
 
         The nanny first, while Dask still knows the worker: one that it does not
         know any more leaves of its own accord when it wakes up, and takes its
         nanny along. Without a nanny that is all that can be done; what such a
         process still writes is fenced by its attempt.
         """
-        try:
-            outcome = await self._scheduler.restart_workers(
-                [address],
-                timeout=NANNY_S,
-                wait_for_workers=False,
-                on_error="return",
-                stimulus_id=reason,
-            )
-        except Exception as error:
-            self._failed("watchdog", error)
-            return
+        outcome = await self._scheduler.restart_workers(
+            [address],
+            timeout=NANNY_S,
+            wait_for_workers=False,
+            on_error="return",
+            stimulus_id=reason,
+        )
         if outcome.get(address) != "OK":
             self._tell(
                 {

@@ -58,11 +58,14 @@ class Build:
         Where the node finds modules.
     segment : Segment
         The one that comes first.
+    owner : str
+        Simulation, set and stage, joined by ``/``.
     """
 
     code: bytes
     path: tuple[str, ...]
     segment: Segment
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

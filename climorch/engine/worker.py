@@ -19,6 +19,7 @@ import numpy as np
 from distributed import Worker, WorkerPlugin, get_worker
 from distributed.core import Status
 
+from climorch.engine import stacks
 from climorch.engine.children import Children
 from climorch.engine.nodes import missing_resources
 from climorch.engine.tags import IO
@@ -125,6 +126,10 @@ class NodePlugin(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Give the worker its own thread for I/O, and resources if it has none."""
         self.stash = {}
+        if worker.nanny:
+            # It may ask this process where it stands, and kills it with its helpers.
+            stacks.listen()
+            stacks.lead_group()
         state = worker.state
         self._given = missing_resources(state.nthreads, state.total_resources)
         # The Dask scheduler learns of them from its own plugin, which makes them

@@ -14,6 +14,7 @@ AlarmKind = Literal[
     "storage",
     "damage",
     "failed",
+    "hang",
     "exposure",
     "node",
     "window",
@@ -35,11 +36,12 @@ class Alarm:
         checkpoint not deleted · ``storage``: checkpoints of a simulation
         cannot be written, or one takes long · ``damage``: something that was
         committed is bad, and no other copy is left · ``failed``: a simulation
-        failed for good · ``exposure``: more than an hour of compute is not
-        checkpointed · ``node``: one is frozen or a task on it is stuck ·
-        ``window``: nodes to be serviced or kept for somebody are too few, and it
-        starts soon or has started · ``scheduler``: there is no Dask scheduler ·
-        ``driver``: the driver ends with an error.
+        failed for good · ``hang``: its segments hang since its newest checkpoint
+        · ``exposure``: more than an hour of compute is not checkpointed ·
+        ``node``: one is frozen or a task on it is stuck · ``window``: nodes to
+        be serviced or kept for somebody are too few, and it starts soon or has
+        started · ``scheduler``: there is no Dask scheduler · ``driver``: the
+        driver ends with an error.
     event : str
         ``begins`` once, ``lasts`` as a reminder at growing intervals, ``ends``
         once.

@@ -275,6 +275,9 @@ class SegmentFailed(_Fact, frozen=True, kw_only=True):
     ----------
     node : str
         Where it hung; empty: it did not, or nobody knows.
+    stack : str
+        Call stacks of all that computed for the simulation when it hung, as text;
+        empty: it did not, or nothing answered.
     """
 
     simulation: str
@@ -284,6 +287,7 @@ class SegmentFailed(_Fact, frozen=True, kw_only=True):
     cause: Cause
     message: str
     node: str = ""
+    stack: str = ""
 
 
 class CheckpointCommitted(_Fact, frozen=True, kw_only=True):

@@ -97,12 +97,16 @@ class Sight:
         process is as alive as that.
     executing : mapping
         Task, which is run anew each time it is sent, to its limit in seconds.
+    given : mapping
+        Tasks that it was given beside these, likewise: one that fell silent may
+        execute them and cannot say so.
     """
 
     worker: str
     last_seen: float
     own_process: bool = True
     executing: Mapping[Hashable, float] = field(default_factory=dict)
+    given: Mapping[Hashable, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,10 +271,11 @@ def look(
             told.add(worker)
             if worker not in vigil.told:
                 found.append(Frozen(worker=worker, silent_s=silent_s))
-        for task, limit_s in sight.executing.items():
+        for task in sight.executing:
+            begun[worker, task] = vigil.begun.get((worker, task), clock_s)
+        for task, limit_s in (*sight.executing.items(), *sight.given.items()):
             place = (worker, task)
-            begun[place] = vigil.begun.get(place, clock_s)
-            seconds = clock_s - begun[place]
+            seconds = clock_s - begun.get(place, noticed_s)
             if seconds > limit_s:
                 told.add(place)
                 if place not in vigil.told:

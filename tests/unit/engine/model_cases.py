@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def job(
         code=cloudpickle.dumps(step),
         keep=isinstance(step, LiveModel),
         build_timeout_s=100.0,
-        timeout_s=step.timeout_s,
+        timeout_s=step.timeout_s or math.inf,
     )
 
 

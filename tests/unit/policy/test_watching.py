@@ -227,3 +227,12 @@ def test_a_watch_that_cannot_be_kept_is_refused_with_all_faults() -> None:
         "Watch.stuck_factor",
         "Watch.limits_s['a']",
     ]
+
+
+def test_a_silent_worker_may_execute_what_it_was_given() -> None:
+    """From its last heartbeat on; what it says that it executes, since it said so."""
+    sights = beats(1, 2, 2, 2, 2, 2, given={"a": 10.0, "b": math.inf})
+    assert watched(sights, frozen_s=1e9) == [
+        (20.0, Stuck(worker="w", task="a", seconds=12.0, limit_s=10.0))
+    ]
+    assert watched(beats(1, 2, 3, 4, 5, 6, given={"a": 10.0})) == []
