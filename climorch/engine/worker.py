@@ -21,7 +21,7 @@ from distributed.core import Status
 
 from climorch.engine import stacks
 from climorch.engine.children import Children
-from climorch.engine.nodes import missing_resources
+from climorch.engine.nodes import missing_resources, node_name
 from climorch.engine.tags import IO
 from climorch.engine.trimming import trim
 from climorch.errors import InternalError
@@ -41,6 +41,7 @@ __all__ = [
     "count_not_finite",
     "freeze",
     "load_root",
+    "node_here",
     "stash_blocks",
     "take_copy",
     "write_blocks",
@@ -318,3 +319,9 @@ def children_here() -> Children:
     if children is None:
         raise InternalError("the node's plugin was not set up")
     return children
+
+
+def node_here() -> tuple[str, bool]:
+    """Return the node that this task runs on, and whether a nanny looks after it."""
+    worker = get_worker()
+    return node_name(worker.name), worker.nanny is not None

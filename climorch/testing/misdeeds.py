@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from distributed import get_worker
 
+from climorch.engine.worker import node_here
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.advance import Advance, Segment
 from climorch.model.workflow import Workflow
@@ -173,7 +173,7 @@ def _struck(
 
 
 def _here(misdeed: Misdeed) -> bool:
-    return not misdeed.node or str(get_worker().name) == misdeed.node
+    return not misdeed.node or node_here()[0] == misdeed.node
 
 
 def _counted(misdeed: Misdeed, stage: str, folder: str) -> bool:
@@ -215,7 +215,7 @@ def _waits_for_the_other(block: Any, misdeed: Misdeed, stage: str, folder: str) 
 
 
 def _kills_its_node(block: Any, misdeed: Misdeed, stage: str, folder: str) -> Any:
-    if not get_worker().nanny:
+    if not node_here()[1]:
         raise RuntimeError("a node without a nanny may be the driver's own process")
     os.kill(os.getpid(), signal.SIGKILL)
     return block
