@@ -162,16 +162,12 @@ async def advance_opaque(
     InvalidInputError
         If what it returns breaks the contract.
     """
-    job = _job(attempt, stage, segment, watched.limit_s)
-    simulation, client = job.simulation, services.client
-    node = _place(services, simulation, stage)
+    job, client = _job(attempt, stage, segment, watched.limit_s), services.client
+    node = _place(services, job.simulation, stage)
     seed = (attempt, stage.name, segment.place)
     run = await asyncio.to_thread(_graph, job, {OWN: state, **inputs}, seed)
-    # The node looks at its model itself; this is for the node.
-    watched = replace(watched, limit_s=SLACK * job.longest_s)
-    with dask.annotate(**annotating(make_tag(simulation, node=node, watched=watched))):
-        (run,) = client.persist([run], optimize_graph=False)
-    tag = make_tag(simulation, node=node, kind=LIGHT)
+    run = _persisted(client, run, job, node, watched)
+    tag = make_tag(job.simulation, node=node, kind=LIGHT)
     description = await _described(client, run, tag, seed)
     told = description.told
     tasks_logger.info(
@@ -247,6 +243,18 @@ def _graph(
     whole = da.Array(graph, name, (), dtype=object)
     held = {array.name for array in arrays if is_held(array)}
     return own_keys([whole], held, seed)[0]
+
+
+def _persisted(
+    client: Client, run: da.Array, job: Job, node: str, watched: Watched
+) -> da.Array:
+    # The node looks at its model itself; this is for the node.
+    watched = replace(watched, limit_s=SLACK * job.longest_s)
+    tag = make_tag(job.simulation, node=node, watched=watched)
+    with dask.annotate(**annotating(tag)):
+        (held,) = client.persist([run], optimize_graph=False)
+    found: da.Array = held
+    return found
 
 
 async def _described(

@@ -141,21 +141,10 @@ class Watchdog:
         return Sight(
             worker=worker.address,
             last_seen=worker.last_seen,
-            own_process=not self._is_here(worker),
+            own_process=not _is_here(self._scheduler, worker),
             executing=executing,
             given=given,
         )
-
-    def _is_here(self, worker: WorkerState) -> bool:
-        if worker.address.startswith("inproc://"):
-            return True
-        # Process ids repeat on other machines.
-        here = {get_address_host(listener.contact_address) for listener in self._tcp()}
-        return worker.pid == os.getpid() and worker.host in here
-
-    def _tcp(self) -> list[Any]:
-        listeners = self._scheduler.listeners
-        return [x for x in listeners if not x.contact_address.startswith("inproc://")]
 
     def _frozen(self, verdict: Frozen) -> None:
         worker = self._scheduler.workers.get(verdict.worker)
@@ -206,7 +195,7 @@ class Watchdog:
             f"executing on {worker.name} for {verdict.seconds:.0f} s, "
             f"expected < {verdict.limit_s:.0f} s"
         )
-        if self._is_here(worker):
+        if _is_here(self._scheduler, worker):
             where = inquest.worth_telling(stacks.relevant(stacks.own()))
             self._tell(
                 {
@@ -304,3 +293,14 @@ class Watchdog:
                     "here; it is fenced and leaves when it wakes up",
                 }
             )
+
+
+def _is_here(scheduler: Scheduler, worker: WorkerState) -> bool:
+    """Whether a worker is in the process of its Dask scheduler."""
+    if worker.address.startswith("inproc://"):
+        return True
+    contacts = [listener.contact_address for listener in scheduler.listeners]
+    tcp = [contact for contact in contacts if not contact.startswith("inproc://")]
+    # Process ids repeat on other machines.
+    here = {get_address_host(contact) for contact in tcp}
+    return worker.pid == os.getpid() and worker.host in here
