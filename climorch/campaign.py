@@ -362,7 +362,11 @@ class Campaign(Custody):
 
     def _with_overrides(self, policies: Policies) -> Policies:
         """Let the strategies of stages and scenarios count beside some rules."""
-        return replace(policies, overrides=self._submissions.overrides)
+        return replace(
+            policies,
+            overrides=self._submissions.overrides,
+            remedies=self._submissions.remedies,
+        )
 
     def _await_news(self, run: Run) -> None:
         """Return once `status` shows what was submitted, or it takes too long."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from climorch.model.codec import Codec
 from climorch.model.edits import Finish, MoveEnd, SetPriority, SetResources
+from climorch.model.numerics import BlowUp, Checks, Remedy, Retry
 from climorch.model.pace import Pace
 from climorch.model.scope import Scope
 from climorch.policy.archiving import Archive
@@ -25,7 +26,9 @@ __all__ = [
     "AnyOf",
     "Archive",
     "BeforeEvent",
+    "BlowUp",
     "ByteBudget",
+    "Checks",
     "Claim",
     "Codec",
     "Contest",
@@ -41,6 +44,8 @@ __all__ = [
     "Pace",
     "PartnerCopy",
     "Quarantine",
+    "Remedy",
+    "Retry",
     "Scope",
     "Scrub",
     "SetPriority",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from climorch.core.fold_archive import ARCHIVE, forget_archiving
@@ -31,6 +32,7 @@ from climorch.core.fold_nodes import (
     quarantined,
 )
 from climorch.core.fold_paces import note_paces
+from climorch.core.fold_remedies import REMEDIES, refuse_former
 from climorch.core.fold_rules import RULES, note_metrics, settle_metrics
 from climorch.core.fold_storage import STORAGE, keep
 from climorch.core.fold_strides import advanced, mean
@@ -87,6 +89,8 @@ def _driver_started(state: CampaignState, fact: e.DriverStarted) -> None:
             forgive(state, simulation.name)
         simulation.failed = None
         simulation.failures.clear()
+        for s in simulation.sets.values():
+            s.blown = replace(s.blown, count=0)
 
 
 def _driver_stopped(state: CampaignState, fact: e.DriverStopped) -> None:
@@ -107,6 +111,7 @@ def _all_released(state: CampaignState) -> None:
             s.retry_at_s = 0.0
             s.newest.clear()
             s.held.let_go()
+            s.blown = replace(s.blown, asked=False)
             if s.phase is not Phase.IDLE:
                 s.phase = Phase.BROKEN
                 s.broken = (Cause.NODE_LOST, "the driver ended")
@@ -228,6 +233,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
     settle_metrics(simulation, s)
     simulation.failures.clear()
     simulation.fruitful = True
+    refuse_former(s, fact)
 
 
 def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
@@ -283,6 +289,7 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     **WISHES,
     **COMMANDS,
     **COPIES,
+    **REMEDIES,
     **STORAGE,
     **ARCHIVE,
     **RULES,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from climorch.core.fold_remedies import went_back
 from climorch.core.sets import CheckpointState, SetState
 from climorch.core.state import CampaignState
 from climorch.model import commands as c
@@ -50,6 +51,7 @@ def _deleted(state: CampaignState, fact: e.CheckpointDeleted) -> None:
     commit = s.commits.pop(fact.boundary, None)
     if commit is not None:
         s.deleted += 1
+        went_back(s)
         freed_bytes = fact.bytes_freed
         store(state, s, -(commit.own_bytes if freed_bytes is None else freed_bytes))
 

@@ -51,7 +51,7 @@ def keep_house(
     """Publish outputs and delete what retention lets go."""
     for c in s.commits.values():
         # In order, one at a time: results grow at their end only.
-        if c.good and not c.published:
+        if c.good and not c.published and not c.deleting:
             if not c.publishing:
                 yield PublishResults(
                     simulation=simulation.name, set=s.name, boundary=c.boundary

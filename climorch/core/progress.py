@@ -15,6 +15,7 @@ from climorch.core.keeping import keep_house, make_room
 from climorch.core.pacing import ruling_at, word_on
 from climorch.core.partnering import copy_at, plan_copy, write_out
 from climorch.core.ruling import ask_rules
+from climorch.core.remedying import ask_again, superseded
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -66,8 +67,11 @@ def next_records(
         Commands and decisions, in the order to journal and execute them.
     """
     for s in simulation.sets.values():
+        yield from superseded(simulation, s)
         yield from commit(simulation, s)
     yield from settle_loss(state, simulation, policies)
+    for s in simulation.sets.values():
+        yield from ask_again(simulation, s)
     yield from clear_out(state, simulation)
     yield from retire(simulation)
     for s in simulation.sets.values():
@@ -163,6 +167,7 @@ def _advance(
             and state.now_s >= s.retry_at_s
             and not s.complete
             and not awaits_recall(s)
+            and not s.blown.waits
             and all(simulation.sets[name].complete for name in before)
         ):
             yield StartAttempt(

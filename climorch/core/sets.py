@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from climorch.core.hanging import Hang
 from climorch.core.held import Held
 from climorch.core.lifecycle import Phase
+from climorch.core.remedying import Blown
 from climorch.model.events import Cause
 from climorch.model.plan import SetPlan
 from climorch.policy.learning import Learned
@@ -157,6 +158,8 @@ class SetState:
         Seconds of computing that the newest failure cost.
     hang : Hang or None
         The newest segment that hung.
+    blown : Blown
+        What is known of its blow-ups.
     """
 
     plan: SetPlan
@@ -200,6 +203,7 @@ class SetState:
     rung: str = ""
     lost_s: float = 0.0
     hang: Hang | None = None
+    blown: Blown = field(default_factory=Blown)
 
     @property
     def name(self) -> str:

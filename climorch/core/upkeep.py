@@ -6,12 +6,13 @@ What is committed, what is lost, which rules are due.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from climorch.core.hanging import go_elsewhere
 from climorch.core.horizon import gone
 from climorch.core.partnering import salvage_goes_on, salvage_of
+from climorch.core.remedying import give_up_or_ask
 from climorch.core.state import (
     CampaignState,
     Phase,
@@ -28,6 +29,7 @@ from climorch.model.commands import (
     SimulationFailed,
 )
 from climorch.model.events import Cause
+from climorch.model.numerics import Remedy
 from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.archiving import Archive
 from climorch.policy.budgeting import ByteBudget
@@ -94,6 +96,9 @@ class Policies:
         Which simulation holds which nodes.
     moving : Moving
         When nodes count as slow, and when leases move by themselves.
+    remedies : mapping of str to Remedy
+        Workflow to what is done when its numbers blow up; a campaign fills them in
+        from what is submitted.
     """
 
     checkpointing: CheckpointStrategy = field(default_factory=Daly)
@@ -109,6 +114,7 @@ class Policies:
     sharing: Sharing = field(default_factory=Sharing)
     allocation: Allocate = allocate
     moving: Moving = field(default_factory=Moving)
+    remedies: Mapping[str, Remedy] = field(default_factory=dict)
 
 
 def strategy_of(
@@ -170,6 +176,7 @@ def settle_loss(
                 if found is not None:
                     yield found
                     continue
+            reached = s.front()
             delay_s = policies.recovery.delay_s(cause, failures) if failures else 0.0
             yield AbandonAttempt(
                 simulation=simulation.name,
@@ -181,7 +188,11 @@ def settle_loss(
             yield from roll_back(simulation, s, cause)
             if cause is Cause.HANG and not gives_up:
                 yield from go_elsewhere(state, simulation, s)
-            if simulation.failed is None and gives_up:
+            if simulation.failed is None and gives_up and cause is Cause.NUMERICAL:
+                yield from give_up_or_ask(
+                    simulation, s, policies.remedies, message, reached
+                )
+            elif simulation.failed is None and gives_up:
                 if cause is Cause.HANG:
                     message = f"quarantined after {failures} hangs in a row: {message}"
                 yield SimulationFailed(
@@ -293,7 +304,9 @@ def retire(simulation: SimulationState) -> Iterator[Record]:
         if s.phase is Phase.IDLE:
             # A checkpoint that is damaged or missing takes its segments along,
             # whether or not an attempt lived on it.
-            yield from roll_back(simulation, s, Cause.CORRUPT)
+            back = s.blown.target is not None
+            cause = Cause.NUMERICAL if back else Cause.CORRUPT
+            yield from roll_back(simulation, s, cause)
 
 
 def roll_back(

@@ -17,8 +17,10 @@ import dask
 
 from climorch.core.frontier import needed_exports
 from climorch.core.origins import origins
+from climorch.core.remedying import changes_of
 from climorch.core.state import SetState
 from climorch.core.stretch import p99_s
+from climorch.engine.checking import refuse_metrics
 from climorch.engine.keys import futures_in
 from climorch.engine.opaque import advance_opaque, is_opaque
 from climorch.engine.outputs import Outputs
@@ -127,6 +129,7 @@ class Attempt:
         state = await load_others(self.services.client, held.state, tag)
         exports = state if held.exports is held.state else held.exports
         metrics = await scalars(self.services.client, held.metrics)
+        refuse_metrics(stage.name, segment, self.stages[stage.name].checks, metrics)
         self.rooted_at = None
         self.states[stage.name] = state
         self.exports[stage.name][segment] = exports
@@ -141,7 +144,9 @@ class Attempt:
         """Build the graph of a segment, or compute one that has no graph."""
         declared = self.stages[stage.name]
         state, inputs = self.states[stage.name], self._inputs(stage, segment)
-        told = make_segment(self.simulation, self.plan, stage, segment)
+        s = self.services.state.simulations[self.simulation].sets[self.set.name]
+        changes = changes_of(s, stage.name, segment)
+        told = make_segment(self.simulation, self.plan, stage, segment, changes=changes)
         chunk = await self.outputs.chunk(declared)
         watched = self._watched(stage, segment)
         if is_opaque(declared):

@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import msgspec
 
+from climorch.core.remedying import in_force
+from climorch.core.state import SetState
 from climorch.engine.attempt import Attempt, persist_all
+from climorch.engine.checking import Findings, count_not_finite, refuse_unsound
 from climorch.engine.outputs import Staged
 from climorch.engine.rooting import (
     EXPORTS,
@@ -32,7 +35,6 @@ from climorch.engine.services import Services
 from climorch.engine.worker import (
     RootSpec,
     Written,
-    count_not_finite,
     stash_blocks,
 )
 from climorch.engine.writing import holders_of, on_holders, write_grouped
@@ -58,11 +60,7 @@ P = ParamSpec("P")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 T = TypeVar("T")
 
-__all__ = ["Cut", "NotFiniteError", "count_now", "reroot", "write"]
-
-
-class NotFiniteError(ArithmeticError):
-    """A state gained NaN or infinity."""
+__all__ = ["Cut", "count_now", "reroot", "write"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,8 +175,9 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
 
     Raises
     ------
-    NotFiniteError
-        If a state has more NaN or infinities than when the attempt began.
+    NotFiniteError, OutOfBoundsError
+        If a state has more NaN or infinities than when the attempt began, or is not
+        as its stage says that it must be.
     BackendError, CorruptDataError, ConflictError
         If it cannot be written or committed; the one before stays.
     """
@@ -244,7 +243,9 @@ def _request(
         boundary=command.boundary,
         model_time=_model_time(attempt, command.boundary),
         attempt=command.attempt,
-        params_digest=params_digest(attempt.plan, command.set),
+        params_digest=params_digest(
+            attempt.plan, command.set, in_force(_state(attempt), command.boundary)
+        ),
         states={s: d for (tree, s), d in cut.datasets.items() if tree == STATE},
         exports={s: d for (tree, s), d in cut.datasets.items() if tree == EXPORTS},
         segments=attempt.set.segments_at[command.boundary],
@@ -254,6 +255,11 @@ def _request(
         finite=_limits(attempt, cut),
         storing=storing_of(attempt.stages.values()),
     )
+
+
+def _state(attempt: Attempt) -> SetState:
+    state = attempt.services.state
+    return state.simulations[attempt.simulation].sets[attempt.set.name]
 
 
 def _limits(attempt: Attempt, cut: Cut) -> dict[str, int]:
@@ -275,14 +281,23 @@ async def _fill(
     """Write all chunks and take the outputs; return receipts and CPU seconds."""
     services = attempt.services
     blocks = blocks_in(cut.datasets)
+    checks = {
+        f"{STATE}.zarr/{name}": stage.checks
+        for name, stage in attempt.stages.items()
+        if stage.checks is not None
+    }
     written: list[Written] = await write_grouped(
         services,
         attempt.simulation,
         str(in_flight.directory),
         [(in_flight.jobs[b.tree, b.stage, b.variable, b.index], b) for b in blocks],
         params_digest=in_flight.request.params_digest,
+        checks=checks,
     )
-    _check_finite(in_flight.request.finite, written)
+    found = Findings()
+    for w in written:
+        found.add(w.found)
+    refuse_unsound(in_flight.request.finite, checks, found)
     receipts = [receipt for w in written for receipt in w.receipts]
     cpu_s = sum(w.cpu_s for w in written)
     staged |= await attempt.outputs.take(dict(in_flight.request.segments))
@@ -381,19 +396,3 @@ def _fact(
         bytes_salvaged=sum(r.length for r in receipts if r.salvaged),
         independent=not old,
     )
-
-
-def _check_finite(limits: Mapping[str, int], written: list[Written]) -> None:
-    counts: dict[str, int] = {}
-    for w in written:
-        for array, bad in w.not_finite.items():
-            counts[array] = counts.get(array, 0) + bad
-    for array, before in limits.items():
-        bad = counts.get(array, 0)
-        if bad > before:
-            _, stage, variable = array.split("/", 2)
-            raise NotFiniteError(
-                f"stage {stage!r}, variable {variable!r}: {bad} values are NaN or "
-                f"infinite, {before} when the attempt began; look at the model, or "
-                f"pass check_finite=False"
-            )

@@ -9,10 +9,12 @@ import asyncio
 import logging
 import time
 
+from climorch.core.remedying import tries_told
 from climorch.engine.alarms import Alarms
 from climorch.engine.archiving import Archiver, Transfer
 from climorch.engine.services import Services
 from climorch.errors import BackendError, CorruptDataError
+from climorch.intake.remedies import evaluate_remedy
 from climorch.intake.rules import evaluate_rule
 from climorch.model import commands as c
 from climorch.model.events import CheckpointDeleted, Fact, ResultsPublished
@@ -98,7 +100,10 @@ class Chores:
                 checkpoint = services.checkpoints.load(
                     command.simulation, command.set, command.boundary
                 )
-                services.results.publish(checkpoint)
+                simulation = services.state.simulations[command.simulation]
+                services.results.publish(
+                    checkpoint, tries=tries_told(simulation.sets[command.set])
+                )
                 return ResultsPublished(
                     simulation=command.simulation,
                     set=command.set,
@@ -108,6 +113,8 @@ class Chores:
                 return self._delete(command)
             case c.EvaluateRule():
                 return evaluate_rule(services.state, services.workflows, command)
+            case c.AskRemedy():
+                return evaluate_remedy(services.state, services.workflows, command)
             case _:
                 raise TypeError(f"no chore: {command}")
 

@@ -41,7 +41,7 @@ __all__ = ["Driver", "DriverSpec"]
 logger = logging.getLogger(__name__)
 
 # Commands that no later attempt could undo: they wait for their journal row.
-IRREVOCABLE = (c.DeleteCheckpoint, c.PublishResults, c.EvaluateRule)
+IRREVOCABLE = (c.DeleteCheckpoint, c.PublishResults, c.EvaluateRule, c.AskRemedy)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,14 @@ from distributed import Worker, WorkerPlugin, get_worker
 from distributed.core import Status
 
 from climorch.engine import stacks
+from climorch.engine.checking import Findings, look_over
 from climorch.engine.children import Children
 from climorch.engine.nodes import missing_resources, node_name
 from climorch.engine.tags import IO
 from climorch.engine.trimming import trim
 from climorch.errors import InternalError
 from climorch.model.codec import Codec
+from climorch.model.numerics import Checks
 from climorch.storage.chunks import ChunkJob, ChunkReceipt, read_chunk, write_chunks
 from climorch.storage.manifest import Manifest, read_manifest
 
@@ -35,10 +37,8 @@ __all__ = [
     "RootSpec",
     "StateNotDurableError",
     "Written",
-    "array_of",
     "children_here",
     "clear_attempt",
-    "count_not_finite",
     "freeze",
     "load_root",
     "node_here",
@@ -102,14 +102,14 @@ class Written:
     ----------
     receipts : tuple of ChunkReceipt
         One for each block.
-    not_finite : dict of str to int
-        Array to the number of its values that are NaN or infinite.
+    found : Findings
+        What is not as it must be.
     cpu_s : float
         CPU seconds of the writing thread.
     """
 
     receipts: tuple[ChunkReceipt, ...]
-    not_finite: dict[str, int]
+    found: Findings
     cpu_s: float
 
 
@@ -253,26 +253,12 @@ def _manifest(directory: str) -> Manifest:
     return read_manifest(Path(directory))
 
 
-def array_of(key: str) -> str:
-    """Return the path of the array that a chunk belongs to."""
-    return key.removesuffix("/c") if key.endswith("/c") else key.rsplit("/c/", 1)[0]
-
-
-def count_not_finite(keys: Sequence[str], blocks: Sequence[Any]) -> dict[str, int]:
-    """Return per array how many values are NaN or infinite."""
-    counts: dict[str, int] = {}
-    for key, block in zip(keys, blocks, strict=True):
-        if np.asarray(block).dtype.kind in "fc":
-            bad = int(np.size(block) - np.count_nonzero(np.isfinite(block)))
-            counts[array_of(key)] = counts.get(array_of(key), 0) + bad
-    return counts
-
-
 def write_blocks(
     directory: str,
     writer: str,
     params_digest: str,
     jobs: Sequence[ChunkJob],
+    checks: Mapping[str, Checks],
     blocks: Sequence[Any],
 ) -> Written:
     """Write blocks into an in-flight checkpoint; runs on the I/O thread."""
@@ -282,7 +268,7 @@ def write_blocks(
     )
     return Written(
         receipts=tuple(receipts),
-        not_finite=count_not_finite([job.key for job in jobs], blocks),
+        found=look_over([job.key for job in jobs], blocks, checks),
         cpu_s=time.thread_time() - begin,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -13,6 +13,7 @@ from climorch.engine.services import Services
 from climorch.engine.steps import settle
 from climorch.engine.tags import COMPUTE, IO, annotating, make_tag
 from climorch.engine.worker import Written, write_blocks
+from climorch.model.numerics import Checks
 from climorch.storage.chunks import ChunkJob
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ async def write_grouped(
     jobs: Sequence[tuple[ChunkJob, Block]],
     *,
     params_digest: str,
+    checks: Mapping[str, Checks] | None = None,
 ) -> list[Written]:
     """Write blocks into a directory, each on the I/O thread of its holder."""
     if not jobs:
@@ -101,6 +103,7 @@ async def write_grouped(
             node,
             params_digest,
             [job_of[block.key] for block in blocks],
+            checks or {},
         ),
         kind=IO,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -78,7 +78,8 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
     Returns
     -------
     dict of str to Provenance
-        Keys ``stage.step``, ``stage.init``, ``stage.rebuild`` and ``rule``.
+        Keys ``stage.step``, ``stage.init``, ``stage.rebuild``, ``rule`` and
+        ``(remedy)``.
     """
     functions: dict[str, Any] = {}
     for stage in workflow.stages:
@@ -88,6 +89,8 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
         if stage.scope is not None and stage.scope.rebuild is not None:
             functions[f"{stage.name}.rebuild"] = stage.scope.rebuild
     functions |= {rule.name: rule.then for rule in workflow.rules}
+    if workflow.on_blow_up is not None:
+        functions["(remedy)"] = workflow.on_blow_up.change
     return {name: _whence(function) for name, function in functions.items()}
 
 
@@ -104,7 +107,9 @@ def _whence(function: Any) -> Provenance:
     return Provenance(qualname=f"{function.__module__}.{name}", source_digest=digest)
 
 
-def params_digest(plan: SimulationPlan, set_name: str) -> str:
+def params_digest(
+    plan: SimulationPlan, set_name: str, changes: Sequence[object] = ()
+) -> str:
     """Return a hash of all that determines a set's states but the functions.
 
     Parameters
@@ -113,6 +118,8 @@ def params_digest(plan: SimulationPlan, set_name: str) -> str:
         Of the simulation.
     set_name : str
         Set within it.
+    changes : sequence
+        What holds since it blew up, in order.
 
     Returns
     -------
@@ -130,12 +137,24 @@ def params_digest(plan: SimulationPlan, set_name: str) -> str:
             ],
         )
     )
+    if changes:
+        text += repr(tuple(changes))
     return xxhash.xxh3_128_hexdigest(text.encode())
 
 
-def segment_seed(simulation: str, stage: str, index: int) -> int:
-    """Return the seed of a segment, in [0, 2**63), the same on every attempt."""
-    text = f"{simulation}\0{stage}\0{index}"
+def segment_seed(simulation: str, stage: str, index: int, salt: int = 0) -> int:
+    """Return the seed of a segment, in [0, 2**63), the same on every attempt.
+
+    Parameters
+    ----------
+    simulation, stage : str
+        Whose.
+    index : int
+        Which.
+    salt : int
+        Number of the try that asked for other seeds after a blow-up; 0: none did.
+    """
+    text = f"{simulation}\0{stage}\0{index}" + (f"\0{salt}" if salt else "")
     return xxhash.xxh3_64_intdigest(text.encode()) >> 1
 
 

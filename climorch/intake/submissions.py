@@ -21,6 +21,7 @@ from climorch.model.events import (
     ProjectDeclared,
     SimulationSubmitted,
 )
+from climorch.model.numerics import Remedy
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import SimulationPlan
 from climorch.model.scenario import DEFAULT_PROJECT, Project, Scenario
@@ -44,6 +45,8 @@ class Submissions:
         Where functions bind, templates included.
     overrides : Overrides
         Strategies that stages and scenarios ask for; filled in with each `add`.
+    remedies : dict of str to Remedy
+        Workflow to what is done when its numbers blow up; likewise.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class Submissions:
         self._scenarios: dict[str, CheckpointStrategy] = {}
         # Filled in as simulations come, also while a driver runs.
         self.overrides = Overrides(stages=self._stages, scenarios=self._scenarios)
+        self.remedies: dict[str, Remedy] = {}
         self._traced: set[int] = set()
 
     def __contains__(self, name: str) -> bool:
@@ -117,6 +121,8 @@ class Submissions:
         _refuse_another(scenario, plan, state)
         for bound in (workflow, *workflow.templates):
             self.workflows[bound.name] = bound
+            if bound.on_blow_up is not None:
+                self.remedies[bound.name] = bound.on_blow_up
             for stage in bound.stages:
                 if stage.checkpointing is not None:
                     self._stages[bound.name, stage.name] = stage.checkpointing

@@ -7,6 +7,7 @@ of the work graph, and looks at what they return.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import cloudpickle
 import xarray as xr
@@ -26,17 +27,33 @@ __all__ = ["make_segment", "merge_exports", "trace_faults"]
 
 
 def make_segment(
-    simulation: str, plan: SimulationPlan, stage: StagePlan, index: int
+    simulation: str,
+    plan: SimulationPlan,
+    stage: StagePlan,
+    index: int,
+    *,
+    changes: tuple[Mapping[str, Any], int] = ({}, 0),
 ) -> Segment:
-    """Return what a step is told about a segment, or the part with that index."""
+    """Return what a step is told about a segment, or the part with that index.
+
+    Parameters
+    ----------
+    simulation : str
+        Whose.
+    plan, stage, index
+        Which.
+    changes : (mapping, int)
+        Parameters that are others since it blew up, and the salt of its seeds.
+    """
+    params, salt = changes
     whole, part = divmod(index, stage.parts)
     start, end = stage.boundaries[whole * stage.parts :: stage.parts][:2]
     return Segment(
         start=model_time(start, stage.calendar),
         end=model_time(end, stage.calendar),
         index=whole,
-        params=plan.params,
-        seed=segment_seed(simulation, stage.name, whole),
+        params={**plan.params, **params},
+        seed=segment_seed(simulation, stage.name, whole, salt),
         part=part,
         parts=stage.parts,
     )

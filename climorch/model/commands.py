@@ -34,6 +34,7 @@ __all__ = [
     "AbandonAttempt",
     "ArchiveCheckpoint",
     "ArchiveResults",
+    "AskRemedy",
     "BeginCheckpoint",
     "BeginCopy",
     "CheckpointPlanned",
@@ -256,6 +257,26 @@ class EvaluateRule(_Command, frozen=True, kw_only=True):
     at: int = 0
 
 
+class AskRemedy(_Command, frozen=True, kw_only=True):
+    """Ask the user's remedy what to change after a blow-up.
+
+    Attributes
+    ----------
+    number : int
+        Of the try, from 1.
+    message : str
+        What was found.
+    reached : int
+        Common boundary that was reached or passed when it blew up.
+    """
+
+    simulation: str
+    set: str
+    number: int
+    message: str
+    reached: int
+
+
 Command = (
     SetLease
     | StartAttempt
@@ -270,6 +291,7 @@ Command = (
     | ArchiveResults
     | RecallCheckpoint
     | EvaluateRule
+    | AskRemedy
 )
 Record = Fact | Command | Decision
 

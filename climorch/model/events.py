@@ -16,6 +16,7 @@ from climorch.model.declared import (
     SimulationChanged,
     SimulationSubmitted,
 )
+from climorch.model.numerics import RemedyGiven
 from climorch.model.scenario import Project
 from climorch.model.storing import (
     ArchivingFailed,
@@ -70,6 +71,7 @@ __all__ = [
     "ProjectDeclared",
     "RecallDelayed",
     "RecallFailed",
+    "RemedyGiven",
     "RestoreFailed",
     "ResultsArchived",
     "ResultsPublished",
@@ -363,4 +365,5 @@ Fact = (
     | ResultsPublished
     | RuleEvaluated
     | RuleFailed
+    | RemedyGiven
 )

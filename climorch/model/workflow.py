@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from climorch.model.advance import Advance, Segment
 from climorch.model.codec import Storing
 from climorch.model.edits import Committed, Edit
+from climorch.model.numerics import BlowUp, Checks, Remedy, Retry
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import Coupling, RuleTime
 from climorch.model.resources import Resources
@@ -96,6 +97,8 @@ class Stage:
     scope : Scope or None
         What of its state lives on from segment to segment; None: all. Part of
         ``step`` and ``init`` already.
+    checks : Checks or None
+        Bounds and a function of the user's that its state must pass.
     parts : int
         Parts of a segment, after each of which the step yields its state: the
         next call gets it with the `Segment.part` that begins. A checkpoint may
@@ -114,6 +117,7 @@ class Stage:
     output_chunk: int | None = None
     checkpointing: CheckpointStrategy | None = None
     scope: Scope | None = None
+    checks: Checks | None = None
     parts: int = 1
 
 
@@ -194,6 +198,7 @@ class Workflow:
         self.stages: list[Stage] = []
         self.rules: list[Rule] = []
         self.templates = tuple(templates)
+        self.on_blow_up: Remedy | None = None
 
     def stage(
         self,
@@ -210,6 +215,7 @@ class Workflow:
         output_chunk: int | None = None,
         checkpointing: CheckpointStrategy | None = None,
         scope: Scope | None = None,
+        checks: Checks | None = None,
         parts: int = 1,
     ) -> Stage:
         """Add a stage; `Stage` says more about each parameter.
@@ -228,8 +234,10 @@ class Workflow:
             Stages whose exports it reads: `SAME` or `PREVIOUS`.
         after : iterable of str
             Stages that must be complete before it starts.
-        chunks, resources, check_finite, output_chunk, checkpointing, scope, parts
+        chunks, resources, check_finite, output_chunk, checkpointing, scope : optional
             As for `Stage`; resources by default: one node.
+        parts, checks : optional
+            As for `Stage`.
 
         Returns
         -------
@@ -250,6 +258,7 @@ class Workflow:
             output_chunk=output_chunk,
             checkpointing=checkpointing,
             scope=scope,
+            checks=checks,
             parts=parts,
         )
         return self._add(declared)
@@ -297,6 +306,21 @@ class Workflow:
             goes beyond is refused, so that no loop is endless.
         """
         self.rules.append(Rule(name=name, when=when, then=then, on=on, most=most))
+
+    def remedy(
+        self, change: Callable[[BlowUp], Retry | None], *, tries: int = 3
+    ) -> None:
+        """Say what is done when the numbers of a simulation blow up.
+
+        Parameters
+        ----------
+        change : callable
+            ``change(blow_up) -> Retry or None``; see `Remedy`. Of `climorch.rules`:
+            ``Retry(params={"dt": 900}, reseed=True, back=2)``.
+        tries : int
+            How often, before it gets beyond the place where it blew up, >= 1.
+        """
+        self.on_blow_up = Remedy(change=change, tries=tries)
 
     def describe(self) -> dict[str, Any]:
         """Return the declaration as plain data, for logs and provenance."""

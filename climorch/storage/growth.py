@@ -28,12 +28,14 @@ __all__ = [
     "TIME",
     "Structure",
     "bring",
+    "chunk_of",
     "copy_constants",
     "grid",
     "members_of",
     "structure_faults",
     "structure_of",
     "time_axis",
+    "times_of",
 ]
 
 TIME = "time"
@@ -62,6 +64,24 @@ def grid(member: Mapping[str, Any]) -> list[int]:
     """Return the shape of an array's chunks."""
     shape: list[int] = member["chunk_grid"]["configuration"]["chunk_shape"]
     return shape
+
+
+def times_of(group: Path) -> int:
+    """Return how many times an output or results have."""
+    length: int = members_of(group)[TIME]["shape"][0]
+    return length
+
+
+def chunk_of(group: Path) -> int:
+    """Return the chunk length along time that an output was written with."""
+    members = members_of(group)
+    lengths = {
+        grid(member)[axis]
+        for name, member in members.items()
+        if name != TIME and (axis := time_axis(member)) is not None
+    }
+    # Variables that were in memory have one chunk, as long as the segment.
+    return min(lengths, default=members[TIME]["shape"][0])
 
 
 def structure_of(group: Path) -> Structure:

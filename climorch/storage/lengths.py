@@ -38,6 +38,16 @@ class Lengths:
             runs.append([length, 1])
         return Lengths(runs=runs)
 
+    def cut(self, segments: int) -> Lengths:
+        """Return the lengths of so many segments, the first ones."""
+        runs = []
+        for length, count in self.runs:
+            kept = min(count, segments)
+            segments -= kept
+            if kept:
+                runs.append([length, kept])
+        return Lengths(runs=runs)
+
     def of(self, segment: int) -> int:
         """Return the length of a segment."""
         for length, count in self.runs:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,14 @@ from climorch.storage.growth import (
     TIME,
     Structure,
     bring,
+    chunk_of,
     copy_constants,
     grid,
     members_of,
     structure_faults,
     structure_of,
     time_axis,
+    times_of,
 )
 from climorch.storage.layout import Layout, staging_folder
 from climorch.storage.lengths import Lengths
@@ -44,6 +46,7 @@ from climorch.storage.template import (
     TemplateCache,
     write_template,
 )
+from climorch.storage.tries import notes_on
 from climorch.storage.verify import refuse_changed
 
 __all__ = ["TIME_UNITS", "ResultStore", "StagedOutput"]
@@ -223,8 +226,18 @@ class ResultStore:
             durable.rename_durably(staged, leaving)
             durable.remove_tree(leaving)
 
-    def publish(self, checkpoint: Checkpoint) -> None:
+    def publish(
+        self, checkpoint: Checkpoint, *, tries: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         """Make the outputs of a committed checkpoint seen; again: no change.
+
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+            Which.
+        tries : sequence of mapping
+            What was tried after blow-ups, as of `tries_told`: kept as attributes.
+            Where there are any, results of a course that was given up go first.
 
         Raises
         ------
@@ -247,12 +260,16 @@ class ResultStore:
                     checkpoint.path, {k: e for k, e in known if k.startswith(folder)}
                 )
                 with durable.translated("publish results", target):
-                    self._publish(
-                        target, checkpoint.path / OUTPUTS / stage, segments, done
-                    )
+                    source = checkpoint.path / OUTPUTS / stage
+                    self._publish(target, source, segments, done, notes_on(tries))
 
     def _publish(
-        self, target: Path, source: Path, segments: list[int], done: int
+        self,
+        target: Path,
+        source: Path,
+        segments: list[int],
+        done: int,
+        notes: Mapping[str, str],
     ) -> None:
         exists = (target / GROUP).exists()
         if not exists and not segments:
@@ -261,21 +278,26 @@ class ResultStore:
             about = _attribute(target)
             lengths = Lengths(runs=about["lengths"])
             chunk: int = about["chunk"]
+            first = segments[0] if segments else done
+            if notes and first < lengths.segments:
+                # Before their chunks are others: never a mix of two courses.
+                lengths = lengths.cut(first)
+                _commit(target, target, lengths, chunk, way=self._way, notes=notes)
             if done <= lengths.segments and not segments:
                 return
         else:
             durable.make_directories(target)
-            lengths, chunk = Lengths(runs=[]), _chunk_of(source / str(segments[0]))
+            lengths, chunk = Lengths(runs=[]), chunk_of(source / str(segments[0]))
         model = target if exists else source / str(segments[0])
         for segment in range(lengths.segments, done):
             there = segment in segments
-            lengths = lengths.with_next(_length(source / str(segment)) if there else 0)
+            lengths = lengths.with_next(times_of(source / str(segment)) if there else 0)
         for segment in segments:
             group = source / str(segment)
             offset = lengths.offset(segment)
-            if offset % chunk or _length(group) != lengths.of(segment):
+            if offset % chunk or times_of(group) != lengths.of(segment):
                 raise CorruptDataError(
-                    f"output {group} has {_length(group)} times at {offset}, which "
+                    f"output {group} has {times_of(group)} times at {offset}, which "
                     f"does not continue {target} in chunks of {chunk}",
                     path=str(group),
                 )
@@ -286,7 +308,7 @@ class ResultStore:
         if not exists:
             copy_constants(model, target, way=self._way)
         durable.fsync_tree(target)
-        _commit(model, target, lengths, chunk, way=self._way)
+        _commit(model, target, lengths, chunk, way=self._way, notes=notes)
 
 
 def _same_constants(last: Rendered, now: Rendered) -> bool:
@@ -344,23 +366,6 @@ def _attribute(group: Path) -> dict[str, Any]:
     return found
 
 
-def _length(group: Path) -> int:
-    length: int = members_of(group)[TIME]["shape"][0]
-    return length
-
-
-def _chunk_of(group: Path) -> int:
-    """Return the chunk length along time that an output was written with."""
-    members = members_of(group)
-    lengths = {
-        grid(member)[axis]
-        for name, member in members.items()
-        if name != TIME and (axis := time_axis(member)) is not None
-    }
-    # Variables that were in memory have one chunk, as long as the segment.
-    return min(lengths, default=members[TIME]["shape"][0])
-
-
 def _refuse_other(model: Path, group: Path) -> None:
     """Refuse an output that is not like what it would continue."""
     if model == group:
@@ -374,7 +379,13 @@ def _refuse_other(model: Path, group: Path) -> None:
 
 
 def _commit(
-    model: Path, target: Path, lengths: Lengths, chunk: int, *, way: Path
+    model: Path,
+    target: Path,
+    lengths: Lengths,
+    chunk: int,
+    *,
+    way: Path,
+    notes: Mapping[str, str],
 ) -> None:
     """Write the metadata for the new length, the root's last."""
     group = json.loads((model / GROUP).read_bytes())
@@ -389,5 +400,6 @@ def _commit(
     group["attributes"][ATTRIBUTE] = json.dumps(
         {"chunk": chunk, "lengths": lengths.runs, "segments": lengths.segments}
     )
+    group["attributes"] |= notes
     write_through(way, target / GROUP, json.dumps(group).encode())
     durable.fsync_tree(target)

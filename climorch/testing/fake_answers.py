@@ -232,6 +232,18 @@ class Answers:
             )
         return self._commit(command, full=False)
 
+    def remedied(self, command: c.AskRemedy) -> Fact:
+        """Answer a remedy."""
+        return e.RemedyGiven(
+            simulation=command.simulation,
+            set=command.set,
+            number=command.number,
+            retry=not self.chance(self.chances.rule),
+            params={"try": command.number},
+            back=1 + command.number % 2,
+            message="made to have none",
+        )
+
     def evaluated(self, command: c.EvaluateRule) -> Fact:
         """Answer a rule."""
         if self.chance(self.chances.rule):

@@ -222,6 +222,8 @@ class FakeWorld:
                 )
             case c.EvaluateRule():
                 self.post(self.answers.evaluated(command), now_s + self.answers.delay())
+            case c.AskRemedy():
+                self.post(self.answers.remedied(command), now_s + self.answers.delay())
 
     def crash(self) -> None:
         """Let the driver die: what was on its way is done or was never begun."""

@@ -114,6 +114,7 @@ def misbehaving(
     Path(folder).mkdir(parents=True, exist_ok=True)
     made = Workflow(workflow.name, templates=workflow.templates)
     made.rules = list(workflow.rules)
+    made.on_blow_up = workflow.on_blow_up
     made.stages = [
         replace(
             stage,

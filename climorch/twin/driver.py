@@ -19,7 +19,13 @@ from climorch.twin.closures import Closures
 from climorch.twin.coarse import Coarse
 from climorch.twin.ledger import Ledger
 from climorch.twin.site import TwinSite
-from climorch.twin.world import RuleAnswer, World, no_edits
+from climorch.twin.world import (
+    RemedyAnswer,
+    RuleAnswer,
+    World,
+    no_change,
+    no_edits,
+)
 
 __all__ = ["Hearing", "Twin", "Watcher"]
 
@@ -54,6 +60,8 @@ class Twin:
         Driver's clock at the beginning, seconds.
     rules : callable
         ``rules(state, command)`` answers for the user's rules.
+    remedies : callable
+        ``remedies(state, command)`` answers for the user's remedies.
     watcher : callable or None
         Given every decision.
     pending : iterable of Command
@@ -78,6 +86,7 @@ class Twin:
         seed: int = 0,
         begin_s: float = 0.0,
         rules: RuleAnswer = no_edits,
+        remedies: RemedyAnswer = no_change,
         watcher: Watcher | None = None,
         pending: Iterable[c.Command] = (),
         coarse: bool = False,
@@ -102,6 +111,7 @@ class Twin:
             seed=seed,
             post=_heard(hearing, self._facts),
             rules=rules,
+            remedies=remedies,
         )
         self._closures = Closures(
             self._env, self.world.cluster, orchestrator.state, self.world.holder_of

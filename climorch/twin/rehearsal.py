@@ -18,6 +18,7 @@ from climorch.core.orchestrator import Orchestrator
 from climorch.core.progress import Policies
 from climorch.core.state import CampaignState
 from climorch.errors import Fault, InvalidInputError
+from climorch.intake.remedies import evaluate_remedy
 from climorch.intake.rules import evaluate_rule
 from climorch.model.commands import EvaluateRule
 from climorch.model.events import DriverStarted, DriverStopped, Fact, RuleEvaluated
@@ -176,6 +177,7 @@ def rehearse_once(play: Play, seed: int) -> Rehearsed:
         seed=seed,
         begin_s=play.begin_s,
         rules=rules,
+        remedies=lambda state, command: evaluate_remedy(state, play.workflows, command),
         pending=pending,
         coarse=play.coarse,
     )

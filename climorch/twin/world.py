@@ -27,15 +27,28 @@ from climorch.twin.work import SetWork
 if TYPE_CHECKING:
     import simpy
 
-__all__ = ["RuleAnswer", "World", "no_edits"]
+__all__ = ["RemedyAnswer", "RuleAnswer", "World", "no_change", "no_edits"]
 
 RuleAnswer = Callable[[CampaignState, c.EvaluateRule], e.RuleEvaluated | e.RuleFailed]
+
+
+RemedyAnswer = Callable[[CampaignState, c.AskRemedy], e.RemedyGiven]
 
 
 def no_edits(state: CampaignState, command: c.EvaluateRule) -> e.RuleEvaluated:
     """Answer of a rule that adds nothing."""
     return e.RuleEvaluated(
         simulation=command.simulation, rule=command.rule, at=command.at
+    )
+
+
+def no_change(state: CampaignState, command: c.AskRemedy) -> e.RemedyGiven:
+    """Answer of a remedy that lets it be tried as it is."""
+    return e.RemedyGiven(
+        simulation=command.simulation,
+        set=command.set,
+        number=command.number,
+        retry=True,
     )
 
 
@@ -69,6 +82,8 @@ class World:
         Takes a fact that has arrived.
     rules : callable
         Answers for the user's rules.
+    remedies : callable
+        Answers for the user's remedies.
 
     Attributes
     ----------
@@ -91,11 +106,13 @@ class World:
         seed: int,
         post: Callable[[e.Fact], None],
         rules: RuleAnswer = no_edits,
+        remedies: RemedyAnswer = no_change,
     ) -> None:
         self._env = env
         self._state = state
         self._post = post
         self._rules = rules
+        self._remedies = remedies
         begin_s = float(env.now)
         self._overheads = site.overheads or Overheads()
         draws = Draws(seed)
@@ -130,6 +147,7 @@ class World:
             c.PublishResults: self._publish,
             c.DeleteCheckpoint: self._delete,
             c.EvaluateRule: self._evaluate,
+            c.AskRemedy: self._remedy,
         }
 
     def holder_of(self, node: str) -> str | None:
@@ -266,6 +284,12 @@ class World:
     def _evaluate(self, command: c.EvaluateRule) -> None:
         def answer(_: object) -> None:
             self._post(self._rules(self._state, command))
+
+        self._env.timeout(0.0).callbacks.append(answer)
+
+    def _remedy(self, command: c.AskRemedy) -> None:
+        def answer(_: object) -> None:
+            self._post(self._remedies(self._state, command))
 
         self._env.timeout(0.0).callbacks.append(answer)
 

@@ -129,8 +129,11 @@ def two_models() -> Workflow:
 def test_models_that_wait_for_each_other_are_told_with_both_stacks(
     tmp_path: Path,
 ) -> None:
-    """Killed, not their nodes; the next try goes to a node that is free."""
-    watch = Watch(limits_s={"sea": BUDGET_S, "air": BUDGET_S})
+    """Killed, not their nodes; the next try goes to a node that is free.
+
+    One has a longer budget, lest both be killed at the same moment.
+    """
+    watch = Watch(limits_s={"sea": 20 * BUDGET_S, "air": BUDGET_S})
     campaign = Campaign("c", root=tmp_path, policies=policies(watch=watch))
     scenario = Scenario("models", params={"folder": str(tmp_path)})
     campaign.submit(two_models(), scenario=scenario)

@@ -106,6 +106,8 @@ def words(record: c.Record) -> str:
             return f"archive results {record.simulation}.{record.stage}"
         case c.EvaluateRule():
             return f"rule {record.simulation}.{record.rule}"
+        case c.AskRemedy():
+            return f"remedy {record.simulation} #{record.number}"
         case c.SimulationFailed():
             return f"failed {record.simulation}: {record.cause.name}"
         case c.StartSegment():

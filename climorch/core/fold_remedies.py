@@ -1,0 +1,91 @@
+"""How blow-ups and their remedies change the state: one part of `fold`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from climorch.core.remedying import Tried
+from climorch.core.state import CampaignState, SetState
+from climorch.model.commands import AskRemedy
+from climorch.model.events import Cause, CheckpointCommitted, RemedyGiven
+
+__all__ = ["REMEDIES", "refuse_former", "went_back"]
+
+
+def _asked(state: CampaignState, command: AskRemedy) -> None:
+    s = state.simulations[command.simulation].sets[command.set]
+    blown = s.blown
+    again = blown.pending == command
+    passed = s.committed > blown.worst
+    s.blown = replace(
+        blown,
+        pending=command,
+        asked=True,
+        count=blown.count if again else 1 + (0 if passed else blown.count),
+        worst=max(blown.worst, command.reached),
+    )
+
+
+def _given(state: CampaignState, fact: RemedyGiven) -> None:
+    simulation = state.simulations.get(fact.simulation)
+    s = simulation.sets.get(fact.set) if simulation else None
+    if simulation is None or s is None:
+        return
+    pending = s.blown.pending
+    if pending is None or pending.number != fact.number:
+        # Told again: it holds once.
+        return
+    s.blown = replace(s.blown, pending=None, asked=False)
+    if not fact.retry:
+        message = f"{pending.message}; {fact.message}"
+        simulation.failed = (Cause.NUMERICAL, message)
+        return
+    target = _target(s, fact.back)
+    # What begins later belongs to the course that is given up.
+    tried = tuple(
+        replace(t, in_force=t.boundary < target and t.in_force) for t in s.blown.tried
+    )
+    new = Tried(
+        number=fact.number,
+        message=pending.message,
+        boundary=target,
+        params=fact.params,
+        reseed=fact.reseed,
+        at_s=state.now_s,
+    )
+    s.blown = replace(
+        s.blown, tried=(*tried, new), target=target, floor=target, former=s.attempt
+    )
+    simulation.failures.pop(Cause.NUMERICAL, None)
+    went_back(s)
+
+
+def _target(s: SetState, back: int) -> int:
+    """Return the boundary of the how-many-newest checkpoint that is good."""
+    good = [b for b, c in s.commits.items() if c.good and not c.deleting]
+    if back <= len(good):
+        return good[-back]
+    # The beginning is one more; but who has deleted checkpoints is far from it.
+    return good[0] if good and s.deleted else 0
+
+
+def refuse_former(s: SetState, fact: CheckpointCommitted) -> None:
+    """Let a checkpoint go that a course which was given up has committed late."""
+    blown = s.blown
+    if fact.attempt <= blown.former and fact.boundary > blown.floor:
+        s.blown = replace(blown, target=blown.floor)
+
+
+def went_back(s: SetState) -> None:
+    """Let a set that goes back start once no checkpoint beyond is left."""
+    target = s.blown.target
+    if target is not None and not any(b > target for b in s.commits):
+        s.blown = replace(s.blown, target=None)
+
+
+REMEDIES: dict[type[Any], Callable[[CampaignState, Any], None]] = {
+    AskRemedy: _asked,
+    RemedyGiven: _given,
+}
