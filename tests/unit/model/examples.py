@@ -27,6 +27,9 @@ SUBMITTED = e.SimulationSubmitted(
     branch=Branch(simulation="m01", rule="r"),
 )
 VALUES: dict[str, Any] = {
+    "number": 1,
+    "reached": 3,
+    "retry": True,
     "added": (SUBMITTED,),
     "attempt": 2,
     "boundary": 3,
