@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from climorch.core.fold_remedies import refuse_former
 from climorch.core.fold_storage import keep, set_of
 from climorch.core.sets import InArchive, Recall
 from climorch.core.state import CampaignState, CheckpointState, SimulationState
@@ -41,7 +42,7 @@ def _archived(state: CampaignState, fact: e.CheckpointArchived) -> None:
     s, commit = set_of(state, fact), _commit_of(state, fact)
     if commit is not None:
         commit.archiving = False
-    if s is not None:
+    if s is not None and (s.blown.target is None or fact.boundary <= s.blown.target):
         s.archived[fact.boundary] = InArchive(
             folder=fact.folder, url=fact.url, bytes=fact.bytes
         )
@@ -103,6 +104,7 @@ def _recalled(state: CampaignState, fact: e.CheckpointRecalled) -> None:
         recalled=True,
     )
     keep(state, s, commit)
+    refuse_former(s, fact)
 
 
 def _not_recalled(state: CampaignState, fact: e.RecallFailed) -> None:

@@ -9,7 +9,12 @@ from typing import Any
 from climorch.core.remedying import Tried
 from climorch.core.state import CampaignState, SetState
 from climorch.model.commands import AskRemedy
-from climorch.model.events import Cause, CheckpointCommitted, RemedyGiven
+from climorch.model.events import (
+    Cause,
+    CheckpointCommitted,
+    CheckpointRecalled,
+    RemedyGiven,
+)
 
 __all__ = ["REMEDIES", "refuse_former", "went_back"]
 
@@ -59,6 +64,10 @@ def _given(state: CampaignState, fact: RemedyGiven) -> None:
         s.blown, tried=(*tried, new), target=target, floor=target, former=s.attempt
     )
     simulation.failures.pop(Cause.NUMERICAL, None)
+    # Copies of the former course stay in the archive, and are not asked back.
+    s.archived = {b: copy for b, copy in s.archived.items() if b <= target}
+    if s.recall is not None and s.recall.boundary > target:
+        s.recall = None
     went_back(s)
 
 
@@ -71,8 +80,8 @@ def _target(s: SetState, back: int) -> int:
     return good[0] if good and s.deleted else 0
 
 
-def refuse_former(s: SetState, fact: CheckpointCommitted) -> None:
-    """Let a checkpoint go that a course which was given up has committed late."""
+def refuse_former(s: SetState, fact: CheckpointCommitted | CheckpointRecalled) -> None:
+    """Let a checkpoint go that is of a course which was given up, and came late."""
     blown = s.blown
     if fact.attempt <= blown.former and fact.boundary > blown.floor:
         s.blown = replace(blown, target=blown.floor)

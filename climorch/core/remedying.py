@@ -156,8 +156,9 @@ def superseded(simulation: SimulationState, s: SetState) -> Iterator[Record]:
     if s.blown.target is None:
         return
     for boundary, commit in list(s.commits.items()):
-        # What is being published would miss its files.
-        if boundary > s.blown.target and not (commit.deleting or commit.publishing):
+        # What is being published or archived would miss its files.
+        busy = commit.publishing or commit.archiving
+        if boundary > s.blown.target and not (commit.deleting or busy):
             yield DeleteCheckpoint(
                 simulation=simulation.name, set=s.name, boundary=boundary
             )

@@ -9,6 +9,7 @@ import pytest
 from climorch.core.explain import explain
 from climorch.core.progress import Policies
 from climorch.core.remedying import changes_of, params_now, tries_told
+from climorch.core.sets import InArchive, Recall
 from climorch.core.state import SetState
 from climorch.intake.remedies import evaluate_remedy
 from climorch.model import events as e
@@ -323,3 +324,37 @@ def test_a_workflow_that_is_not_there_has_no_remedy() -> None:
     """As where a rule added a simulation and the script changed."""
     s = script()
     assert not evaluate_remedy(s.orchestrator.state, {}, ASKED).retry
+
+
+def test_archived_copies_of_the_former_course_are_not_asked_back() -> None:
+    """They stay in the archive; one on its way there is waited for, one back goes."""
+    s = script()
+    copy = InArchive(folder="f", url="file:///a", bytes=1)
+    s.set().archived = {1: copy, 2: copy}
+    s.set().recall = Recall(boundary=2)
+    s.set().commits[2].archiving = True
+    former = s.set().attempt
+    s.failed(2, NUMERICAL)
+    assert "delete s.a 2" not in given(s, back=2)
+    assert s.set().archived == {1: copy}
+    assert s.set().recall is None
+    told = s.tell(
+        e.CheckpointArchived(
+            simulation="s",
+            set="a",
+            boundary=2,
+            folder="f",
+            url="file:///a",
+            bytes=1,
+            xxh3="0",
+        )
+    )
+    assert "delete s.a 2" in told
+    assert s.set().archived == {1: copy}
+    deleted(s, 2)
+    told = s.tell(
+        e.CheckpointRecalled(
+            simulation="s", set="a", boundary=2, attempt=former, seconds=1.0, bytes=1
+        )
+    )
+    assert "delete s.a 2" in told
