@@ -14,8 +14,8 @@ from climorch.core.holds import Hold, holding
 from climorch.core.keeping import keep_house, make_room
 from climorch.core.pacing import ruling_at, word_on
 from climorch.core.partnering import copy_at, plan_copy, write_out
-from climorch.core.ruling import ask_rules
 from climorch.core.remedying import ask_again, superseded
+from climorch.core.ruling import ask_rules
 from climorch.core.state import (
     CampaignState,
     Control,

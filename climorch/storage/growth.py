@@ -22,7 +22,7 @@ from climorch.errors import Fault
 from climorch.storage import durable
 from climorch.storage.codec import encode_chunk
 from climorch.storage.passage import link_through, write_through
-from climorch.storage.template import GROUP
+from climorch.storage.template import GROUP, Rendered
 
 __all__ = [
     "TIME",
@@ -32,6 +32,7 @@ __all__ = [
     "copy_constants",
     "grid",
     "members_of",
+    "same_constants",
     "structure_faults",
     "structure_of",
     "time_axis",
@@ -82,6 +83,15 @@ def chunk_of(group: Path) -> int:
     }
     # Variables that were in memory have one chunk, as long as the segment.
     return min(lengths, default=members[TIME]["shape"][0])
+
+
+def same_constants(last: Rendered, now: Rendered) -> bool:
+    """Whether nothing but the numbers of dates is another."""
+    dates = f"{TIME}/c"
+    return last.files.keys() == now.files.keys() and all(
+        content == now.files[key] or key.startswith(dates)
+        for key, content in last.files.items()
+    )
 
 
 def structure_of(group: Path) -> Structure:

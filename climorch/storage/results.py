@@ -32,6 +32,7 @@ from climorch.storage.growth import (
     copy_constants,
     grid,
     members_of,
+    same_constants,
     structure_faults,
     structure_of,
     time_axis,
@@ -178,7 +179,7 @@ class ResultStore:
             cache=self._cache,
             like=last,
         )
-        if last is None or not _same_constants(last[1], rendered):
+        if last is None or not same_constants(last[1], rendered):
             self._refuse_other(simulation, stage, directory, place)
         self._last[simulation, stage] = directory, rendered
         # The commit flushes the directories, once for all segments.
@@ -309,15 +310,6 @@ class ResultStore:
             copy_constants(model, target, way=self._way)
         durable.fsync_tree(target)
         _commit(model, target, lengths, chunk, way=self._way, notes=notes)
-
-
-def _same_constants(last: Rendered, now: Rendered) -> bool:
-    """Whether nothing but the numbers of dates is another."""
-    dates = f"{TIME}/c"
-    return last.files.keys() == now.files.keys() and all(
-        content == now.files[key] or key.startswith(dates)
-        for key, content in last.files.items()
-    )
 
 
 def _timed(output: xr.Dataset) -> xr.Dataset:
