@@ -176,8 +176,7 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
     Raises
     ------
     NotFiniteError, OutOfBoundsError
-        If a state has more NaN or infinities than when the attempt began, or is not
-        as its stage says that it must be.
+        If a state has gained NaN or infinities, or is not as its stage wants it.
     BackendError, CorruptDataError, ConflictError
         If it cannot be written or committed; the one before stays.
     """

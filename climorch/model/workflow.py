@@ -234,10 +234,8 @@ class Workflow:
             Stages whose exports it reads: `SAME` or `PREVIOUS`.
         after : iterable of str
             Stages that must be complete before it starts.
-        chunks, resources, check_finite, output_chunk, checkpointing, scope : optional
-            As for `Stage`; resources by default: one node.
-        parts, checks : optional
-            As for `Stage`.
+        chunks, resources, check_finite, output_chunk, checkpointing, scope, parts
+            As for `Stage`, as ``checks``; resources by default: one node.
 
         Returns
         -------
