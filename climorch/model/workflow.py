@@ -232,10 +232,10 @@ class Workflow:
             First state, or ``init(segment, inputs)`` that makes it.
         reads : mapping of str to Coupling, optional
             Stages whose exports it reads: `SAME` or `PREVIOUS`.
-        after : iterable of str
-            Stages that must be complete before it starts.
-        chunks, resources, check_finite, output_chunk, checkpointing, scope, parts
-            As for `Stage`, as ``checks``; resources by default: one node.
+        after, check_finite, output_chunk, checkpointing, scope, parts, checks
+            As for `Stage`.
+        chunks, resources
+            As for `Stage`; resources by default: one node.
 
         Returns
         -------
