@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import msgspec
@@ -45,7 +45,6 @@ from climorch.intake.planning import params_digest
 from climorch.model.commands import BeginCheckpoint
 from climorch.model.events import CheckpointCommitted
 from climorch.model.workflow import storing_of
-from climorch.storage import durable
 from climorch.storage.checkpoints import CheckpointRequest, InFlight
 from climorch.storage.chunks import ChunkReceipt
 from climorch.storage.manifest import OUTPUTS
@@ -181,6 +180,7 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
         If it cannot be written or committed; the one before stays.
     """
     services, begin = attempt.services, attempt.services.clock()
+    await attempt.outputs.gather()
     outputs = attempt.outputs.due(attempt.set.segments_at[command.boundary])
     request = await services.disk.run(_request, attempt, command, cut, outputs)
     begun: list[InFlight] = []
@@ -345,11 +345,14 @@ def _give_up(
     kept = {}
     for (stage, segment), output in staged.items():
         moved = in_flight.directory / OUTPUTS / stage / str(segment)
+        kept[stage, segment] = taken = replace(output, taken_to=moved)
         with contextlib.suppress(OSError):
-            if moved.exists():
-                durable.rename_durably(moved, output.output.directory)
-        if output.output.directory.exists():
-            kept[stage, segment] = output
+            if taken.bring_home():
+                kept[stage, segment] = output
+    if any(output.taken_to is not None for output in kept.values()):
+        # They lie in there: it is given up when they could be brought home.
+        logger.warning("in-flight checkpoint=%s stays: outputs", in_flight.directory)
+        return kept
     full = isinstance(error, BackendError) and error.facts.get("errno") in _FULL
     try:
         services.checkpoints.abandon(in_flight, keep=not full)

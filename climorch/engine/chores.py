@@ -26,6 +26,8 @@ __all__ = ["Chores"]
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_S = 60.0
+# How long a try may take, in seconds, before somebody is told.
+LATE_S = 120.0
 
 
 class Chores:
@@ -77,7 +79,7 @@ class Chores:
         subject = str(command)
         while True:
             try:
-                fact = await self.services.disk.run(self._once, command)
+                fact = await self._in_time(command, subject)
             except (BackendError, CorruptDataError, OSError) as error:
                 text = f"{command} does not work, trying again: {error}"
                 name = getattr(command, "simulation", None)
@@ -92,6 +94,19 @@ class Chores:
                 self.alarms.end("chore", subject=subject)
                 self.services.post(fact)
                 return
+
+    async def _in_time(self, command: c.Command, subject: str) -> Fact:
+        """Try once; where that takes long, tell of it and go on waiting."""
+        trying = asyncio.ensure_future(self.services.disk.run(self._once, command))
+        try:
+            done, _ = await asyncio.wait([trying], timeout=LATE_S)
+            if not done:
+                text = f"{command} takes long: the storage is slow, or hangs"
+                name = getattr(command, "simulation", None)
+                self.alarms.begin("chore", text, subject=subject, simulation=name)
+            return await trying
+        finally:
+            trying.cancel()
 
     def _once(self, command: c.Command) -> Fact:
         services = self.services

@@ -8,6 +8,7 @@ commands are carried out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -194,15 +195,16 @@ class Driver:
             disk=disk,
             alarms=self.lookout.alarms,
         )
-        cluster.start()
-        scrubber.start()
-        try:
-            await self._execute(first, services, chores)
-            await self._loop(services, chores)
-        finally:
-            await scrubber.close()
-            await cluster.close()
-            await chores.close()
+        with contextlib.closing(disk):
+            cluster.start()
+            scrubber.start()
+            try:
+                await self._execute(first, services, chores)
+                await self._loop(services, chores)
+            finally:
+                await scrubber.close()
+                await cluster.close()
+                await chores.close()
 
     def _archiver(self, services: Services) -> Archiver | None:
         rules, alarms = self.spec.policies.archive, self.lookout.alarms

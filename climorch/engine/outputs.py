@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from climorch.engine.rooting import Block, blocks_of
 from climorch.engine.services import Services
+from climorch.engine.worker import StateNotDurableError
 from climorch.engine.writing import write_grouped
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.plan import StagePlan
 from climorch.model.workflow import Stage
+from climorch.storage import durable
 from climorch.storage.chunks import ChunkReceipt
 from climorch.storage.results import StagedOutput
 
@@ -31,11 +34,37 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """An output that is written but not committed."""
+    """An output that is written but not committed.
+
+    Attributes
+    ----------
+    output : StagedOutput
+        Where it was staged.
+    receipts : tuple of ChunkReceipt
+        Of its chunks.
+    cpu_s : float
+        What writing them took.
+    taken_to : Path or None
+        Where a checkpoint took it that then failed, if it may still be there.
+    """
 
     output: StagedOutput
     receipts: tuple[ChunkReceipt, ...]
     cpu_s: float
+    taken_to: Path | None = None
+
+    def bring_home(self) -> bool:
+        """Move it back to where it was staged; return whether it is there.
+
+        Raises
+        ------
+        OSError
+            If the file system fails, which leaves it where it is.
+        """
+        home = self.output.directory
+        if self.taken_to is not None and self.taken_to.exists():
+            durable.rename_durably(self.taken_to, home)
+        return home.exists()
 
 
 class Outputs:
@@ -107,6 +136,28 @@ class Outputs:
         ]
         if due:
             await asyncio.wait(due)
+
+    async def gather(self) -> None:
+        """Bring home what checkpoints took that then failed.
+
+        Raises
+        ------
+        BackendError
+            If the storage does not allow it yet.
+        StateNotDurableError
+            If one is gone: its segment has to be computed again.
+        """
+        astray = {
+            where: staged
+            for where, task in self._writing.items()
+            if task.done()
+            and not task.cancelled()
+            and task.exception() is None
+            and (staged := task.result()).taken_to is not None
+        }
+        for where, staged in astray.items():
+            await self.services.disk.run(_bring_home, staged)
+            self.put_back({where: replace(staged, taken_to=None)})
 
     async def take(self, segments: dict[str, int]) -> dict[tuple[str, int], Staged]:
         """Return the outputs of all segments before these counts, once written.
@@ -182,4 +233,14 @@ class Outputs:
             output=staged,
             receipts=tuple(r for w in written for r in w.receipts),
             cpu_s=sum(w.cpu_s for w in written),
+        )
+
+
+def _bring_home(staged: Staged) -> None:
+    with durable.translated("bring back an output", staged.output.directory):
+        there = staged.bring_home()
+    if not there:
+        raise StateNotDurableError(
+            f"the output staged at {staged.output.directory} is gone before it was "
+            f"committed; the attempt starts anew from the checkpoint before"
         )

@@ -44,6 +44,15 @@ class DiskThreads:
         self._free = asyncio.Semaphore(at_once)
         self._patience_s = patience_s
         self._numbers = itertools.count(1)
+        self._closed = False
+
+    def close(self) -> None:
+        """Begin nothing any more: whoever tries is cancelled.
+
+        So that what tidies up after a cancellation does not wait for a disk that
+        hangs. What has begun goes on to its end.
+        """
+        self._closed = True
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do a piece of work; return what it returns, raise what it raises.
@@ -58,7 +67,10 @@ class DiskThreads:
         *args, **kwargs
             Of it.
         """
-        await self._free.acquire()
+        if not self._closed:
+            await self._free.acquire()
+        if self._closed:
+            raise asyncio.CancelledError("the driver leaves")
         loop = asyncio.get_running_loop()
         context = contextvars.copy_context()
         outcome: Future[T] = Future()

@@ -16,7 +16,7 @@ import google_crc32c
 import msgspec
 import xxhash
 
-from climorch.errors import ConflictError, CorruptDataError
+from climorch.errors import BackendError, ConflictError, CorruptDataError
 from climorch.storage import durable
 from climorch.storage.chunks import RECEIPTS, read_checked, read_file
 from climorch.storage.fencing import left_of, refuse_if_fenced
@@ -57,12 +57,22 @@ def commit(
     seal(in_flight.directory, manifest)
     refuse_if_fenced(layout, epoch)
     checkpoint = promote(layout, epoch, in_flight.directory, manifest)
-    for left in left_of(layout, epoch, manifest.simulation, manifest.set):
-        if left.boundary <= manifest.boundary:
-            # Only space: what is left is tried again at the next commit.
-            with suppress(OSError):
-                durable.remove_tree(left.path)
+    _sweep_older(layout, epoch, manifest)
     return checkpoint
+
+
+def _sweep_older(layout: Layout, epoch: int, manifest: Manifest) -> None:
+    """Delete what broken attempts left of boundaries that are committed now."""
+    # Also what could not even be given up, where nothing could be renamed.
+    own = layout.begun(epoch, manifest.simulation)
+    begun = (folder for folder in own if folder.set == manifest.set)
+    left = left_of(layout, epoch, manifest.simulation, manifest.set)
+    # Only space: what cannot be listed or deleted is tried again at the next commit.
+    with suppress(BackendError):
+        for folder in (*left, *begun):
+            if folder.boundary <= manifest.boundary:
+                with suppress(OSError):
+                    durable.remove_tree(folder.path)
 
 
 class Filled(Protocol):

@@ -157,6 +157,27 @@ class Layout:
             if found is not None:
                 yield found
 
+    def begun(self, epoch: int, simulation: str) -> Iterator[AttemptFolder]:
+        """Find what attempts at a simulation write now, or could not give up.
+
+        Parameters
+        ----------
+        epoch : int
+            The present one.
+        simulation : str
+            Whose.
+
+        Yields
+        ------
+        AttemptFolder
+            In the order of their paths.
+        """
+        home = self.epoch(epoch) / simulation
+        for name in sorted(_names(home)):
+            found = _parse(home / name)
+            if found is not None:
+                yield found
+
     def unusable(self, epoch: int) -> list[Path]:
         """Return folders that others left and that no attempt can take from.
 

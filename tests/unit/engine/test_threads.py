@@ -100,6 +100,21 @@ async def test_cancelled_work_holds_its_place_until_it_takes_long(
     assert await second
 
 
+async def test_once_closed_nothing_begins(answers: threading.Event) -> None:
+    """Whoever tries, or waits for a place, is cancelled; what runs goes on."""
+    disk = DiskThreads(at_once=1)
+    first = asyncio.create_task(disk.run(answers.wait))
+    second = asyncio.create_task(disk.run(answers.wait))
+    await asyncio.sleep(0)
+    disk.close()
+    with pytest.raises(asyncio.CancelledError):
+        await disk.run(answers.wait)
+    answers.set()
+    assert await first
+    with pytest.raises(asyncio.CancelledError):
+        await second
+
+
 def test_a_loop_that_is_closed_is_not_waited_for(answers: threading.Event) -> None:
     """The driver left; what hangs ends some day, and nothing is raised."""
 

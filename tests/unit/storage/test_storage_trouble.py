@@ -86,6 +86,34 @@ def test_unflushed_commit_is_told_and_found(
     assert save(store, request(attempt=2)) == found
 
 
+def test_what_could_not_even_be_given_up_goes_with_the_next_commit(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a read-only file system nothing can be renamed; others' folders stay."""
+    first = save(store, request(1))
+    broken = store.begin(request(2, attempt=2, shift=1, previous=first))
+    ahead = store.begin(request(4, attempt=2, shift=1, previous=first))
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "rename", fail)
+        with pytest.raises(BackendError, match="Read-only file system"):
+            store.abandon(broken)
+    assert broken.directory.exists()
+    # What cannot be deleted now is no reason to undo a commit.
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "remove_directory", fail)
+        patched.setattr(durable, "remove_tree", fail)
+        in_flight = store.begin(request(3, attempt=3, shift=1, previous=first))
+        with pytest.raises(BackendError):
+            store.commit(in_flight, write(in_flight, request(3, attempt=3, shift=1)))
+    save(store, request(3, attempt=4, shift=1, previous=first))
+    assert not broken.directory.exists()
+    assert ahead.directory.exists()
+
+
 class KilledError(BaseException):
     """The process is dead: not even its clean-up runs."""
 
