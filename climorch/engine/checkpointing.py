@@ -180,9 +180,7 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
         If it cannot be written or committed; the one before stays.
     """
     services, begin = attempt.services, attempt.services.clock()
-    await attempt.outputs.gather()
-    outputs = attempt.outputs.due(attempt.set.segments_at[command.boundary])
-    request = await services.disk.run(_request, attempt, command, cut, outputs)
+    request = await _requested(attempt, command, cut)
     begun: list[InFlight] = []
     over = threading.Event()
 
@@ -227,6 +225,16 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
         cut.stall_s,
         cpu_s,
     )
+
+
+async def _requested(
+    attempt: Attempt, command: BeginCheckpoint, cut: Cut
+) -> CheckpointRequest:
+    """Bring outputs home from a checkpoint that failed, then say what is to be done."""
+    await attempt.outputs.gather()
+    outputs = attempt.outputs.due(attempt.set.segments_at[command.boundary])
+    disk = attempt.services.disk
+    return await disk.run(_request, attempt, command, cut, outputs)
 
 
 def _request(
