@@ -63,16 +63,20 @@ def commit(
 
 def _sweep_older(layout: Layout, epoch: int, manifest: Manifest) -> None:
     """Delete what broken attempts left of boundaries that are committed now."""
-    # Also what could not even be given up, where nothing could be renamed.
-    own = layout.begun(epoch, manifest.simulation)
-    begun = (folder for folder in own if folder.set == manifest.set)
-    left = left_of(layout, epoch, manifest.simulation, manifest.set)
     # Only space: what cannot be listed or deleted is tried again at the next commit.
     with suppress(BackendError):
-        for folder in (*left, *begun):
-            if folder.boundary <= manifest.boundary:
-                with suppress(OSError):
-                    durable.remove_tree(folder.path)
+        left = left_of(layout, epoch, manifest.simulation, manifest.set)
+        done = [f.path for f in left if f.boundary <= manifest.boundary]
+        # Also what could not even be given up, where nothing could be renamed.
+        begun = layout.begun(epoch, manifest.simulation)
+        done += [
+            f.path
+            for f in begun
+            if f.set == manifest.set and f.boundary < manifest.boundary
+        ]
+        for path in done:
+            with suppress(OSError):
+                durable.remove_tree(path)
 
 
 class Filled(Protocol):
