@@ -8,13 +8,10 @@ follow while the next segments compute.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import msgspec
@@ -23,6 +20,7 @@ from climorch.core.remedying import in_force
 from climorch.core.state import SetState
 from climorch.engine.attempt import Attempt, persist_all
 from climorch.engine.checking import Findings, count_not_finite, refuse_unsound
+from climorch.engine.giving_up import give_up
 from climorch.engine.outputs import Staged
 from climorch.engine.rooting import (
     EXPORTS,
@@ -47,16 +45,12 @@ from climorch.model.events import CheckpointCommitted
 from climorch.model.workflow import storing_of
 from climorch.storage.checkpoints import CheckpointRequest, InFlight
 from climorch.storage.chunks import ChunkReceipt
-from climorch.storage.manifest import OUTPUTS
 
 if TYPE_CHECKING:
     import xarray as xr
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
-
-# No space on the device, or none left of what this user may have.
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 T = TypeVar("T")
 
 __all__ = ["Cut", "count_now", "reroot", "write"]
@@ -209,7 +203,7 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
     except BaseException as error:
         over.set()
         for left in begun:
-            kept = await _to_its_end(services, _give_up, services, left, staged, error)
+            kept = await _to_its_end(services, give_up, services, left, staged, error)
             attempt.outputs.put_back(kept)
         raise
     logger.info(
@@ -341,34 +335,6 @@ def _commit(
             request.attempt,
         ):
             raise
-
-
-def _give_up(
-    services: Services,
-    in_flight: InFlight,
-    staged: Mapping[tuple[str, int], Staged],
-    error: BaseException,
-) -> dict[tuple[str, int], Staged]:
-    """Leave a checkpoint for the next try; return the outputs that it needs."""
-    kept = {}
-    for (stage, segment), output in staged.items():
-        moved = in_flight.directory / OUTPUTS / stage / str(segment)
-        kept[stage, segment] = taken = replace(output, taken_to=moved)
-        with contextlib.suppress(OSError):
-            if taken.bring_home():
-                kept[stage, segment] = output
-    if any(output.taken_to is not None for output in kept.values()):
-        # They lie in there: it is given up when they could be brought home.
-        logger.warning("in-flight checkpoint=%s stays: outputs", in_flight.directory)
-        return kept
-    full = isinstance(error, BackendError) and error.facts.get("errno") in _FULL
-    try:
-        services.checkpoints.abandon(in_flight, keep=not full)
-        if full:
-            services.checkpoints.purge_trash(time.time(), older_than_s=0)
-    except BackendError as second:
-        logger.warning("in-flight checkpoint=%s stays: %s", in_flight.directory, second)
-    return kept
 
 
 async def _to_its_end(

@@ -101,7 +101,8 @@ class Scrubber:
             (simulation.name, s.name, c.boundary): c.committed_s
             for simulation, s in self._state.sets()
             for c in s.commits.values()
-            if c.good and not c.deleting
+            # Not before its outputs are published: set aside, it would take them along.
+            if c.good and not c.deleting and c.published
         }
         self._read_s = {k: at for k, at in self._read_s.items() if k in committed_s}
         for gone in self._told - committed_s.keys():

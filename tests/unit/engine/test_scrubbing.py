@@ -62,7 +62,11 @@ class State:
     def __init__(self, **committed_s: float) -> None:
         self.commits = {
             int(name[1:]): SimpleNamespace(
-                boundary=int(name[1:]), committed_s=at, good=True, deleting=False
+                boundary=int(name[1:]),
+                committed_s=at,
+                good=True,
+                deleting=False,
+                published=True,
             )
             for name, at in committed_s.items()
         }
@@ -214,6 +218,17 @@ async def test_an_unforeseen_error_stops_nobody(
         await asyncio.sleep(0.001)
     await made.close()
     assert "scrub failed" in caplog.text
+
+
+async def test_one_whose_outputs_are_not_published_is_not_read() -> None:
+    """Were it set aside, they would be lost though they are good."""
+    state, disk = State(k1=0.0), Disk()
+    state.commits[1].published = False
+    made = scrubber(state, disk, [], [50.0])
+    assert not await made.look()
+    state.commits[1].published = True
+    assert await made.look()
+    assert disk.read == [1]
 
 
 async def test_it_can_be_off() -> None:
