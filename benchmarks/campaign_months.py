@@ -93,8 +93,8 @@ def site_of(told: dict[str, Any]) -> TwinSite:
             stall_s=over["stall_seconds"],
             restore_s=over["restore_seconds"],
             restart_s=over["restart_seconds"],
-            copy_s=over["copy_seconds"],
-            copy_stall_s=over["copy_stall_seconds"],
+            copy_s=over.get("copy_seconds", 0.0),
+            copy_stall_s=over.get("copy_stall_seconds", 0.0),
         ),
         detect_s=over["detect_seconds"],
     )

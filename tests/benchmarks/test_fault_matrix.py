@@ -12,10 +12,7 @@ from climorch.testing.fault_cells import cell_named
 from climorch.testing.fault_trials import Reference, reference_of, try_cell
 
 BUG = Path(__file__).with_name("wrong_restore.py")
-FEW: list[Any] = [
-    *QUICK[:2],
-    *(pytest.param(name, marks=pytest.mark.benchmark) for name in QUICK[2:]),
-]
+FEW: list[Any] = [pytest.param(name, marks=pytest.mark.benchmark) for name in QUICK]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +35,7 @@ def test_it_ends_as_if_nothing_had_happened(
     assert 0 < seen.lost_s <= seen.most_lost_s
 
 
-@pytest.mark.live
+@pytest.mark.benchmark
 def test_a_restore_that_is_a_little_wrong_makes_a_cell_red(
     tmp_path: Path, reference: Reference
 ) -> None:

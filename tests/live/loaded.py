@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
 import signal
 import threading
 import time
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import psutil
 import xarray as xr
 from distributed import get_worker
 
@@ -64,16 +65,24 @@ def working(name: str, *, rounds: int = 0, **more: Any) -> Workflow:
 
 
 @contextmanager
-def throttled(group: int, *, run_s: float, stop_s: float) -> Iterator[None]:
-    """Stop the processes of a group most of the time."""
+def throttled(pid: int, *, run_s: float, stop_s: float) -> Iterator[None]:
+    """Stop a process and all that it started most of the time."""
     over = threading.Event()
+    # A node leads a group of its own: that of who started it does not reach it.
+    first = psutil.Process(pid)
+    processes = [first, *first.children(recursive=True)]
+
+    def tell(number: signal.Signals) -> None:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def throttle() -> None:
         while not over.is_set():
-            os.killpg(group, signal.SIGSTOP)
+            tell(signal.SIGSTOP)
             # Intervals of the load, not waits for an event.
             time.sleep(stop_s)
-            os.killpg(group, signal.SIGCONT)
+            tell(signal.SIGCONT)
             over.wait(run_s)
 
     thread = threading.Thread(target=throttle, daemon=True)

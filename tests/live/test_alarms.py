@@ -152,12 +152,12 @@ def test_results_that_cannot_be_published_are_told_until_they_are(
     """The chore is tried again; the run ends once all is published."""
     publish, calls = ResultStore.publish, 0
 
-    def failing(self: ResultStore, checkpoint: Any) -> Any:
+    def failing(self: ResultStore, checkpoint: Any, **more: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls <= 2:
             raise BackendError("the archive is away")
-        return publish(self, checkpoint)
+        return publish(self, checkpoint, **more)
 
     monkeypatch.setattr(ResultStore, "publish", failing)
     heard: list[Alarm] = []
@@ -177,7 +177,7 @@ def test_a_driver_that_ends_with_an_error_says_so(
 ) -> None:
     """Somebody hears of it though nobody waits for the run."""
 
-    def broken(self: ResultStore, checkpoint: Any) -> Any:
+    def broken(self: ResultStore, checkpoint: Any, **more: Any) -> Any:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(ResultStore, "publish", broken)

@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
+from distributed import Scheduler
 from distributed.scheduler import TaskState
 
 from climorch.engine.plugin import LeasePlugin
+from climorch.engine.recall import Recaller
 from climorch.engine.tags import make_tag
 from tests.live.lease_cases import (
     GATES,
@@ -43,11 +45,19 @@ class NoLeaseRule(LeasePlugin):
         pass
 
 
+class Silent(Recaller):
+    """Asks for nothing."""
+
+    def recall(self, tasks: Iterable[TaskState]) -> None:
+        pass
+
+
 class NoRecall(LeasePlugin):
     """What a worker was given stays there."""
 
-    def _recall(self, tasks: Iterable[TaskState]) -> None:
-        pass
+    async def start(self, scheduler: Scheduler) -> None:
+        await super().start(scheduler)
+        self._recaller = Silent(scheduler, self.failed)
 
 
 class NoUnqueue(LeasePlugin):

@@ -111,7 +111,7 @@ def test_a_frozen_node_is_killed_and_replaced_and_costs_no_bit(tmp_path: Path) -
 @pytest.mark.live
 def test_without_the_watch_a_frozen_node_stays(tmp_path: Path) -> None:
     """Nobody else notices: Dask's own limit is off."""
-    rules = policies(watch=Watch(frozen_s=float("inf"), stuck_min_s=1.0))
+    rules = policies(watch=Watch(frozen_s=float("inf")))
     campaign = Campaign("c", root=tmp_path, policies=rules)
     campaign.submit(box_workflow(segments=8, work_s=0.1), scenario=Scenario("s"))
     site = LocalSite(nodes=1)

@@ -252,7 +252,10 @@ class Machine:
         added = (child,) if child is not None and self._children > 0 else ()
         self._children -= len(added)
         return e.RuleEvaluated(
-            simulation=command.simulation, rule=command.rule, added=added
+            simulation=command.simulation,
+            rule=command.rule,
+            at=command.at,
+            added=added,
         )
 
     def later(self, delay_s: float, fact: Fact) -> None:

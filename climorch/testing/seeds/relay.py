@@ -138,7 +138,10 @@ class Relay:
             case e.RuleEvaluated() if self._hit("rule"):
                 return (
                     e.RuleFailed(
-                        simulation=fact.simulation, rule=fact.rule, message="made to"
+                        simulation=fact.simulation,
+                        rule=fact.rule,
+                        at=fact.at,
+                        message="made to",
                     ),
                 )
             case e.NodeJoined() if self._walltime_s is not None and not self.calm:
