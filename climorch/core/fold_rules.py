@@ -100,12 +100,10 @@ def _evaluated(state: CampaignState, fact: e.RuleEvaluated) -> None:
     if fact.told:
         edited = Edited(rule=fact.rule, at=fact.at, told=fact.told)
         simulation.edits = (*simulation.edits, edited)
-    if fact.changed is not None:
-        _changed(state, fact.changed)
     if fact.priority is not None:
         simulation.priority = fact.priority
-    for submitted in fact.added:
-        _submitted(state, submitted)
+    for consequence in fact.consequences:
+        RULES[type(consequence)](state, consequence)
 
 
 def _failed(state: CampaignState, fact: e.RuleFailed) -> None:

@@ -275,7 +275,7 @@ class Orchestrator:
                 if record.simulation in simulations:
                     self._touched.add(record.simulation)
                 if isinstance(record, e.RuleEvaluated):
-                    self._touched |= {added.simulation for added in record.added}
+                    self._touched |= {fact.simulation for fact in record.consequences}
 
     def _look_for_losses(self) -> None:
         """Touch whoever lacks nodes of its lease, once for all that came or went."""

@@ -74,6 +74,12 @@ class RuleEvaluated(_Fact, frozen=True, kw_only=True):
     priority: int | None = None
     told: tuple[str, ...] = ()
 
+    @property
+    def consequences(self) -> tuple[SimulationChanged | SimulationSubmitted, ...]:
+        """Facts that hold with this one, as if they had come after it, in order."""
+        changed = () if self.changed is None else (self.changed,)
+        return (*changed, *self.added)
+
 
 class RuleFailed(_Fact, frozen=True, kw_only=True):
     """A rule raised or asked for something impossible."""

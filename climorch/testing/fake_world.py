@@ -242,7 +242,7 @@ class FakeWorld:
                 case e.SimulationSubmitted():
                     self._sets[record.simulation] = record.plan.set_of
                 case e.RuleEvaluated():
-                    self.learn(record.added)
+                    self.learn(record.consequences)
                 case _:
                     pass
 

@@ -105,8 +105,7 @@ class Clerk:
         self._look(fact.simulation)
 
     def _evaluated(self, fact: e.RuleEvaluated) -> None:
-        for added in fact.added:
-            self._submitted(added)
+        self.note(fact.consequences, self._now_s)
 
     def _changed(self, record: Any) -> None:
         told = record.wish if isinstance(record, e.WishTaken) else record

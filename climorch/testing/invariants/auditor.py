@@ -51,8 +51,8 @@ class Auditor:
             case e.SimulationSubmitted():
                 self._open(record)
             case e.RuleEvaluated():
-                for added in record.added:
-                    self._open(added)
+                for fact in record.consequences:
+                    self.take(fact)
             case e.DriverStarted() | e.DriverStopped():
                 self._driver_died(restarted=isinstance(record, e.DriverStarted))
             case e.NodeJoined():

@@ -45,6 +45,9 @@ class BudgetAuditor:
                 self.limits.clear()
             case e.SimulationChanged():
                 self.limits.clear()
+            case e.RuleEvaluated():
+                for fact in record.consequences:
+                    self.take(fact, now_s)
             case c.SetLease() if record.nodes:
                 nothing_is_leased_on_a_spent_budget(self, record, now_s)
             case c.StartAttempt():

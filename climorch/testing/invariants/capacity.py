@@ -38,9 +38,8 @@ class CapacityAuditor:
             case e.SimulationSubmitted() | e.SimulationChanged():
                 self._submitted(record)
             case e.RuleEvaluated():
-                for added in record.added:
-                    if added.simulation not in self.projects:
-                        self._submitted(added)
+                for fact in record.consequences:
+                    self._submitted(fact)
             case e.NodeJoined():
                 self.nodes[record.node] = record
             case e.WindowDeclared():

@@ -52,8 +52,8 @@ class Tally:
             case e.SimulationSubmitted():
                 self._open(record)
             case e.RuleEvaluated():
-                for added in record.added:
-                    self._open(added)
+                for fact in record.consequences:
+                    self._take(fact)
             case e.SimulationChanged():
                 nodes = self._end(record.simulation)
                 self.projects[record.simulation] = record.scenario.project

@@ -77,8 +77,8 @@ class TermsAuditor:
             case e.SimulationSubmitted():
                 self._open(record)
             case e.RuleEvaluated():
-                for added in record.added:
-                    self._open(added)
+                for fact in record.consequences:
+                    self._take(fact)
             case e.SimulationChanged():
                 holder = self.holders[record.simulation]
                 holder.scenario, holder.plan = record.scenario, record.plan

@@ -253,6 +253,32 @@ def test_a_rule_is_answered_and_its_simulations_are_accounted() -> None:
     assert play.twin.ledger.accounts["child"].completed_s == 20.0
     assert play.twin.ended
 
+    def longer(state: CampaignState, command: c.EvaluateRule) -> e.RuleEvaluated:
+        simulation = state.simulations[command.simulation]
+        changed = e.SimulationChanged(
+            simulation="s", scenario=simulation.scenario, plan=extended.plan
+        )
+        return e.RuleEvaluated(
+            simulation="s",
+            rule=command.rule,
+            at=command.at,
+            changed=changed if command.at == 1 else None,
+        )
+
+    extended = submitted(stage(segments=2), rules=[("extend", "a")])
+    play = Play(rules=longer, nodes=1)
+    play.submit(stage(segments=1), rules=[("extend", "a")])
+    play.submit(stage(segments=3), name="other")
+
+    play.run()
+
+    # It waited again, and ended later.
+    # While the other computes it waits again.
+    assert play.twin.ledger.accounts["s"].segments == 2
+    assert play.twin.ledger.accounts["s"].all_waits(1e6) == [30.0]
+    assert play.twin.ledger.accounts["s"].completed_s == 50.0
+    assert play.twin.ended
+
 
 def test_a_rule_adds_nothing_where_nobody_answers() -> None:
     """The default lets the campaign end."""
