@@ -185,6 +185,15 @@ class SimulationState:
         return all(s.complete for s in self.sets.values())
 
     @property
+    def committed_segments(self) -> dict[str, int]:
+        """Segments committed of each stage, as far as any are."""
+        return {
+            stage: count
+            for s in self.sets.values()
+            for stage, count in s.committed_segments.items()
+        }
+
+    @property
     def settled(self) -> bool:
         """Whether it is complete, its results are out and its rules ran."""
         return (

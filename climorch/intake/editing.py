@@ -13,7 +13,7 @@ import msgspec
 from climorch.core.state import Phase, SetState, SimulationState
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.calendar import boundaries, model_time, span_faults
-from climorch.intake.planning import change_faults
+from climorch.intake.planning import change_faults, in_parts, of_a_part, require_no
 from climorch.model.declared import SimulationChanged
 from climorch.model.edits import Edit, Finish, MoveEnd, SetPriority, SetResources
 from climorch.model.plan import SetPlan, SimulationPlan, StagePlan
@@ -21,7 +21,9 @@ from climorch.model.resources import Resources
 from climorch.model.span import Span
 from climorch.model.workflow import Workflow
 
-__all__ = ["changed_by"]
+__all__ = ["IMPOSSIBLE", "changed_by", "new_priority"]
+
+IMPOSSIBLE = "the rule asks for something impossible"
 
 
 def changed_by(
@@ -64,18 +66,11 @@ def changed_by(
             case _:
                 continue
         now = after
-    if faults:
-        raise InvalidInputError("the rule asks for something impossible", faults=faults)
+    require_no(faults, IMPOSSIBLE)
     if now == before:
         return None
-    committed = {
-        stage: count
-        for s in simulation.sets.values()
-        for stage, count in s.committed_segments.items()
-    }
-    faults += change_faults(before, now, committed)
-    if faults:
-        raise InvalidInputError("the rule asks for something impossible", faults=faults)
+    changed = list(change_faults(before, now, simulation.committed_segments))
+    require_no(changed, IMPOSSIBLE)
     return SimulationChanged(
         simulation=simulation.name,
         scenario=simulation.scenario,
@@ -103,7 +98,7 @@ def new_priority(edits: Iterable[Edit], rule: str) -> int | None:
         problem=f"got {found!r}, expected a whole number",
         remedy="higher goes first",
     )
-    raise InvalidInputError("the rule asks for something impossible", faults=[fault])
+    raise InvalidInputError(IMPOSSIBLE, faults=[fault])
 
 
 def _cut(plan: SimulationPlan, cuts: Mapping[str, tuple[int, ...]]) -> SimulationPlan:
@@ -160,14 +155,17 @@ def _recut(stage: StagePlan, span: Span) -> tuple[int, ...] | None:
 
     What is known of a long one is not cut again.
     """
-    known = stage.boundaries
-    if len(known) > 2:
+    known, parts = stage.boundaries, stage.parts
+    if stage.segments > parts:
         # The last segment may be a shorter one that grows.
-        start = model_time(known[-2], stage.calendar).isoformat()
+        *whole, begin = known[:-parts]
+        start = model_time(begin, stage.calendar).isoformat()
         rest = msgspec.structs.replace(span, start=start)
         if not span_faults(rest, place=""):
-            return (*known[:-2], *boundaries(rest))
-    return None if span_faults(span, place="") else boundaries(span)
+            return (*whole, *in_parts(boundaries(rest), parts))
+    if span_faults(span, place=""):
+        return None
+    return in_parts(boundaries(span), parts)
 
 
 def _begun_after(
@@ -194,7 +192,7 @@ def _cuts(
     for own in plan.sets:
         s = simulation.sets[own.name]
         last = min(s.committed, own.last)
-        while last < own.last and s.passed(last):
+        while last < own.last and (s.passed(last) or _within(own, last)):
             last += 1
         for stage in own.stages:
             count = own.segments_at[last][stage.name]
@@ -221,12 +219,18 @@ def _resourced(
     return _having(
         now,
         (
-            msgspec.structs.replace(s, resources=resources)
+            msgspec.structs.replace(s, resources=of_a_part(resources, s.parts))
             if s.name == edit.stage
             else s
             for s in now.stages
         ),
     )
+
+
+def _within(own: SetPlan, boundary: int) -> bool:
+    """Whether some stage is within a segment at a boundary, between two parts."""
+    counts = own.segments_at[boundary]
+    return any(counts[stage.name] % stage.parts for stage in own.stages)
 
 
 def _no_stage(here: str, plan: SimulationPlan) -> Fault:

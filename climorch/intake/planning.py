@@ -24,7 +24,16 @@ from climorch.model.scenario import Scenario
 from climorch.model.steps import function_of
 from climorch.model.workflow import Workflow
 
-__all__ = ["change_faults", "make_plan", "params_digest", "provenance", "segment_seed"]
+__all__ = [
+    "change_faults",
+    "in_parts",
+    "make_plan",
+    "of_a_part",
+    "params_digest",
+    "provenance",
+    "require_no",
+    "segment_seed",
+]
 
 
 def make_plan(workflow: Workflow, scenario: Scenario) -> SimulationPlan:
@@ -35,11 +44,11 @@ def make_plan(workflow: Workflow, scenario: Scenario) -> SimulationPlan:
             StagePlan(
                 name=stage.name,
                 calendar=stage.span.calendar,
-                boundaries=_in_parts(boundaries(stage.span), stage.parts),
+                boundaries=in_parts(boundaries(stage.span), stage.parts),
                 reads=dict(stage.reads),
                 after=stage.after,
                 chunks=dict(stage.chunks),
-                resources=_of_a_part(stage.resources, stage.parts),
+                resources=of_a_part(stage.resources, stage.parts),
                 initial=stage.init is not None,
                 parts=stage.parts,
             )
@@ -55,8 +64,16 @@ def make_plan(workflow: Workflow, scenario: Scenario) -> SimulationPlan:
     )
 
 
-def _in_parts(ends: tuple[int, ...], parts: int) -> tuple[int, ...]:
-    """Cut every segment into parts of equal model time, to whole seconds."""
+def in_parts(ends: tuple[int, ...], parts: int) -> tuple[int, ...]:
+    """Cut every segment into parts of equal model time, to whole seconds.
+
+    Parameters
+    ----------
+    ends : tuple of int
+        Model time of all starts and ends of segments, as in `StagePlan`.
+    parts : int
+        Of each segment.
+    """
     inner = (
         start + part * (end - start) // parts
         for start, end in pairwise(ends)
@@ -65,8 +82,16 @@ def _in_parts(ends: tuple[int, ...], parts: int) -> tuple[int, ...]:
     return (*inner, ends[-1])
 
 
-def _of_a_part(resources: Resources, parts: int) -> Resources:
-    """Let a guess for a segment be one for each of its parts."""
+def of_a_part(resources: Resources, parts: int) -> Resources:
+    """Let a guess for a segment be one for each of its parts.
+
+    Parameters
+    ----------
+    resources : Resources
+        As the user asked for them.
+    parts : int
+        Of each segment.
+    """
     if resources.segment_s is None or parts == 1:
         return resources
     return msgspec.structs.replace(resources, segment_s=resources.segment_s / parts)

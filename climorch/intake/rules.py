@@ -8,8 +8,8 @@ from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.branching import branch_faults, branch_of
 from climorch.intake.calendar import model_date
-from climorch.intake.editing import changed_by, new_priority
-from climorch.intake.planning import make_plan, provenance
+from climorch.intake.editing import IMPOSSIBLE, changed_by, new_priority
+from climorch.intake.planning import make_plan, provenance, require_no
 from climorch.model.commands import EvaluateRule
 from climorch.model.edits import AddSimulation, Committed, Edit, told
 from climorch.model.events import RuleEvaluated, RuleFailed, SimulationSubmitted
@@ -151,6 +151,5 @@ def _added(
                 branch=branch,
             )
         )
-    if faults:
-        raise InvalidInputError("the rule asks for something impossible", faults=faults)
+    require_no(faults, IMPOSSIBLE)
     yield from found

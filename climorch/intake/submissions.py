@@ -280,13 +280,8 @@ def _refuse_another(
     known = state.simulations.get(scenario.name)
     if known is None:
         return
-    committed = {
-        stage: count
-        for s in known.sets.values()
-        for stage, count in s.committed_segments.items()
-    }
     plan = renewed_plan(known, plan)
-    faults = list(change_faults(known.plan, plan, committed))
+    faults = list(change_faults(known.plan, plan, known.committed_segments))
     if faults:
         raise ConflictError(
             f"simulation {scenario.name!r} exists and is another one:\n"

@@ -30,6 +30,7 @@ from tests.unit.intake.ruled import (
     step,
     workflow,
     world,
+    years,
 )
 
 
@@ -69,6 +70,14 @@ def test_an_end_from_which_a_phase_began_stays() -> None:
 
 def test_finishing_ends_at_the_next_boundary() -> None:
     """What computes is finished; phases that have not begun are left out."""
+    # Not between two parts of a segment.
+    parted = Workflow("w")
+    parted.stage("air", step, init=xr.Dataset(), span=years(2000, 2003), parts=4)
+    parted.rule("r", when="air", then=lambda _: [Finish()], on="commit")
+    found = ask(world(parted, (5,)), parted)
+    assert isinstance(found, e.RuleEvaluated)
+    assert ends(found.changed) == {"air": 8}
+
     wf = workflow(lambda _: [Finish()], on="commit")
     state = world(wf, (4,))
     s = state.simulations["s"].sets["air"]
@@ -171,21 +180,25 @@ def test_a_loop_ends_at_its_limit() -> None:
 def test_a_moved_end_cuts_as_a_new_span_would(
     start: str, old: str, end: str, every: str
 ) -> None:
-    """Whatever was known of the old one."""
+    """Whatever was known of the old one, and into however many parts it is cut."""
     spans = [co.Span(start, x, every=every, calendar="noleap") for x in (old, end)]
-    flows = [Workflow("w"), Workflow("w")]
-    for wf, span in zip(flows, spans, strict=True):
-        wf.stage("air", step, init=xr.Dataset(), span=span)
-        wf.rule(
-            "r", when="air", then=lambda _: [MoveEnd(stage="air", end=end)], on="commit"
-        )
+    for parts in (1, 3):
+        flows = [Workflow("w"), Workflow("w")]
+        for wf, span in zip(flows, spans, strict=True):
+            wf.stage("air", step, init=xr.Dataset(), span=span, parts=parts)
+            wf.rule(
+                "r",
+                when="air",
+                then=lambda _: [MoveEnd(stage="air", end=end)],
+                on="commit",
+            )
 
-    found = ask(world(flows[0], (1,)), flows[0])
+        found = ask(world(flows[0], (1,)), flows[0])
 
-    assert isinstance(found, e.RuleEvaluated), found
-    assert found.changed is not None
-    expected = make_plan(flows[1], co.Scenario("s")).stages[0].boundaries
-    assert found.changed.plan.stages[0].boundaries == expected
+        assert isinstance(found, e.RuleEvaluated), found
+        assert found.changed is not None
+        expected = make_plan(flows[1], co.Scenario("s")).stages[0].boundaries
+        assert found.changed.plan.stages[0].boundaries == expected
 
 
 def test_a_segment_that_was_shorter_does_not_grow() -> None:
