@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.plain import CHANGES, json_problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,15 +135,11 @@ class Retry:
     def __post_init__(self) -> None:
         """Check that it can be journaled."""
         faults = []
-        try:
-            same = msgspec.json.decode(msgspec.json.encode(self.params)) == self.params
-        except (TypeError, ValueError, RecursionError):
-            same = False
-        if not same:
+        if json_problem(self.params) is not None:
             faults.append(
                 Fault(
                     place="Retry.params",
-                    problem="they change when written as JSON",
+                    problem=CHANGES,
                     remedy="use numbers, strings, booleans, None, lists and "
                     "string-keyed dicts of these",
                 )

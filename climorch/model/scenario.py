@@ -10,6 +10,7 @@ import msgspec
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.names import name_fault
+from climorch.model.plain import json_problem
 from climorch.model.protection import Protection
 
 __all__ = ["DEFAULT_PROJECT", "Project", "Scenario"]
@@ -96,14 +97,8 @@ class Scenario(_Named, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _refuse([name_fault(self.name, place="Scenario.name")], "scenario")
         _refuse([name_fault(self.project, place="Scenario.project")], "scenario")
-        try:
-            same = msgspec.json.decode(msgspec.json.encode(self.params)) == self.params
-        except (TypeError, ValueError, RecursionError) as error:
-            problem = str(error)
-            same = False
-        else:
-            problem = "they change when written as JSON"
-        if not same:
+        problem = json_problem(self.params)
+        if problem is not None:
             fault = Fault(
                 place=f"scenario {self.name!r}, params",
                 problem=problem,

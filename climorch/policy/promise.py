@@ -14,8 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist, median
 
-import numpy as np
-
 from climorch.errors import InvalidInputError
 from climorch.policy.foretelling import Foretold, foretell
 from climorch.policy.prospects import (
@@ -336,7 +334,7 @@ class _Lore:
         if self.cost is None:
             return p.left_node_s
         variance = min(float(self.cost.sd[i]) ** 2, WIDEST_COST_VARIANCE)
-        return p.left_node_s * float(np.exp(self.cost.mean[i] + variance / 2))
+        return p.left_node_s * math.exp(float(self.cost.mean[i]) + variance / 2)
 
 
 def _final(p: Prospect) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,17 +15,15 @@ from hypothesis.stateful import (
 )
 
 from climorch.core.progress import Policies
-from climorch.core.state import SimulationState
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
-from climorch.model.plan import SimulationPlan
-from climorch.model.resources import Resources
 from climorch.model.windows import Window
 from climorch.policy.sharing import Sharing
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.fake_world import Chances
-from climorch.testing.strategies import COARSE_S, policies, submissions
+from climorch.testing.seeds.actions import moved_end
+from climorch.testing.strategies import policies, submissions
 from tests.property.rig import Rig
 
 ROUGH = Chances(
@@ -55,28 +52,6 @@ WISHES: tuple[type[Wish], ...] = (
     *4 * (e.ResumeRequested,),
     e.CancelRequested,
 )
-
-
-def moved_end(
-    state: SimulationState, *, more: int, nodes: int
-) -> SimulationPlan | None:
-    """Plan the same with another end and gang, where that may be asked for."""
-    stages = []
-    for stage in state.plan.stages:
-        s = state.sets[state.plan.set_of[stage.name]]
-        end = stage.boundaries[-1] + more * COARSE_S
-        committed = s.plan.commons[max(s.commits, default=0)]
-        if stage.after or end < max(COARSE_S, committed):
-            return None
-        length = stage.boundaries[1] - stage.boundaries[0]
-        stages.append(
-            msgspec.structs.replace(
-                stage,
-                boundaries=tuple(range(0, end + 1, length)),
-                resources=Resources(nodes=nodes, max_nodes=nodes + 1),
-            )
-        )
-    return msgspec.structs.replace(state.plan, stages=tuple(stages))
 
 
 class Campaign(RuleBasedStateMachine):
