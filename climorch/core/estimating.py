@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist, fmean
 
+import msgspec
 import numpy as np
 
 from climorch.core.rhythm import Draws, steady_draws_s, way_s
@@ -288,7 +289,7 @@ def _around_s(
     boundaries = s.plan.last - s.reached
     every = boundaries
     for passed in range(1, boundaries):
-        there = replace(
+        there = msgspec.structs.replace(
             pace,
             since_s=passed * pace.next_s,
             boundaries=passed,

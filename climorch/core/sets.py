@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+import msgspec
+
 from climorch.core.hanging import Hang
 from climorch.core.held import Held
 from climorch.core.lifecycle import Phase
@@ -16,8 +18,7 @@ from climorch.policy.learning import Learned
 __all__ = ["CheckpointState", "InArchive", "Recall", "SetState"]
 
 
-@dataclass(slots=True, kw_only=True)
-class CheckpointState:
+class CheckpointState(msgspec.Struct, kw_only=True, gc=False):
     """A committed checkpoint.
 
     Attributes

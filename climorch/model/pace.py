@@ -6,14 +6,14 @@ Here and not beside the strategies, since a workflow may name one for a stage.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 __all__ = ["CheckpointStrategy", "Pace"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known about a set when it reaches a common boundary.
 
     Attributes

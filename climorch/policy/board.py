@@ -8,9 +8,10 @@ alone, in whatever order it came there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import reduce
 from operator import or_
+
+from msgspec.structs import replace
 
 from climorch.policy.claims import Claim, NodeOffer
 from climorch.policy.holders import Holders

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
+import msgspec
+
 from climorch.policy.moving import Moving
 
 __all__ = ["Allocation", "Claim", "Closing", "Contest", "Move", "NodeOffer"]
@@ -28,8 +30,7 @@ class Closing:
     holder: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeOffer:
+class NodeOffer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A node that is up.
 
     Attributes
@@ -59,8 +60,7 @@ class NodeOffer:
     slow: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A simulation that has work.
 
     Attributes
@@ -140,8 +140,7 @@ class Claim:
         return bool(self.held or self.moving or self.avoids)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contest:
+class Contest(msgspec.Struct, frozen=True, kw_only=True):
     """What decides between claims besides themselves.
 
     Attributes
@@ -170,10 +169,10 @@ class Contest:
     """
 
     now_s: float = 0.0
-    ranks: Mapping[str, int] = field(default_factory=dict)
-    targets: Mapping[str, float] = field(default_factory=dict)
-    floors: Mapping[str, float] = field(default_factory=dict)
-    exposed_s: Mapping[str, float] = field(default_factory=dict)
+    ranks: Mapping[str, int] = msgspec.field(default_factory=dict)
+    targets: Mapping[str, float] = msgspec.field(default_factory=dict)
+    floors: Mapping[str, float] = msgspec.field(default_factory=dict)
+    exposed_s: Mapping[str, float] = msgspec.field(default_factory=dict)
     min_run_s: float = 4 * 3600.0
     slice_s: float = 86_400.0
     patience_s: float = 3 * 86_400.0

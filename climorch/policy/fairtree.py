@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+
+import msgspec
 
 from climorch.errors import Fault, InvalidInputError
 
 __all__ = ["Account", "classic_factors", "fair_tree", "normalised_shares"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Somebody with a share: a project, or an institution and its projects.
 
     Attributes

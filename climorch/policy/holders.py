@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
+import msgspec
+
 from climorch.policy.claims import Claim
 
 __all__ = ["Crew", "Holders", "Standing", "Turn", "standings"]
@@ -21,8 +23,7 @@ Turn = tuple[float, int, int, Claim]
 """Begin of a turn in seconds, serial and number of the entry, and whose it is."""
 
 
-@dataclass(slots=True)
-class Standing:
+class Standing(msgspec.Struct, gc=False):
     """Nodes that a project holds, in all and by protected simulations."""
 
     held: int = 0

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from climorch.errors import InvalidInputError
 from climorch.model.pace import Pace
 from climorch.policy.ranges import range_faults
@@ -84,8 +86,7 @@ class Limits:
         return cost_s / self.most_overhead
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is to be done at a boundary.
 
     Attributes

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.pace import CheckpointStrategy, Pace
@@ -158,7 +160,7 @@ class PartnerCopy:
     def due(self, pace: Pace) -> str | None:
         """Ask the disk's strategy, for the failures that are left to the disk."""
         if pace.copied and pace.nodes > 1:
-            pace = replace(pace, mtbf_s=self.severe_s(pace))
+            pace = msgspec.structs.replace(pace, mtbf_s=self.severe_s(pace))
         return self.disk.due(pace)
 
     def copy_due(self, pace: CopyPace) -> str | None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
 
 from climorch.policy.claims import Claim, Contest
 from climorch.policy.holders import Crew, Holders, Standing, Turn
@@ -26,8 +28,7 @@ from climorch.policy.rights import (
 __all__ = ["Round", "Source"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Nodes that somebody can be asked for.
 
     Attributes
@@ -304,7 +305,7 @@ def _still(
 ) -> bool:
     """Whether a right holds once others of the same project gave nodes back."""
     other = source.claim
-    left = replace(standing[other.project])
+    left = msgspec.structs.replace(standing[other.project])
     for before in chosen:
         if before.claim.project == other.project:
             back = len(before.claim.held) - before.keeps

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from climorch.errors import InvalidInputError
 from climorch.policy.calendar import frequency_faults, unit_number
 from climorch.policy.ranges import range_faults
@@ -27,8 +29,7 @@ __all__ = [
 CANNOT_WORK = "this retention policy cannot work"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A committed checkpoint of a set.
 
     Attributes

@@ -7,7 +7,8 @@ who used them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 __all__ = ["Usage", "decayed", "grown"]
 
@@ -51,8 +52,7 @@ def grown(rate: float, *, elapsed_s: float, half_life_s: float) -> float:
     return rate * half_life_s / math.log(2) * faded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What somebody has used until a time, and what they hold since.
 
     Attributes

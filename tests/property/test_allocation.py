@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from climorch.policy.allocation import allocate
 from climorch.policy.claims import Allocation, Claim, Closing, Contest, NodeOffer
@@ -46,7 +48,7 @@ class World:
             replace(offer, leaving=offer.leaving or offer.name in leaving)
             for offer in self.offers
         )
-        return replace(self, claims=tuple(claims), offers=offers)
+        return dataclasses.replace(self, claims=tuple(claims), offers=offers)
 
     def given_back(self, allocation: Allocation) -> World:
         """Return the world in which all of it happened at once."""
@@ -66,7 +68,7 @@ class World:
             if keep is not None:
                 claim = replace(claim, held=claim.held[:keep])
             claims.append(_granted(claim, allocation))
-        return replace(self, claims=tuple(claims))
+        return dataclasses.replace(self, claims=tuple(claims))
 
 
 def _granted(claim: Claim, allocation: Allocation) -> Claim:
@@ -214,7 +216,7 @@ def test_while_nodes_for_the_smallest_gang_are_up_somebody_runs(world: World) ->
         claim if len(claim.held) >= claim.nodes else replace(claim, held=())
         for claim in world.claims
     )
-    decided = replace(world, claims=claims).allocate()
+    decided = dataclasses.replace(world, claims=claims).allocate()
 
     smallest = min(claim.nodes for claim in claims)
     if smallest <= len(world.offers):
@@ -268,7 +270,7 @@ def test_projects_that_protect_everything_both_get_their_shares(
             else c
             for c in world.claims
         )
-        world = replace(world, claims=rested)
+        world = dataclasses.replace(world, claims=rested)
 
     held = {
         project: len(_held([c for c in world.claims if c.project == project]))

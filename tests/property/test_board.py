@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from climorch.policy.allocation import allocate, decide
 from climorch.policy.board import Board
@@ -22,7 +23,7 @@ def waiting(draw: st.DrawFn) -> World:
     claims = tuple(_aged(draw, claim) for claim in world.claims)
     pace = st.sampled_from((1.0, 1.0, 1.6, 3.0))
     rules = st.sampled_from((None, Moving(rest_s=100.0), Moving(early=0.0, most=0)))
-    return replace(
+    return dataclasses.replace(
         world,
         claims=claims,
         offers=tuple(replace(offer, slow=draw(pace)) for offer in world.offers),
@@ -105,7 +106,7 @@ def test_who_has_waited_too_long_moves_nobody_in_circles(world: World) -> None:
     # Without moves: who is on its way comes before all others until it is there.
     still = replace(world.contest, moving=None)
     claims = tuple(replace(claim, avoids=(), seeks=()) for claim in world.claims)
-    world = replace(world, claims=claims, contest=still)
+    world = dataclasses.replace(world, claims=claims, contest=still)
     decided = world.allocate()
 
     again = world.planned(decided).allocate()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from climorch.policy.allocation import Allocation, allocate
 from climorch.policy.claims import Claim, Closing, Contest, Move, NodeOffer
@@ -235,7 +236,7 @@ def test_a_case(name: str) -> None:
 def test_without_its_rule_nobody_moves(name: str) -> None:
     """Each rule is what moves them."""
     case = CASES[name]
-    off = Contest(now_s=1000.0, moving=replace(RULES, early=0.0, most=0))
+    off = Contest(now_s=1000.0, moving=dataclasses.replace(RULES, early=0.0, most=0))
     fine = [replace(offer, slow=1.0) for offer in case.offers]
     assert planned(allocate(case.claims, fine, off)) == {}
     assert planned(allocate(case.claims, case.offers, Contest(now_s=1000.0))) == {}
@@ -334,7 +335,7 @@ def test_moves_come_to_an_end_and_nobody_loses_nodes_by_them(
             )
     if waiting:
         claims.append(want("w", waiting, serial=9, memory=8))
-    now = replace(NOW, moving=replace(RULES, rest_s=1e9))
+    now = replace(NOW, moving=dataclasses.replace(RULES, rest_s=1e9))
     for _ in range(20):
         found = allocate(claims, offers, now)
         if not (found.moves or found.leases):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from climorch.errors import InvalidInputError
 from climorch.policy.checkpointing import Daly, EverySegments, Pace
@@ -73,12 +74,14 @@ def test_copies_are_due_every_so_often_within_their_share(
     given: dict[str, Any], due: bool
 ) -> None:
     """One node has no partner; more than 2 % of the time is too much."""
-    assert (PartnerCopy().copy_due(replace(COPY_PACE, **given)) is not None) is due
+    assert (
+        PartnerCopy().copy_due(dataclasses.replace(COPY_PACE, **given)) is not None
+    ) is due
 
 
 def test_a_reason_is_given_in_words() -> None:
     """For the journal."""
-    pace = replace(COPY_PACE, boundaries=3)
+    pace = dataclasses.replace(COPY_PACE, boundaries=3)
 
     assert PartnerCopy(every=3).copy_due(pace) == "every 3 boundaries"
     assert PartnerCopy(every=4).copy_due(pace) is None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from climorch.policy.allocation import allocate
 from climorch.policy.claims import Claim, Contest, NodeOffer
