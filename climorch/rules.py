@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from climorch.model.codec import Codec
 from climorch.model.edits import Finish, MoveEnd, SetPriority, SetResources
+from climorch.model.judging import Judged, Partial
 from climorch.model.numerics import BlowUp, Checks, Remedy, Retry
 from climorch.model.pace import Pace
 from climorch.model.scope import Scope
@@ -33,6 +34,7 @@ __all__ = [
     "Codec",
     "Contest",
     "Finish",
+    "Judged",
     "KeepAny",
     "KeepCalendar",
     "Kept",
@@ -42,6 +44,7 @@ __all__ = [
     "Moving",
     "NodeOffer",
     "Pace",
+    "Partial",
     "PartnerCopy",
     "Quarantine",
     "Remedy",

@@ -49,6 +49,8 @@ def calm_until_s(state: CampaignState, simulation: SimulationState) -> float:
         or leaving(simulation)
         or simulation.failures
         or not simulation.wants_nodes
+        # What a mark says may change who has which nodes.
+        or simulation.plan.scores
         or not state.draining.isdisjoint(simulation.lease)
         or not _go_on(state, simulation)
     ):

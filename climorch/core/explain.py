@@ -20,6 +20,7 @@ from climorch.core.factors import (
 )
 from climorch.core.hanging import hang_factors
 from climorch.core.remedying import remedy_factors
+from climorch.core.scoring import score_factors
 from climorch.core.shunning import move_factors
 from climorch.core.state import CampaignState, SimulationState
 from climorch.core.statuses import (
@@ -107,6 +108,7 @@ def explain(
     factors |= _nodes_away(state, simulation)
     factors |= hang_factors(simulation)
     factors |= remedy_factors(simulation)
+    factors |= score_factors(simulation)
     if simulation.branch is not None:
         factors["branch"] = msgspec.to_builtins(simulation.branch)
     if simulation.edits:

@@ -34,6 +34,7 @@ from climorch.core.fold_nodes import (
 from climorch.core.fold_paces import note_paces
 from climorch.core.fold_remedies import REMEDIES, refuse_former
 from climorch.core.fold_rules import RULES, note_metrics, settle_metrics
+from climorch.core.fold_scores import SCORES, forget_faults
 from climorch.core.fold_storage import STORAGE, keep
 from climorch.core.fold_strides import advanced, mean
 from climorch.core.fold_wishes import WISHES
@@ -89,6 +90,7 @@ def _driver_started(state: CampaignState, fact: e.DriverStarted) -> None:
             forgive(state, simulation.name)
         simulation.failed = None
         simulation.failures.clear()
+        forget_faults(simulation)
         for s in simulation.sets.values():
             s.blown = replace(s.blown, count=0)
 
@@ -106,6 +108,7 @@ def _all_released(state: CampaignState) -> None:
         simulation.granted, simulation.lease_why = 0, ""
         stay(simulation)
         simulation.rules_asked.clear()
+        simulation.scores_asked.clear()
         forget_archiving(simulation)
         for s in simulation.sets.values():
             s.retry_at_s = 0.0
@@ -293,4 +296,5 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     **STORAGE,
     **ARCHIVE,
     **RULES,
+    **SCORES,
 }

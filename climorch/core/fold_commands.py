@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from climorch.core.fold_paces import shunned, trusted
+from climorch.core.fold_scores import forget_scores_beyond
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model import commands as c
 from climorch.model.events import Cause
@@ -267,6 +268,7 @@ def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
     for stage, count in counts.items():
         kept = min(s.committed_segments.get(stage, 0), count)
         s.committed_segments[stage] = kept
+    forget_scores_beyond(simulation, counts)
     simulation.lost_s += decision.lost_s
     simulation.lost_segments += decision.segments
 

@@ -16,6 +16,7 @@ from climorch.core.pacing import ruling_at, word_on
 from climorch.core.partnering import copy_at, plan_copy, write_out
 from climorch.core.remedying import ask_again, superseded
 from climorch.core.ruling import ask_rules
+from climorch.core.scoring import ask_scores
 from climorch.core.state import (
     CampaignState,
     Control,
@@ -81,6 +82,7 @@ def next_records(
         yield from recall(simulation, s, policies)
     yield from make_room(state, policies)
     yield from ask_rules(simulation)
+    yield from ask_scores(simulation)
     yield from move_on(state, simulation, policies)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from climorch.core.lifecycle import Control, Phase, Status
+from climorch.core.scoring import Scored, owed
 from climorch.core.sets import CheckpointState, InArchive, SetState
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, RulePlan, RuleTime, SimulationPlan
@@ -128,6 +129,10 @@ class SimulationState:
         How much was committed when a rule last answered, as in ``EvaluateRule``.
     rules_asked : set of str
         Rules that have not answered yet.
+    scores : dict of str to dict of int to Scored
+        By score and mark: what it said.
+    scores_asked : dict of str to int
+        Scores that were asked for and have not answered yet, and at which marks.
     edits : tuple of Edited
         What rules made of it, the newest last.
     declared : SimulationPlan or None
@@ -168,6 +173,8 @@ class SimulationState:
     interruptions: int = 0
     rules_done: dict[str, int] = field(default_factory=dict)
     rules_asked: set[str] = field(default_factory=set)
+    scores: dict[str, dict[int, Scored]] = field(default_factory=dict)
+    scores_asked: dict[str, int] = field(default_factory=dict)
     edits: tuple[Edited, ...] = ()
     declared: SimulationPlan | None = None
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -195,7 +202,7 @@ class SimulationState:
 
     @property
     def settled(self) -> bool:
-        """Whether it is complete, its results are out and its rules ran."""
+        """Whether it is complete, its results are out and judged, and its rules ran."""
         return (
             self.complete
             and not any(
@@ -204,6 +211,7 @@ class SimulationState:
                 for c in s.commits.values()
             )
             and not any(self.asks(rule) for rule in self.plan.rules)
+            and not any(owed(self, score) for score in self.plan.scores)
         )
 
     def asks(self, rule: RulePlan) -> int | None:

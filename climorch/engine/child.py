@@ -23,6 +23,7 @@ from climorch.engine.stacks import innermost, relevant, stack_of
 from climorch.engine.wire import (
     Build,
     Built,
+    Call,
     Failed,
     HungUpError,
     Work,
@@ -213,11 +214,28 @@ class Child:
         ModelFailedError
             If none comes, or one that says so.
         """
-        process, home = self.process, self.home
-        if process is None or home is None:
-            raise InternalError(f"{job.owner} has no process")
         first = isinstance(message, Build)
         place = f"{job.owner}, {'build' if first else f'segment {job.segment.index}'}"
+        return self.exchange(place, message, limit_s)
+
+    def exchange(self, place: str, message: Build | Work | Call, limit_s: float) -> Any:
+        """Send a message and wait for its answer.
+
+        Parameters
+        ----------
+        place : str
+            What it is about, for errors.
+        message, limit_s
+            As for `answer`.
+
+        Raises
+        ------
+        ModelFailedError
+            If none comes, or one that says so.
+        """
+        process, home = self.process, self.home
+        if process is None or home is None:
+            raise InternalError(f"{place} has no process")
         process.sock.settimeout(STALL_S)
         until_s = time.monotonic() + limit_s
         answer = None

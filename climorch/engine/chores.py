@@ -12,6 +12,7 @@ import time
 from climorch.core.remedying import tries_told
 from climorch.engine.alarms import Alarms
 from climorch.engine.archiving import Archiver, Transfer
+from climorch.engine.scoring import Scorer
 from climorch.engine.services import Services
 from climorch.errors import BackendError, CorruptDataError
 from climorch.intake.remedies import evaluate_remedy
@@ -49,6 +50,7 @@ class Chores:
         self.services = services
         self.alarms = alarms
         self._archiver = archiver
+        self._scorer = Scorer(services)
         self._tasks: set[asyncio.Task[None]] = set()
         # Of deletions that are under way: once one is renamed, nobody can count it.
         self._freed: dict[c.Command, int] = {}
@@ -59,12 +61,16 @@ class Chores:
             if self._archiver is not None:
                 self._archiver.start(command)
             return
+        if isinstance(command, c.EvaluateScore):
+            self._scorer.start(command)
+            return
         task = asyncio.create_task(self._do(command))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Stop waiting for what does not work; finish what does."""
+        await self._scorer.close()
         if self._archiver is not None:
             await self._archiver.close()
         if self._tasks:

@@ -42,7 +42,13 @@ __all__ = ["Driver", "DriverSpec"]
 logger = logging.getLogger(__name__)
 
 # Commands that no later attempt could undo: they wait for their journal row.
-IRREVOCABLE = (c.DeleteCheckpoint, c.PublishResults, c.EvaluateRule, c.AskRemedy)
+IRREVOCABLE = (
+    c.DeleteCheckpoint,
+    c.PublishResults,
+    c.EvaluateRule,
+    c.EvaluateScore,
+    c.AskRemedy,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

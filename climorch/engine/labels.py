@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from climorch.engine.tags import ANNOTATION, Tag, read_guest, read_tag
+from climorch.engine.tags import ANNOTATION, Tag, read_guest, read_service, read_tag
 from climorch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Labels:
         annotation : object
             What a task carries under `ANNOTATION`.
         """
+        if read_service(annotation) is not None:
+            return None
         guest = read_guest(annotation)
         if guest is not None:
             return guest

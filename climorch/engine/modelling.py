@@ -23,9 +23,11 @@ from climorch.engine.steps import cause_of
 from climorch.engine.wire import (
     Build,
     Built,
+    Call,
     Done,
     Failed,
     HungUpError,
+    Returned,
     Work,
     receive,
     send,
@@ -58,6 +60,10 @@ def serve(sock: socket) -> None:
                 listen(message.owner)
                 advancing = _built(message)
                 send(sock, Built())
+            elif isinstance(message, Call):
+                sys.path[:] = message.path
+                listen(message.owner)
+                send(sock, Returned(value=cloudpickle.loads(message.code)()))
             else:
                 send(sock, _done(advancing, message))
         except HungUpError:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from climorch.engine.tags import ANNOTATION, read_service
+
 if TYPE_CHECKING:
     from distributed.scheduler import TaskState
 
@@ -244,7 +246,12 @@ class Wishes:
         return len(self._wishes)
 
     def place(self, state: TaskState) -> None:
-        """Keep a foreign task off the nodes that are leased."""
+        """Keep a foreign task off the nodes that are leased, but for services."""
+        address = read_service((state.annotations or {}).get(ANNOTATION))
+        if address is not None:
+            # It waits for a process of its own and takes nothing of the node.
+            state.worker_restrictions = {address}
+            return
         if isinstance(state.worker_restrictions, Place) or state in self._wishes:
             return
         hosts, workers = state.host_restrictions, state.worker_restrictions

@@ -26,8 +26,10 @@ __all__ = [
     "Watched",
     "annotating",
     "make_guest_tag",
+    "make_service_tag",
     "make_tag",
     "read_guest",
+    "read_service",
     "read_tag",
 ]
 
@@ -192,6 +194,30 @@ def make_guest_tag(name: str) -> dict[str, Any]:
         Plain data.
     """
     return {"guest": name}
+
+
+def make_service_tag(address: str) -> dict[str, Any]:
+    """Return the annotation of a task that is to run on one worker, leased or not.
+
+    Parameters
+    ----------
+    address : str
+        Of the worker.
+
+    Returns
+    -------
+    dict
+        Plain data.
+    """
+    return {"service": address}
+
+
+def read_service(annotation: object) -> str | None:
+    """Return the worker that a task is to run on, whoever leases it."""
+    if isinstance(annotation, Mapping) and annotation.keys() == {"service"}:
+        address = annotation["service"]
+        return address if isinstance(address, str) else None
+    return None
 
 
 def read_guest(annotation: object) -> str | None:

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Build",
     "Built",
+    "Call",
     "Done",
     "Failed",
     "HungUpError",
+    "Returned",
     "Work",
     "receive",
     "send",
@@ -66,6 +68,30 @@ class Build:
     path: tuple[str, ...]
     segment: Segment
     owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Call a function.
+
+    Attributes
+    ----------
+    code : bytes
+        It, without parameters, pickled by cloudpickle.
+    path, owner
+        As of `Build`; what it is called for.
+    """
+
+    code: bytes
+    path: tuple[str, ...]
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """What a function that was called returned."""
+
+    value: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ import xarray as xr
 from climorch.errors import Fault
 from climorch.intake.calendar import boundaries, span_faults
 from climorch.intake.parts import part_faults
+from climorch.intake.scoring import score_faults
 from climorch.model.names import name_fault
 from climorch.model.plan import Coupling, RuleTime
 from climorch.model.span import CALENDARS
@@ -53,6 +54,7 @@ def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault
         *_reference_faults(workflow, place),
         *_function_faults(workflow, place),
         *_chunk_faults(workflow, place),
+        *score_faults(workflow, place),
     ]
     for stage in workflow.stages:
         here = f"{place}, stage {stage.name!r}"
@@ -117,6 +119,7 @@ def _name_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
         ("workflow", [workflow.name]),
         ("stage", [stage.name for stage in workflow.stages]),
         ("rule", [rule.name for rule in workflow.rules]),
+        ("score", [score.name for score in workflow.scores]),
         ("template", [template.name for template in workflow.templates]),
     ):
         for name in names:
@@ -187,6 +190,10 @@ def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
         for what, function in (("step", step), ("init", initial)):
             if callable(function):
                 yield from _pickle_faults(f"{here}, {what}", function)
+    for score in workflow.scores:
+        if callable(score.function):
+            here = f"{place}, score {score.name!r}, function"
+            yield from _pickle_faults(here, score.function)
     for rule in workflow.rules:
         then: object = rule.then
         here = f"{place}, rule {rule.name!r}"

@@ -61,6 +61,10 @@ def make_plan(workflow: Workflow, scenario: Scenario) -> SimulationPlan:
             for rule in workflow.rules
         ),
         params=scenario.params,
+        scores=tuple(
+            score.plan(next(s.parts for s in workflow.stages if s.name == score.stage))
+            for score in workflow.scores
+        ),
     )
 
 
@@ -103,8 +107,8 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
     Returns
     -------
     dict of str to Provenance
-        Keys ``stage.step``, ``stage.init``, ``stage.rebuild``, ``rule`` and
-        ``(remedy)``.
+        Keys ``stage.step``, ``stage.init``, ``stage.rebuild``, ``rule``,
+        ``score.score`` and ``(remedy)``.
     """
     functions: dict[str, Any] = {}
     for stage in workflow.stages:
@@ -114,6 +118,7 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
         if stage.scope is not None and stage.scope.rebuild is not None:
             functions[f"{stage.name}.rebuild"] = stage.scope.rebuild
     functions |= {rule.name: rule.then for rule in workflow.rules}
+    functions |= {f"{s.name}.score": s.function for s in workflow.scores}
     if workflow.on_blow_up is not None:
         functions["(remedy)"] = workflow.on_blow_up.change
     return {name: _whence(function) for name, function in functions.items()}

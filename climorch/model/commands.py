@@ -44,6 +44,7 @@ __all__ = [
     "Decision",
     "DeleteCheckpoint",
     "EvaluateRule",
+    "EvaluateScore",
     "MovePlanned",
     "NodeQuarantined",
     "NodeShunned",
@@ -257,6 +258,22 @@ class EvaluateRule(_Command, frozen=True, kw_only=True):
     at: int = 0
 
 
+class EvaluateScore(_Command, frozen=True, kw_only=True):
+    """Compute a score of committed results.
+
+    Attributes
+    ----------
+    simulation, score : str
+        Whose, and which.
+    mark : int
+        Segments of its stage that it is to see.
+    """
+
+    simulation: str
+    score: str
+    mark: int
+
+
 class AskRemedy(_Command, frozen=True, kw_only=True):
     """Ask the user's remedy what to change after a blow-up.
 
@@ -291,6 +308,7 @@ Command = (
     | ArchiveResults
     | RecallCheckpoint
     | EvaluateRule
+    | EvaluateScore
     | AskRemedy
 )
 Record = Fact | Command | Decision

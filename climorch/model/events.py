@@ -18,6 +18,7 @@ from climorch.model.declared import (
 )
 from climorch.model.numerics import RemedyGiven
 from climorch.model.scenario import Project
+from climorch.model.scoring import ScoreEvaluated, ScoreFailed
 from climorch.model.storing import (
     ArchivingFailed,
     CheckpointArchived,
@@ -79,6 +80,8 @@ __all__ = [
     "RuleEvaluated",
     "RuleFailed",
     "SalvageFailed",
+    "ScoreEvaluated",
+    "ScoreFailed",
     "SegmentFailed",
     "SegmentFinished",
     "SetAdvanced",
@@ -365,5 +368,7 @@ Fact = (
     | ResultsPublished
     | RuleEvaluated
     | RuleFailed
+    | ScoreEvaluated
+    | ScoreFailed
     | RemedyGiven
 )

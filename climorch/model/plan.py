@@ -16,6 +16,7 @@ import msgspec
 
 from climorch.errors import InternalError
 from climorch.model.resources import Resources
+from climorch.model.scoring import ScorePlan
 
 __all__ = [
     "Branch",
@@ -238,12 +239,15 @@ class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         Its rules.
     params : dict
         Parameters of the scenario.
+    scores : tuple of ScorePlan
+        Its scores; the first with a threshold is what promise is judged by.
     """
 
     workflow: str
     stages: tuple[StagePlan, ...]
     rules: tuple[RulePlan, ...] = ()
     params: dict[str, Any] = {}
+    scores: tuple[ScorePlan, ...] = ()
 
     @cached_property
     def sets(self) -> tuple[SetPlan, ...]:

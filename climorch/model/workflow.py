@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from climorch.model.advance import Advance, Segment
 from climorch.model.codec import Storing
 from climorch.model.edits import Committed, Edit
+from climorch.model.judging import Score, ScoreFunction
 from climorch.model.numerics import BlowUp, Checks, Remedy, Retry
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import Coupling, RuleTime
@@ -197,6 +198,7 @@ class Workflow:
         self._declared: list[Stage] = []
         self.stages: list[Stage] = []
         self.rules: list[Rule] = []
+        self.scores: list[Score] = []
         self.templates = tuple(templates)
         self.on_blow_up: Remedy | None = None
 
@@ -305,6 +307,49 @@ class Workflow:
         """
         self.rules.append(Rule(name=name, when=when, then=then, on=on, most=most))
 
+    def score(
+        self,
+        name: str,
+        *,
+        stage: str,
+        function: ScoreFunction,
+        threshold: float | None = None,
+        direction: str = "max",
+        every: int | str = 1,
+        needs: Iterable[str] = (),
+        limit_s: float = 600.0,
+    ) -> None:
+        """Judge the committed results of a stage as they grow.
+
+        Parameters
+        ----------
+        name, stage, threshold, direction
+            As for `Score`. Promise is judged by the first one with a threshold.
+        function : callable
+            ``function(results, partial) -> float``, or ``(value, sd)``, an array of
+            members or blocks, or a `Judged`; pure. Runs on a node, in a process of
+            its own; may be asked again where the driver died before its answer.
+        every : int or str
+            At every how-many-th segment, or a frequency of model time such as
+            ``"5YS"``; always at the last segment too.
+        needs : iterable of str
+            Stages whose results it reads too, as ``partial.needs``.
+        limit_s : float
+            Seconds after which it is given up and the campaign goes on without.
+        """
+        self.scores.append(
+            Score(
+                name=name,
+                stage=stage,
+                function=function,
+                threshold=threshold,
+                direction=direction,
+                every=every,
+                needs=tuple(needs),
+                limit_s=limit_s,
+            )
+        )
+
     def remedy(
         self, change: Callable[[BlowUp], Retry | None], *, tries: int = 3
     ) -> None:
@@ -326,5 +371,6 @@ class Workflow:
             "name": self.name,
             "stages": [stage.name for stage in self.stages],
             "rules": [rule.name for rule in self.rules],
+            "scores": [score.name for score in self.scores],
             "templates": [template.name for template in self.templates],
         }

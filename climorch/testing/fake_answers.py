@@ -244,6 +244,23 @@ class Answers:
             message="made to have none",
         )
 
+    def scored(self, command: c.EvaluateScore) -> Fact:
+        """Answer a score."""
+        if self.chance(self.chances.rule):
+            return e.ScoreFailed(
+                simulation=command.simulation,
+                score=command.score,
+                mark=command.mark,
+                message="made to fail",
+                not_finite=command.mark % 2 == 0,
+            )
+        return e.ScoreEvaluated(
+            simulation=command.simulation,
+            score=command.score,
+            mark=command.mark,
+            value=float(command.mark % 3) - 1.0,
+        )
+
     def evaluated(self, command: c.EvaluateRule) -> Fact:
         """Answer a rule."""
         if self.chance(self.chances.rule):

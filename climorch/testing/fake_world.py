@@ -181,7 +181,7 @@ class FakeWorld:
                     command.nodes, len(command.nodes)
                 )
             case c.StartAttempt():
-                self.post(self.answers.restored(command), now_s + self.answers.delay())
+                self._soon(self.answers.restored(command), now_s)
             case c.StartSegment():
                 held = self._leases.get(command.simulation)
                 answer = self.answers.computed(
@@ -193,7 +193,7 @@ class FakeWorld:
                     self.answers.written(command), now_s + 3 * self.answers.delay()
                 )
             case c.BeginCopy():
-                self.post(self.answers.copied(command), now_s + self.answers.delay())
+                self._soon(self.answers.copied(command), now_s)
             case c.SalvageCopy():
                 # What the attempt computed and wrote is given up.
                 self._drop_answers(command)
@@ -203,27 +203,28 @@ class FakeWorld:
             case c.AbandonAttempt():
                 self._drop_answers(command)
             case c.PublishResults():
-                self.post(
-                    e.ResultsPublished(
-                        simulation=command.simulation,
-                        set=command.set,
-                        boundary=command.boundary,
-                    ),
-                    now_s + self.answers.delay(),
+                done = e.ResultsPublished(
+                    simulation=command.simulation,
+                    set=command.set,
+                    boundary=command.boundary,
                 )
+                self._soon(done, now_s)
             case c.DeleteCheckpoint():
-                self.post(
-                    e.CheckpointDeleted(
-                        simulation=command.simulation,
-                        set=command.set,
-                        boundary=command.boundary,
-                    ),
-                    now_s + self.answers.delay(),
+                gone = e.CheckpointDeleted(
+                    simulation=command.simulation,
+                    set=command.set,
+                    boundary=command.boundary,
                 )
+                self._soon(gone, now_s)
             case c.EvaluateRule():
-                self.post(self.answers.evaluated(command), now_s + self.answers.delay())
+                self._soon(self.answers.evaluated(command), now_s)
+            case c.EvaluateScore():
+                self._soon(self.answers.scored(command), now_s)
             case c.AskRemedy():
-                self.post(self.answers.remedied(command), now_s + self.answers.delay())
+                self._soon(self.answers.remedied(command), now_s)
+
+    def _soon(self, fact: Fact, now_s: float) -> None:
+        self.post(fact, now_s + self.answers.delay())
 
     def crash(self) -> None:
         """Let the driver die: what was on its way is done or was never begun."""

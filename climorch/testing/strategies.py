@@ -8,6 +8,7 @@ stages and few segments.
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import strategies as st
 
 from climorch.core.progress import Policies
@@ -16,6 +17,7 @@ from climorch.model.plan import Coupling, RulePlan, SimulationPlan, StagePlan
 from climorch.model.protection import Protection
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
+from climorch.model.scoring import ScorePlan
 from climorch.policy.checkpointing import (
     AnyOf,
     BeforeEvent,
@@ -156,21 +158,23 @@ def simulation_plans(
             )
         ):
             after = [name for name in earlier if draw(st.booleans())]
-            stages.append(
-                StagePlan(
-                    name=stage.name,
-                    calendar=stage.calendar,
-                    boundaries=stage.boundaries,
-                    reads=stage.reads,
-                    after=tuple(after),
-                    resources=stage.resources,
-                )
-            )
+            stages.append(msgspec.structs.replace(stage, after=tuple(after)))
     rules = tuple(
         RulePlan(name=f"rule{i}", when=draw(st.sampled_from(stages)).name)
         for i in range(draw(st.integers(0, most_rules)))
     )
-    return SimulationPlan(workflow="drawn", stages=tuple(stages), rules=rules)
+    scores = tuple(
+        ScorePlan(
+            name=f"score{i}",
+            stage=draw(st.sampled_from(stages)).name,
+            every=draw(st.integers(1, 3)),
+            threshold=0.0,
+        )
+        for i in range(draw(st.integers(0, 1)))
+    )
+    return SimulationPlan(
+        workflow="drawn", stages=tuple(stages), rules=rules, scores=scores
+    )
 
 
 # Longer than any campaign that is drawn.

@@ -10,6 +10,7 @@ from climorch.model.windows import Window
 from climorch.twin.costs import Costs, Overheads
 from climorch.twin.hazards import Absence, Failures, Outages, number_faults, refuse
 from climorch.twin.loads import Loads
+from climorch.twin.scoring import ScoreLaw
 from climorch.twin.storage import Storage
 
 __all__ = ["TwinSite"]
@@ -47,6 +48,9 @@ class TwinSite:
         How long segments take; None: as a campaign expects them to.
     overheads : Overheads or None
         What starts and checkpoints cost; None: as measured, or what is usual.
+    scores : callable or None
+        ``scores(scenario, score, mark)``: what scores say; None: what the campaign
+        knows of the simulation goes on, or of its siblings.
     detect_s : float
         From the death of a node until it is noticed, seconds.
 
@@ -68,6 +72,7 @@ class TwinSite:
     storage: Storage = field(default_factory=Storage)
     costs: Costs | None = None
     overheads: Overheads | None = None
+    scores: ScoreLaw | None = None
     detect_s: float = 1.0
 
     def __post_init__(self) -> None:

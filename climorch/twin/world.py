@@ -20,6 +20,7 @@ from climorch.twin.draws import Draws
 from climorch.twin.lab import Lab, Price
 from climorch.twin.ledger import Ledger
 from climorch.twin.prices import Prices
+from climorch.twin.scoring import score_by
 from climorch.twin.site import TwinSite
 from climorch.twin.storage import SharedStorage
 from climorch.twin.work import SetWork
@@ -113,6 +114,7 @@ class World:
         self._post = post
         self._rules = rules
         self._remedies = remedies
+        self._law = site.scores
         begin_s = float(env.now)
         self._overheads = site.overheads or Overheads()
         draws = Draws(seed)
@@ -147,6 +149,7 @@ class World:
             c.PublishResults: self._publish,
             c.DeleteCheckpoint: self._delete,
             c.EvaluateRule: self._evaluate,
+            c.EvaluateScore: self._score,
             c.AskRemedy: self._remedy,
         }
 
@@ -286,6 +289,11 @@ class World:
             self._post(self._rules(self._state, command))
 
         self._env.timeout(0.0).callbacks.append(answer)
+
+    def _score(self, command: c.EvaluateScore) -> None:
+        self._later(
+            self._overheads.publish_s, score_by(self._law, self._state, command)
+        )
 
     def _remedy(self, command: c.AskRemedy) -> None:
         def answer(_: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from climorch.core.orchestrator import Orchestrator, Outcome
 from climorch.core.progress import Policies
@@ -13,6 +14,7 @@ from climorch.model import events as e
 from climorch.model.plan import Coupling, RulePlan, SimulationPlan, StagePlan
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
+from climorch.model.scoring import ScorePlan
 from climorch.policy.checkpointing import EverySegments
 from climorch.policy.limits import Limits
 
@@ -44,7 +46,9 @@ def stage(
 
 
 def plan(
-    *stages: StagePlan, rules: Sequence[tuple[str, str] | RulePlan] = ()
+    *stages: StagePlan,
+    rules: Sequence[tuple[str, str] | RulePlan] = (),
+    scores: Sequence[ScorePlan] = (),
 ) -> SimulationPlan:
     """Make a plan; rules may be pairs of a name and a stage."""
     return SimulationPlan(
@@ -54,6 +58,7 @@ def plan(
             rule if isinstance(rule, RulePlan) else RulePlan(name=rule[0], when=rule[1])
             for rule in rules
         ),
+        scores=tuple(scores),
     )
 
 
@@ -62,12 +67,14 @@ def submitted(
     name: str = "s",
     priority: int = 0,
     rules: Sequence[tuple[str, str] | RulePlan] = (),
+    scores: Sequence[ScorePlan] = (),
+    **more: Any,
 ) -> e.SimulationSubmitted:
-    """Make the submission of a simulation."""
+    """Make the submission of a simulation; ``more`` is of its scenario."""
     return e.SimulationSubmitted(
         simulation=name,
-        scenario=Scenario(name, priority=priority),
-        plan=plan(*stages, rules=rules),
+        scenario=Scenario(name, priority=priority, **more),
+        plan=plan(*stages, rules=rules, scores=scores),
     )
 
 
@@ -106,6 +113,8 @@ def words(record: c.Record) -> str:
             return f"archive results {record.simulation}.{record.stage}"
         case c.EvaluateRule():
             return f"rule {record.simulation}.{record.rule}"
+        case c.EvaluateScore():
+            return f"score {record.simulation}.{record.score} at {record.mark}"
         case c.AskRemedy():
             return f"remedy {record.simulation} #{record.number}"
         case c.SimulationFailed():

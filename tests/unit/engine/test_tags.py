@@ -11,8 +11,10 @@ from climorch.engine.tags import (
     Tag,
     Watched,
     make_guest_tag,
+    make_service_tag,
     make_tag,
     read_guest,
+    read_service,
     read_tag,
 )
 from climorch.errors import InvalidInputError
@@ -33,6 +35,23 @@ def test_a_label_that_was_made_is_read_as_it_was_meant() -> None:
         blocks={"x": ([2, 2], ["a", "b", "c", "d"])},
         watched=WATCHED,
     )
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (make_service_tag("tcp://a:1"), "tcp://a:1"),
+        ({"service": 3}, None),
+        ({"service": "a", "lease": "m"}, None),
+        ("service", None),
+        (None, None),
+    ],
+)
+def test_a_service_names_the_worker_that_it_is_for(
+    annotation: object, expected: str | None
+) -> None:
+    """What says more than that is something else."""
+    assert read_service(annotation) == expected
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_a_workflow_collects_stages_rules_and_templates_in_order() -> None:
         "name": "coupled",
         "stages": ["ocean", "air"],
         "rules": ["branch"],
+        "scores": [],
         "templates": ["later"],
     }
 
