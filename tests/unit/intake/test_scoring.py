@@ -28,7 +28,8 @@ def mean(results: xr.Dataset, partial: Partial) -> float:
 def faults(**how: Any) -> list[str]:
     """What is wrong with a score, place and problem."""
     wf = box_workflow(segments=2)
-    wf.score("skill", **({"stage": "sea", "function": mean} | how))
+    given: dict[str, Any] = {"stage": "sea", "function": mean} | how
+    wf.score("skill", **given)
     return [f"{f.place}: {f.problem}" for f in workflow_faults(wf)]
 
 
