@@ -21,7 +21,7 @@ from climorch.core.ports import Site
 from climorch.core.progress import Policies
 from climorch.core.statuses import known, nodes_of, summarise
 from climorch.core.window_statuses import windows_in
-from climorch.engine.custody import Custody
+from climorch.engine.accounting import Accounting
 from climorch.engine.launch import launch
 from climorch.engine.session import Run
 from climorch.errors import ConflictError, InvalidInputError
@@ -49,7 +49,7 @@ _TAKEN_S = 10.0
 _POLL_S = 0.005
 
 
-class Campaign(Custody):
+class Campaign(Accounting):
     """A study: simulations, projects and the rules they run by.
 
     Parameters

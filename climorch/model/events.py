@@ -261,6 +261,11 @@ class SegmentFinished(_Fact, frozen=True, kw_only=True):
     paces : dict of str to float
         Node to the seconds that an equal share of the work takes there; empty:
         not measured.
+    stall_s : float or None
+        Seconds from its start in which a checkpoint kept it from computing; None:
+        not told apart, only ``CheckpointCommitted.cost_s`` is known.
+    vain_s : float
+        Of ``seconds``, those of computing that a loss of nodes undid.
     """
 
     simulation: str
@@ -271,6 +276,8 @@ class SegmentFinished(_Fact, frozen=True, kw_only=True):
     nodes: int = 0
     metrics: dict[str, float] = {}
     paces: dict[str, float] = {}
+    stall_s: float | None = None
+    vain_s: float = 0.0
 
 
 class SegmentFailed(_Fact, frozen=True, kw_only=True):

@@ -1,7 +1,6 @@
 """The account of one simulation on a virtual cluster.
 
-How its lease is divided among the segments that run in it, how long it waited,
-how often and why it was interrupted.
+What its segments cost, how long it waited, how often and why it was interrupted.
 """
 
 from __future__ import annotations
@@ -9,28 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from climorch.forecast.leases import LeaseBook, Use
+
 __all__ = ["Account", "Charge", "Finished", "Interruption"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Charge:
-    """A segment that runs, and what it has cost.
+class Charge(Use):
+    """A segment that runs, what it waits for and what it has cost.
 
     Attributes
     ----------
-    base : int
-        Nodes that its stage asks for: its weight in the lease.
     stall_s, redo_s : float
         Seconds that it waits for a checkpoint to be cut, and that earlier
         segments are computed again before it.
-    spent : float
-        Node-seconds.
     """
 
-    base: int
     stall_s: float = 0.0
     redo_s: float = 0.0
-    spent: float = 0.0
 
 
 class Finished(NamedTuple):
@@ -55,25 +50,13 @@ class Interruption(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Account:
+class Account(LeaseBook[Charge]):
     """The books of one simulation.
 
     Attributes
     ----------
-    nodes : int
-        Nodes that it asks for.
-    since_s : float
-        Clock up to which its lease is divided, seconds.
     span_s : float
         Clock of the last change of its lease, seconds.
-    held : int
-        Nodes of its lease that are up.
-    running : dict of str to Charge
-        Segment of each stage that runs.
-    bases : int
-        Sum of the bases of these.
-    restoring, writing : int
-        Sets that are being brought back, checkpoints that are being written.
     finished : dict of str to dict
         By set: segments that are computed and not committed.
     segments : int
@@ -95,14 +78,7 @@ class Account:
         Clock when it was committed to its end and let its nodes go.
     """
 
-    nodes: int
-    since_s: float
     span_s: float = 0.0
-    held: int = 0
-    running: dict[str, Charge] = field(default_factory=dict)
-    bases: int = 0
-    restoring: int = 0
-    writing: int = 0
     finished: dict[str, dict[tuple[str, int], Finished]] = field(default_factory=dict)
     segments: int = 0
     useful_node_s: float = 0.0
@@ -113,35 +89,6 @@ class Account:
     short_why: str = ""
     interruptions: list[Interruption] = field(default_factory=list)
     completed_s: float | None = None
-
-    def settle(self, now_s: float) -> float:
-        """Divide the lease among what runs in it, up to now.
-
-        Parameters
-        ----------
-        now_s : float
-            Clock, seconds.
-
-        Returns
-        -------
-        float
-            Node-seconds that no segment used.
-        """
-        total = self.held * (now_s - self.since_s)
-        self.since_s = now_s
-        if not (total and self.running):
-            return total
-        # Phases may overlap: then more is asked for than there is.
-        whole = max(self.nodes, self.bases)
-        for charge in self.running.values():
-            charge.spent += total * charge.base / whole
-        return total * (whole - self.bases) / whole
-
-    def end(self, stage: str) -> Charge:
-        """Take the segment of a stage off what runs; return what it cost."""
-        charge = self.running.pop(stage)
-        self.bases -= charge.base
-        return charge
 
     @property
     def pending(self) -> float:

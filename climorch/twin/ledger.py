@@ -7,36 +7,13 @@ parts sum to the whole. Every entry takes the same time however long the run is.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
 
+from climorch.forecast.parts import Part
 from climorch.twin.account import Account, Charge, Finished
 
 __all__ = ["DAY_S", "Day", "Ledger", "Part", "Span"]
 
 DAY_S = 86_400.0
-
-
-class Part(IntEnum):
-    """What a node-second may be spent on."""
-
-    USEFUL = 0
-    """Committed segments, as node-seconds on the nodes that they asked for."""
-    WIDE = 1
-    """What committed segments took beyond that, on more nodes than they use well."""
-    STALL = 2
-    """Committed segments that waited for their checkpoint to be cut."""
-    LOST = 3
-    """Computed and not committed: to be computed again."""
-    RESTORE = 4
-    """Lease held while states are brought to it."""
-    DRAIN = 5
-    """Lease held for nothing but a checkpoint, before its nodes go back."""
-    IDLE = 6
-    """Leased and doing nothing: coupled stages that wait for each other."""
-    FREE = 7
-    """Leased to nobody."""
-    PENDING = 8
-    """Computed and not committed yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +134,7 @@ class Ledger:
     ) -> None:
         """Note that a segment begins, after a wait for its checkpoint."""
         account = self._settled(simulation, now_s)
-        account.running[stage] = Charge(base=base, stall_s=stall_s)
-        account.bases += base
+        account.begin(stage, Charge(base=base, stall_s=stall_s))
 
     def finished(
         self,
@@ -275,13 +251,7 @@ class Ledger:
         if now_s > account.since_s:
             rest = account.settle(now_s)
             if rest:
-                if account.restoring:
-                    part = Part.RESTORE
-                elif account.writing and not account.running:
-                    part = Part.DRAIN
-                else:
-                    part = Part.IDLE
-                self.spend(part, rest, now_s)
+                self.spend(account.rest, rest, now_s)
         return account
 
     def spend(self, part: Part, node_s: float, now_s: float) -> None:

@@ -240,6 +240,8 @@ class SetWork:
                 seconds=running.vain_s + price.seconds,
                 nodes=lab.nodes(self._simulation),
                 paces=dict(price.paces),
+                stall_s=0.0 if running.vain_s else running.since_s - running.begun_s,
+                vain_s=running.vain_s,
             )
         )
 

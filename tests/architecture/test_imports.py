@@ -14,6 +14,7 @@ PACKAGES = (
     "core",
     "engine",
     "errors",
+    "forecast",
     "intake",
     "model",
     "policy",
@@ -58,7 +59,11 @@ def planted(tmp_path: Path, project_root: Path) -> Path:
         (root / name).mkdir(parents=True)
         (root / name / "__init__.py").touch()
     (root / "__init__.py").touch()
-    for name in ("core/ports", "core/state", "sites/local", "sites/base"):
+    pure = ("accounts", "books", "leases", "ledger", "parts", "periods", "shelves")
+    for name in (
+        *("core/ports", "core/state", "sites/local", "sites/base"),
+        *(f"forecast/{module}" for module in (*pure, "work")),
+    ):
         (root / f"{name}.py").touch()
     return root
 
@@ -104,6 +109,16 @@ def test_an_empty_package_of_the_same_layout_keeps_every_contract(
         ),
         ("novel.py", "", "what is decided knows nothing of what acts"),
         (
+            "forecast/a.py",
+            "import climorch.twin",
+            "what is decided knows nothing of what acts",
+        ),
+        (
+            "forecast/ledger.py",
+            "import xarray",
+            "errors, model, policy and core do no I/O and know no framework",
+        ),
+        (
             "core/state.py",
             "import xarray",
             "errors, model, policy and core do no I/O and know no framework",
@@ -145,6 +160,8 @@ def test_an_empty_package_of_the_same_layout_keeps_every_contract(
         "twin-engine",
         "engine-twin",
         "unlisted",
+        "forecast-twin",
+        "ledger-xarray",
         "core-xarray",
         "policy-sqlite",
         "storage-distributed",

@@ -19,6 +19,7 @@ from climorch import (
     NotFoundError,
     Scenario,
 )
+from climorch.forecast.parts import Part
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.sites.settings import DASK_SETTINGS
@@ -53,6 +54,22 @@ def branch(committed: Committed) -> Iterable[AddSimulation]:
     yield AddSimulation(
         template="future", scenario=Scenario(f"{committed.simulation}-future")
     )
+
+
+def booked_as_held(campaign: Campaign) -> None:
+    """See that the ledger has what the leases held, and each segment once."""
+    ledger = campaign.ledger()
+    found = ledger.by("simulation")
+    for status in campaign.status():
+        row = found.loc[status.simulation]
+        assert row["node_hours"] == pytest.approx(status.node_hours, abs=1e-6)
+        assert row["useful_node_hours"] > 0
+        assert row["segments"] == status.committed
+        assert row["bytes_written"] > 0
+    assert len(ledger.completed) == len(campaign.status().simulations)
+    assert ledger.node_s(Part.PENDING, Part.LOST) == 0
+    assert campaign.ledger(period="1999").entries == ()
+    assert campaign.ledger(project="nobody").entries == ()
 
 
 def test_a_campaign_with_spinup_coupling_and_branches_ends_as_computed_by_hand(
@@ -95,6 +112,7 @@ def test_a_campaign_with_spinup_coupling_and_branches_ends_as_computed_by_hand(
     assert tree["s0"].sizes["time"] == 4
     assert committed_twice(records(campaign)) == []
     assert status.to_pandas().loc["s0", "committed"] == 8
+    booked_as_held(campaign)
 
     again = Campaign("c", root=tmp_path, policies=policies(every=2))
     again.submit(plain, scenario=Scenario("s0"))

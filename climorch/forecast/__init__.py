@@ -1,0 +1,1 @@
+"""What to expect, and what was used: ledgers, histories and forecasts."""
