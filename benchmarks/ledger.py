@@ -41,6 +41,8 @@ RECORDS = 1_000_000
 BAR_S = 10.0
 SIMULATIONS = 8
 DAY_S = 86_400.0
+# Late in a month, so that few records are in two of them already.
+BEGIN_S = 28 * DAY_S
 
 
 def journal() -> list[tuple[float, Record]]:
@@ -59,6 +61,7 @@ def journal() -> list[tuple[float, Record]]:
             failures=Failures(mtbf_s=20 * DAY_S, repair_median_s=3600.0),
         ),
         seed=1,
+        begin_s=BEGIN_S,
         watcher=keep,
     )
     for number in range(SIMULATIONS):
@@ -83,7 +86,7 @@ def repeated(
     records: list[tuple[float, Record]], count: int
 ) -> Iterator[tuple[float, Record]]:
     """Go on with campaigns of the same course and other names, up to a number."""
-    span_s = records[-1][0] + 1.0
+    span_s = records[-1][0] - BEGIN_S + 1.0
     made = turn = 0
     while made < count:
         for now_s, record in records[: count - made]:
