@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from climorch.core.hanging import hang_told
 from climorch.core.outlook import exposure_s, written_for_s
+from climorch.core.ruling import rule_faults_told
 from climorch.core.scoring import faults_told
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.model.alarm import Alarm, AlarmEvent, AlarmKind
@@ -84,10 +85,10 @@ def troubles(
     Returns
     -------
     tuple of Trouble
-        Of the kinds ``failed``, ``hang``, ``score``, ``storage`` and ``exposure``, at
-        most one of each for each simulation; ``damage``, one for each checkpoint;
-        ``window``, at most one for each of these; and ``node``, one for each that is
-        in quarantine.
+        Of the kinds ``failed``, ``rule``, ``hang``, ``score``, ``storage`` and
+        ``exposure``, at most one of each for each simulation; ``damage``, one for each
+        checkpoint; ``window``, at most one for each of these; and ``node``, one for
+        each that is in quarantine.
     """
     found = list(_bare_windows(state, now_s))
     found += [
@@ -104,6 +105,8 @@ def troubles(
         if simulation.failed is not None and simulation.control is Control.RUN:
             cause, message = simulation.failed
             told.append(("failed", f"failed for good: {cause.value}: {message}"))
+        if simulation.rule_faults:
+            told.append(("rule", rule_faults_told(simulation)))
         if simulation.failed is None and (hung := hang_told(simulation)):
             told.append(("hang", hung))
         if unscored := faults_told(simulation):

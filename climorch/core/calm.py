@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from climorch.core.holds import leaving
 from climorch.core.horizon import FAR, closes_s, roughly_s
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
+from climorch.model.plan import RuleTime
 from climorch.policy.sharing import remaining_node_s
 
 __all__ = ["LAST", "calm_until_s", "near_end"]
@@ -48,6 +49,8 @@ def calm_until_s(state: CampaignState, simulation: SimulationState) -> float:
         or simulation.shrink_to is not None
         or leaving(simulation)
         or simulation.failures
+        # A rule that is asked at each commit may change everything there.
+        or any(rule.on is RuleTime.COMMIT for rule in simulation.plan.rules)
         or not simulation.wants_nodes
         # What a mark says may change who has which nodes.
         or simulation.plan.scores

@@ -20,6 +20,7 @@ from climorch.core.factors import (
 )
 from climorch.core.hanging import hang_factors
 from climorch.core.remedying import remedy_factors
+from climorch.core.ruling import rule_faults_told
 from climorch.core.scoring import score_factors
 from climorch.core.shunning import move_factors
 from climorch.core.state import CampaignState, SimulationState
@@ -116,6 +117,8 @@ def explain(
             f"{edit.rule} at {edit.at}: {', '.join(edit.told)}"
             for edit in simulation.edits
         )
+    if simulation.rule_faults:
+        factors["faults of rules"] = rule_faults_told(simulation)
     for s in simulation.sets.values():
         factors[f"set {s.name}"] = set_factors(simulation, s)
         factors[f"checkpoints of {s.name}"] = checkpoint_factors(

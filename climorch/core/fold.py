@@ -91,6 +91,7 @@ def _driver_started(state: CampaignState, fact: e.DriverStarted) -> None:
         simulation.failed = None
         simulation.failures.clear()
         forget_faults(simulation)
+        simulation.rule_faults.clear()
         for s in simulation.sets.values():
             s.blown = replace(s.blown, count=0)
 

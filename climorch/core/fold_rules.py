@@ -10,7 +10,14 @@ from typing import Any
 
 from climorch.core.fold_commands import charge
 from climorch.core.sets import SetState
-from climorch.core.state import CampaignState, Edited, Phase, SimulationState
+from climorch.core.state import (
+    CampaignState,
+    Control,
+    Edited,
+    Phase,
+    RuleFault,
+    SimulationState,
+)
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
@@ -102,14 +109,30 @@ def _evaluated(state: CampaignState, fact: e.RuleEvaluated) -> None:
         simulation.edits = (*simulation.edits, edited)
     if fact.priority is not None:
         simulation.priority = fact.priority
+    simulation.rule_faults.pop(fact.rule, None)
+    taken = [a.simulation for a in fact.added if _is_another(state, a)]
+    if taken:
+        # Another rule was quicker between the answer and its row in the journal.
+        why = f"simulations of these names exist: {', '.join(map(repr, taken))}"
+        simulation.rule_faults[fact.rule] = RuleFault(at=fact.at, message=why)
     for consequence in fact.consequences:
         RULES[type(consequence)](state, consequence)
+
+
+def _is_another(state: CampaignState, fact: e.SimulationSubmitted) -> bool:
+    known = state.simulations.get(fact.simulation)
+    return known is not None and known.branch != fact.branch
 
 
 def _failed(state: CampaignState, fact: e.RuleFailed) -> None:
     simulation = state.simulations[fact.simulation]
     simulation.rules_asked.discard(fact.rule)
-    simulation.failed = (Cause.MODEL, f"rule {fact.rule!r}: {fact.message}")
+    if simulation.rules_done.get(fact.rule) == fact.at:
+        # Told late: it has answered since.
+        return
+    simulation.rule_faults[fact.rule] = RuleFault(at=fact.at, message=fact.message)
+    if fact.pause and simulation.control is Control.RUN:
+        simulation.control = Control.PAUSED
 
 
 RULES: dict[type[Any], Callable[[CampaignState, Any], None]] = {

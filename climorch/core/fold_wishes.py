@@ -32,6 +32,7 @@ def _resumed(state: CampaignState, fact: e.ResumeRequested) -> None:
         forgive(state, simulation.name)
     simulation.failed = None
     simulation.failures.clear()
+    simulation.rule_faults.clear()
     for s in simulation.sets.values():
         s.retry_at_s = 0.0
 

@@ -170,7 +170,7 @@ def _advance(
             and not s.complete
             and not awaits_recall(s)
             and not s.blown.waits
-            and all(simulation.sets[name].complete for name in before)
+            and all(simulation.ended(name) for name in before)
         ):
             yield StartAttempt(
                 simulation=simulation.name,

@@ -7,11 +7,28 @@ from collections.abc import Iterator
 from climorch.core.state import Control, SimulationState
 from climorch.model.commands import EvaluateRule
 
-__all__ = ["ask_rules"]
+__all__ = ["ask_rules", "rule_faults_told"]
+
+
+def rule_faults_told(simulation: SimulationState) -> str:
+    """Say which rules ended in a fault; empty: none did.
+
+    Parameters
+    ----------
+    simulation : SimulationState
+        Whose.
+    """
+    return "; ".join(
+        f"rule {name!r} at {fault.at}: {fault.message}"
+        for name, fault in simulation.rule_faults.items()
+    )
 
 
 def ask_rules(simulation: SimulationState) -> Iterator[EvaluateRule]:
-    """Ask each rule for which there is something new, one question at a time.
+    """Ask the first rule for which there is something new.
+
+    One question at a time: what a rule makes of a simulation is worked out on what
+    the answers before it made.
 
     Parameters
     ----------
@@ -26,6 +43,8 @@ def ask_rules(simulation: SimulationState) -> Iterator[EvaluateRule]:
     if simulation.failed or simulation.control is Control.CANCELLED:
         return
     for rule in simulation.plan.rules:
+        if simulation.rules_asked:
+            return
         at = simulation.asks(rule)
-        if at is not None and rule.name not in simulation.rules_asked:
+        if at is not None:
             yield EvaluateRule(simulation=simulation.name, rule=rule.name, at=at)

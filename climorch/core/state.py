@@ -31,6 +31,7 @@ __all__ = [
     "Edited",
     "Node",
     "Phase",
+    "RuleFault",
     "SetState",
     "SimulationState",
     "Status",
@@ -76,6 +77,22 @@ class Edited:
     rule: str
     at: int
     told: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFault:
+    """Why the newest answer of a rule does not hold.
+
+    Attributes
+    ----------
+    at : int
+        How much was committed, as in ``EvaluateRule``.
+    message : str
+        What is wrong.
+    """
+
+    at: int
+    message: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,6 +146,8 @@ class SimulationState:
         How much was committed when a rule last answered, as in ``EvaluateRule``.
     rules_asked : set of str
         Rules that have not answered yet.
+    rule_faults : dict of str to RuleFault
+        Rules whose newest answer was a fault, until they are asked again.
     scores : dict of str to dict of int to Scored
         By score and mark: what it said.
     scores_asked : dict of str to int
@@ -173,6 +192,7 @@ class SimulationState:
     interruptions: int = 0
     rules_done: dict[str, int] = field(default_factory=dict)
     rules_asked: set[str] = field(default_factory=set)
+    rule_faults: dict[str, RuleFault] = field(default_factory=dict)
     scores: dict[str, dict[int, Scored]] = field(default_factory=dict)
     scores_asked: dict[str, int] = field(default_factory=dict)
     edits: tuple[Edited, ...] = ()
@@ -231,7 +251,22 @@ class SimulationState:
             if rule.on is RuleTime.STAGE and not s.complete:
                 return None
             at = s.plan.segments_at[s.committed][rule.when]
+        fault = self.rule_faults.get(rule.name)
+        if fault is not None and fault.at == at:
+            return None
         return at if at and self.rules_done.get(rule.name, 0) != at else None
+
+    def ended(self, name: str) -> bool:
+        """Whether a set is committed to its end and no rule may move that any more.
+
+        Parameters
+        ----------
+        name : str
+            Of the set.
+        """
+        return self.sets[name].complete and not any(
+            self.asks(rule) for rule in self.plan.rules_of[name]
+        )
 
     @property
     def wants_nodes(self) -> bool:

@@ -23,7 +23,8 @@ from climorch.core.outlook import (
     rate_sypd,
 )
 from climorch.core.pacing import caps_of
-from climorch.core.state import CampaignState, Phase, SimulationState
+from climorch.core.ruling import rule_faults_told
+from climorch.core.state import CampaignState, Control, Phase, SimulationState
 from climorch.core.upkeep import Policies
 from climorch.errors import NotFoundError
 from climorch.model.windows import Window
@@ -282,8 +283,11 @@ def _why(
     if simulation.failed is not None:
         cause, message = simulation.failed
         return f"{cause.value}: {message}"
+    faults = rule_faults_told(simulation)
     if simulation.complete:
-        return "every stage is committed to its end"
+        return "; ".join(filter(None, ("every stage is committed to its end", faults)))
+    if faults and simulation.control is Control.PAUSED:
+        return f"paused: {faults}"
     hold = holding(state, simulation)
     if hold is not None:
         return hold.why

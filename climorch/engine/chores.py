@@ -16,9 +16,9 @@ from climorch.engine.scoring import Scorer
 from climorch.engine.services import Services
 from climorch.errors import BackendError, CorruptDataError
 from climorch.intake.remedies import evaluate_remedy
-from climorch.intake.rules import evaluate_rule
+from climorch.intake.rules import ask, question_of, worked_out
 from climorch.model import commands as c
-from climorch.model.events import CheckpointDeleted, Fact, ResultsPublished
+from climorch.model.events import CheckpointDeleted, Fact, ResultsPublished, RuleFailed
 from climorch.storage.checkpoints import TRASH_KEPT_S
 from climorch.storage.sizing import freed_by
 
@@ -103,7 +103,7 @@ class Chores:
 
     async def _in_time(self, command: c.Command, subject: str) -> Fact:
         """Try once; where that takes long, tell of it and go on waiting."""
-        trying = asyncio.ensure_future(self.services.disk.run(self._once, command))
+        trying = asyncio.ensure_future(self._try(command))
         try:
             done, _ = await asyncio.wait([trying], timeout=LATE_S)
             if not done:
@@ -113,6 +113,20 @@ class Chores:
             return await trying
         finally:
             trying.cancel()
+
+    async def _try(self, command: c.Command) -> Fact:
+        """Try once; what may block does so on a thread."""
+        services = self.services
+        if not isinstance(command, c.EvaluateRule):
+            return await services.disk.run(self._once, command)
+        # The state is looked at here only, where nobody changes it meanwhile.
+        question = question_of(services.state, services.workflows, command)
+        if isinstance(question, RuleFailed):
+            return question
+        answer = await services.disk.run(ask, question)
+        if isinstance(answer, RuleFailed):
+            return answer
+        return worked_out(services.state, question, answer)
 
     def _once(self, command: c.Command) -> Fact:
         services = self.services
@@ -132,8 +146,6 @@ class Chores:
                 )
             case c.DeleteCheckpoint():
                 return self._delete(command)
-            case c.EvaluateRule():
-                return evaluate_rule(services.state, services.workflows, command)
             case c.AskRemedy():
                 return evaluate_remedy(services.state, services.workflows, command)
             case _:

@@ -21,7 +21,7 @@ from climorch.model.names import name_fault
 from climorch.model.plan import Coupling, RuleTime
 from climorch.model.span import CALENDARS
 from climorch.model.steps import LiveModel, function_of
-from climorch.model.workflow import Stage, Workflow
+from climorch.model.workflow import GO_ON, PAUSE, Stage, Workflow
 
 __all__ = ["strategy_faults", "workflow_faults"]
 
@@ -209,6 +209,12 @@ def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                 place=f"{here}, on",
                 problem=f"got {rule.on!r}",
                 remedy=f"use one of {', '.join(times)}",
+            )
+        if rule.on_fault not in (GO_ON, PAUSE):
+            yield Fault(
+                place=f"{here}, on_fault",
+                problem=f"got {rule.on_fault!r}",
+                remedy=f"use one of {GO_ON}, {PAUSE}",
             )
         most: object = rule.most
         if isinstance(most, bool) or not isinstance(most, int) or most < 1:

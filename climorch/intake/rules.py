@@ -1,22 +1,70 @@
-"""Rules: ask the user's function once, check and plan what it wants."""
+"""Rules: ask the user's function once, check and plan what it wants.
+
+In three steps, since only the second may take long: the question is taken from the
+state, the function is called, and what it asks for is worked out on the state as it
+is then. Whatever goes wrong in any of them is a fact.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
 
+import msgspec
+
+from climorch.core.ports import MAX_PAYLOAD_BYTES
 from climorch.core.state import CampaignState, SimulationState
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.branching import branch_faults, branch_of
 from climorch.intake.calendar import model_date
 from climorch.intake.editing import IMPOSSIBLE, changed_by, new_priority
 from climorch.intake.planning import make_plan, provenance, require_no
-from climorch.model.commands import EvaluateRule
+from climorch.model.commands import EvaluateRule, encode_record
 from climorch.model.edits import AddSimulation, Committed, Edit, told
 from climorch.model.events import RuleEvaluated, RuleFailed, SimulationSubmitted
-from climorch.model.plan import Provenance
-from climorch.model.workflow import Rule, Workflow
+from climorch.model.plan import Provenance, SimulationPlan
+from climorch.model.workflow import PAUSE, Rule, Workflow
 
-__all__ = ["evaluate_rule"]
+__all__ = [
+    "MOST_EDITS",
+    "Question",
+    "ask",
+    "evaluate_rule",
+    "question_of",
+    "worked_out",
+]
+
+MOST_EDITS = 100_000
+"""Most edits of one answer: a generator that does not end shall not fill the memory."""
+
+
+# Of what is told of a fault.
+MOST_LINES = 20
+MOST_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a rule is asked.
+
+    Attributes
+    ----------
+    command : EvaluateRule
+        Who asks.
+    workflow : Workflow
+        Of the rule.
+    rule : Rule
+        Its function and terms.
+    committed : Committed
+        What it is told; its own, whatever it does with it.
+    """
+
+    command: EvaluateRule
+    workflow: Workflow
+    rule: Rule
+    committed: Committed
 
 
 def evaluate_rule(
@@ -38,31 +86,140 @@ def evaluate_rule(
     RuleEvaluated or RuleFailed
         With the edits as plans, or with everything that is wrong with them.
     """
+    question = question_of(state, workflows, command)
+    if isinstance(question, RuleFailed):
+        return question
+    answer = ask(question)
+    if isinstance(answer, RuleFailed):
+        return answer
+    return worked_out(state, question, answer)
+
+
+def question_of(
+    state: CampaignState, workflows: Mapping[str, Workflow], command: EvaluateRule
+) -> Question | RuleFailed:
+    """Take from the state what a rule is asked.
+
+    Parameters
+    ----------
+    state, workflows, command
+        As for `evaluate_rule`.
+
+    Returns
+    -------
+    Question or RuleFailed
+        The latter where the script has no such rule any more.
+    """
     simulation = state.simulations[command.simulation]
-    try:
-        workflow = workflows[simulation.plan.workflow]
-        rule = next(r for r in workflow.rules if r.name == command.rule)
-        edits = _edits(rule.then(_committed(simulation, rule)), rule, simulation)
-        changed = changed_by(simulation, workflow, rule.name, edits)
-        priority = new_priority(edits, rule.name)
-        added = tuple(_added(state, simulation, workflow, rule, edits))
-    # Whatever a user's function raises is told, and stops only its simulation.
-    except Exception as error:
+    workflow = workflows.get(simulation.plan.workflow)
+    rules = workflow.rules if workflow is not None else []
+    rule = next((r for r in rules if r.name == command.rule), None)
+    if workflow is None or rule is None:
         return RuleFailed(
             simulation=simulation.name,
             rule=command.rule,
             at=command.at,
-            message=f"{type(error).__name__}: {error}",
+            message=f"the script has no such rule in {simulation.plan.workflow!r}",
         )
-    return RuleEvaluated(
-        simulation=simulation.name,
+    return Question(
+        command=command,
+        workflow=workflow,
+        rule=rule,
+        committed=copy.deepcopy(_committed(simulation, rule)),
+    )
+
+
+def ask(question: Question) -> list[Edit] | RuleFailed:
+    """Call the user's function; it may block.
+
+    Parameters
+    ----------
+    question : Question
+        What it is asked.
+
+    Returns
+    -------
+    list of Edit or RuleFailed
+        The latter with what it raised, or where it returned something else.
+    """
+    rule = question.rule
+    try:
+        return _edits(rule.then(question.committed), rule)
+    # Whatever a user's function raises is told; an exit of its own ends no driver.
+    except (Exception, SystemExit) as error:
+        return _failed(question, error)
+
+
+def worked_out(
+    state: CampaignState, question: Question, edits: list[Edit]
+) -> RuleEvaluated | RuleFailed:
+    """Check and plan what a rule asks for.
+
+    Parameters
+    ----------
+    state : CampaignState
+        As it is now; only read.
+    question : Question
+        What it was asked.
+    edits : list of Edit
+        Its answer.
+
+    Returns
+    -------
+    RuleEvaluated or RuleFailed
+        With the edits as plans, or with everything that is wrong with them.
+    """
+    command, rule, workflow = question.command, question.rule, question.workflow
+    simulation = state.simulations[command.simulation]
+    try:
+        _refuse_too_many(edits, rule, simulation)
+        changed = changed_by(simulation, workflow, rule.name, edits)
+        priority = new_priority(edits, rule.name)
+        found = RuleEvaluated(
+            simulation=simulation.name,
+            rule=command.rule,
+            at=command.at,
+            added=tuple(_added(state, simulation, workflow, rule, edits)),
+            changed=changed,
+            priority=priority,
+            told=told(edits),
+        )
+        _refuse_too_large(found)
+    # Users without a type checker may put anything into an edit.
+    except Exception as error:
+        return _failed(question, error)
+    return found
+
+
+def _refuse_too_large(answer: RuleEvaluated) -> None:
+    """Refuse what the journal would: it all holds by one row, or not at all."""
+    size_bytes = len(encode_record(answer))
+    if size_bytes > MAX_PAYLOAD_BYTES:
+        raise InvalidInputError(
+            f"what it asks for takes {size_bytes:,} bytes, at most "
+            f"{MAX_PAYLOAD_BYTES:,} are journaled; ask for less at once, or "
+            "keep params small"
+        )
+
+
+def _failed(question: Question, error: BaseException) -> RuleFailed:
+    command = question.command
+    return RuleFailed(
+        simulation=command.simulation,
         rule=command.rule,
         at=command.at,
-        added=added,
-        changed=changed,
-        priority=priority,
-        told=told(edits),
+        message=_shortened(f"{type(error).__name__}: {error}"),
+        pause=question.rule.on_fault == PAUSE,
     )
+
+
+def _shortened(text: str) -> str:
+    """Keep the beginning of what is wrong: a row and an alarm tell it."""
+    lines = text[:MOST_CHARACTERS].splitlines()
+    more = text.count("\n") + 1 - MOST_LINES
+    if more > 0:
+        lines[MOST_LINES:] = [f"  and {more:,} more lines"]
+    return "\n".join(lines)
 
 
 def _committed(simulation: SimulationState, rule: Rule) -> Committed:
@@ -80,8 +237,8 @@ def _committed(simulation: SimulationState, rule: Rule) -> Committed:
     )
 
 
-def _edits(answer: object, rule: Rule, simulation: SimulationState) -> list[Edit]:
-    """Take what a rule returned; refuse what is no edit, or one too many."""
+def _edits(answer: object, rule: Rule) -> list[Edit]:
+    """Take what a rule returned; refuse what is no edit."""
     if answer is None:
         return []
     if isinstance(answer, str | bytes | Edit) or not hasattr(answer, "__iter__"):
@@ -89,20 +246,30 @@ def _edits(answer: object, rule: Rule, simulation: SimulationState) -> list[Edit
             f"rule {rule.name!r} returned {type(answer).__name__}, expected a list of "
             "edits; an empty one for nothing"
         )
-    edits = list(answer)
+    edits = list(islice(answer, MOST_EDITS + 1))
+    if len(edits) > MOST_EDITS:
+        raise InvalidInputError(
+            f"rule {rule.name!r} returned more than {MOST_EDITS:,} edits; does its "
+            "generator end?"
+        )
     for edit in edits:
         if not isinstance(edit, Edit):
             raise InvalidInputError(
                 f"rule {rule.name!r} returned {type(edit).__name__} in its list, "
                 "expected edits such as AddSimulation"
             )
+    return edits
+
+
+def _refuse_too_many(
+    edits: list[Edit], rule: Rule, simulation: SimulationState
+) -> None:
     times = sum(edited.rule == rule.name for edited in simulation.edits)
     if edits and times >= rule.most:
         raise InvalidInputError(
             f"rule {rule.name!r} has asked for something {times} times of "
             f"{simulation.name!r}; let it end, or raise most="
         )
-    return edits
 
 
 def _added(
@@ -116,7 +283,8 @@ def _added(
     faults: list[Fault] = []
     seen: set[str] = set()
     found = []
-    # Of one template all have the same code.
+    # Of one template all have the same boundaries, and the same code.
+    plans: dict[str, SimulationPlan] = {}
     sources: dict[str, dict[str, Provenance]] = {}
     for edit in edits:
         if not isinstance(edit, AddSimulation):
@@ -136,7 +304,11 @@ def _added(
                 )
             )
             continue
-        plan = make_plan(template, edit.scenario)
+        if template.name not in plans:
+            plans[template.name] = make_plan(template, edit.scenario)
+        plan = msgspec.structs.replace(
+            plans[template.name], params=edit.scenario.params
+        )
         branch = branch_of(parent, rule, plan)
         faults += branch_faults(state, edit.scenario, plan, branch, rule, seen)
         seen.add(name)

@@ -14,6 +14,7 @@ AlarmKind = Literal[
     "storage",
     "damage",
     "failed",
+    "rule",
     "hang",
     "score",
     "exposure",
@@ -37,9 +38,10 @@ class Alarm:
         checkpoint not deleted · ``storage``: checkpoints of a simulation
         cannot be written, or one takes long · ``damage``: something that was
         committed is bad, and no other copy is left · ``failed``: a simulation
-        failed for good · ``score``: one of its scores cannot be computed · ``hang``:
-        its segments hang since its newest checkpoint · ``exposure``: more than an
-        hour of compute is not checkpointed ·
+        failed for good · ``rule``: one raised or asked for something impossible ·
+        ``score``: one of its scores cannot be computed · ``hang``: its segments
+        hang since its newest checkpoint · ``exposure``: more than an hour of
+        compute is not checkpointed ·
         ``node``: one is frozen or a task on it is stuck · ``window``: nodes to
         be serviced or kept for somebody are too few, and it starts soon or has
         started · ``scheduler``: there is no Dask scheduler · ``driver``: the

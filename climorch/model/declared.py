@@ -82,9 +82,20 @@ class RuleEvaluated(_Fact, frozen=True, kw_only=True):
 
 
 class RuleFailed(_Fact, frozen=True, kw_only=True):
-    """A rule raised or asked for something impossible."""
+    """A rule raised or asked for something impossible; nothing of it holds.
+
+    Attributes
+    ----------
+    simulation, rule, at
+        As in ``EvaluateRule``.
+    message : str
+        What is wrong.
+    pause : bool
+        Whether its simulation is to be paused for it.
+    """
 
     simulation: str
     rule: str
     message: str
     at: int = 0
+    pause: bool = False

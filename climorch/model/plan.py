@@ -276,6 +276,14 @@ class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return {stage.name: s.name for s in self.sets for stage in s.stages}
 
     @cached_property
+    def rules_of(self) -> dict[str, tuple[RulePlan, ...]]:
+        """Set name to the rules that look at one of its stages."""
+        return {
+            s.name: tuple(r for r in self.rules if self.set_of[r.when] == s.name)
+            for s in self.sets
+        }
+
+    @cached_property
     def prerequisites(self) -> dict[str, tuple[str, ...]]:
         """Set name to the sets that must be committed to their end first."""
         return {

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "GO_ON",
+    "PAUSE",
     "Initial",
     "Rule",
     "RuleFunction",
@@ -39,6 +41,9 @@ Step = StepFunction | LiveModel | Isolated
 Initial = Callable[[Segment, Mapping[str, "xr.Dataset"]], "xr.Dataset | Advance"]
 RuleFunction = Callable[[Committed], Iterable[Edit]]
 
+GO_ON = "go on"
+PAUSE = "pause"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -50,6 +55,9 @@ class Rule:
         As for `RulePlan`.
     then : callable
         ``then(committed) -> iterable of Edit``; pure.
+    on_fault : str
+        What becomes of its simulation when it raises or asks for something
+        impossible: ``"go on"``, as if it had asked for nothing, or ``"pause"``.
     """
 
     name: str
@@ -57,6 +65,7 @@ class Rule:
     then: RuleFunction
     on: str = RuleTime.STAGE.value
     most: int = 1000
+    on_fault: str = GO_ON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +292,7 @@ class Workflow:
         then: RuleFunction,
         on: str = RuleTime.STAGE.value,
         most: int = 1000,
+        on_fault: str = GO_ON,
     ) -> None:
         """Add a rule.
 
@@ -304,8 +314,15 @@ class Workflow:
             How often it may ask for something, of one simulation, and over how many
             generations of simulations that come from each other by it; >= 1. What
             goes beyond is refused, so that no loop is endless.
+        on_fault : str
+            When it raises or asks for something impossible: ``"go on"``, the
+            simulation computes on as if it had asked for nothing; ``"pause"``, it is
+            checkpointed and waits for ``resume``. The fault is told either way, and
+            the rule is asked again when the script is run again, or on ``resume``.
         """
-        self.rules.append(Rule(name=name, when=when, then=then, on=on, most=most))
+        self.rules.append(
+            Rule(name=name, when=when, then=then, on=on, most=most, on_fault=on_fault)
+        )
 
     def score(
         self,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DRIVER", "MOMENTS", "STEPS", "VICTIM", "WORKER", "Step"]
+__all__ = ["DRIVER", "MOMENTS", "RULE_STEPS", "STEPS", "VICTIM", "WORKER", "Step"]
 
 DRIVER = "driver"
 WORKER = "worker"
@@ -83,6 +83,30 @@ STEPS: dict[str, Step] = {
     "deleted": Step(place=DRIVER, target=f"{_STORAGE}.removal.take_away", after=True),
 }
 """Every step of the checkpoint protocol, in its order."""
+
+_ASK = "climorch.engine.chores.ask"
+
+
+def _are(kind: str) -> Callable[[tuple[Any, ...]], bool]:
+    """Return whether some of the rows that are appended are of a kind."""
+    return lambda arguments: any(row.kind == kind for row in arguments[1])
+
+
+RULE_STEPS: dict[str, Step] = {
+    "before the question": Step(
+        place=DRIVER, target=_APPEND, when=_are("EvaluateRule")
+    ),
+    "after the question": Step(
+        place=DRIVER, target=_APPEND, after=True, when=_are("EvaluateRule")
+    ),
+    "before the rule": Step(place=DRIVER, target=_ASK),
+    "after the rule": Step(place=DRIVER, target=_ASK, after=True),
+    "before the answer": Step(place=DRIVER, target=_APPEND, when=_are("RuleEvaluated")),
+    "after the answer": Step(
+        place=DRIVER, target=_APPEND, after=True, when=_are("RuleEvaluated")
+    ),
+}
+"""From the question of a rule to its answer in the journal, in order."""
 
 _COMPUTE = "climorch.testing.fault_model.compute"
 

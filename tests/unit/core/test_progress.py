@@ -7,10 +7,11 @@ import math
 import pytest
 
 from climorch.core.progress import Policies
+from climorch.core.state import Control, RuleFault
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
-from climorch.model.plan import Coupling, StagePlan
+from climorch.model.plan import Coupling, RulePlan, RuleTime, StagePlan
 from climorch.policy.checkpointing import Daly, EverySegments, Pace
 from climorch.policy.retention import KeepLast
 from tests.unit.core.script import Script, stage, submitted
@@ -201,13 +202,17 @@ def test_a_rule_runs_once_when_its_stage_is_committed() -> None:
         "abandon s.a #1",
         "publish s.a 1",
         "rule s.r",
-        "rule s.q",
         "lease s: none",
     ]
     s.published(1)
     child = submitted(name="child")
     answer = e.RuleEvaluated(simulation="s", rule="r", at=1, added=(child,))
-    assert s.tell(answer) == ["lease child: n", "attempt child.a #1 from 0"]
+    # The second is asked of what the first made of it.
+    assert s.tell(answer) == [
+        "rule s.q",
+        "lease child: n",
+        "attempt child.a #1 from 0",
+    ]
     # A repeated answer adds nobody a second time.
     assert s.tell(answer) == []
     assert not s.simulation().settled
@@ -216,7 +221,7 @@ def test_a_rule_runs_once_when_its_stage_is_committed() -> None:
 
 
 def test_a_rule_that_fails_is_asked_again_when_the_user_says_so() -> None:
-    """The simulation counts as failed until somebody resumes it."""
+    """Its simulation ends as if it had asked for nothing, with the fault told."""
     s = Script()
     s.tell(submitted(stage(boundaries=(0, 1)), rules=[("r", "a")]))
     s.nodes("n")
@@ -225,10 +230,50 @@ def test_a_rule_that_fails_is_asked_again_when_the_user_says_so() -> None:
     s.committed(1)
     s.published(1)
 
-    assert s.tell(e.RuleFailed(simulation="s", rule="r", message="no")) == []
-    assert s.simulation().failed == (Cause.MODEL, "rule 'r': no")
+    fault = e.RuleFailed(simulation="s", rule="r", at=1, message="no")
+    assert s.tell(fault) == []
+    assert s.simulation().failed is None
+    assert s.simulation().rule_faults == {"r": RuleFault(at=1, message="no")}
     assert s.orchestrator.over
     assert s.tell(RESUME) == ["rule s.r"]
+    assert s.simulation().rule_faults == {}
+    s.tell(e.RuleEvaluated(simulation="s", rule="r", at=1))
+    # Told late, it changes nothing.
+    assert s.tell(fault) == []
+    assert s.simulation().rule_faults == {}
+
+
+def test_a_rule_that_fails_pauses_its_simulation_if_it_is_to() -> None:
+    """It gives its nodes up at a checkpoint, and goes on when it is resumed."""
+    s = Script()
+    s.tell(submitted(rules=[RulePlan(name="r", when="a", on=RuleTime.COMMIT)]))
+    s.nodes("n")
+    s.restored()
+    s.finished(0)
+    s.committed(1)
+
+    s.tell(e.RuleFailed(simulation="s", rule="r", at=1, message="no", pause=True))
+    assert s.simulation().control is Control.PAUSED
+    s.finished(1)
+    told = s.committed(2)
+    # Asked while it is paused: what it answers holds from the resume on.
+    assert {"rule s.r", "lease s: none"} <= set(told)
+    assert "lease s: n" in s.tell(RESUME)
+
+
+def test_a_later_phase_waits_for_the_rules_of_the_phase_before_it() -> None:
+    """Its end may move by their answer; a fault moves nothing."""
+    s = Script()
+    later = stage("b", boundaries=(1, 2), after=("a",))
+    s.tell(submitted(stage(boundaries=(0, 1)), later, rules=[("r", "a")]))
+    s.nodes("n")
+    s.restored()
+    s.finished(0)
+
+    assert "rule s.r" in s.committed(1)
+    s.published(1)
+    fault = e.RuleFailed(simulation="s", rule="r", at=1, message="no")
+    assert "attempt s.b #1 from 0" in s.tell(fault)
 
 
 def test_old_checkpoints_are_deleted_once_their_results_are_out() -> None:

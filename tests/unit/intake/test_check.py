@@ -67,7 +67,7 @@ def test_one_error_tells_every_fault_of_a_workflow() -> None:
     add(wf, "deaf", step=7, init="a file")
     add(wf, "shut", step=lambda s, i, g: lock)
     add(wf, "air")
-    wf.rule("r/1", when="ghost", then=3)  # type: ignore[arg-type]
+    wf.rule("r/1", when="ghost", then=3, on_fault="sulk")  # type: ignore[arg-type]
     names = "use 1 to 64 letters, digits, '.', '_' or '-', first a letter or digit"
     known = "name one of a b, air, day, deaf, late, sea, shut"
     w = "workflow 'bad/name'"
@@ -90,6 +90,7 @@ def test_one_error_tells_every_fault_of_a_workflow() -> None:
         "'_thread.lock' object; open files, locks and connections inside the function",
         f"{w}, rule 'r/1', then: int cannot be called; pass a function of a Committed "
         "that returns edits",
+        f"{w}, rule 'r/1', on_fault: got 'sulk'; use one of go on, pause",
         f"{w}, stage 'air', chunks 'lat': got 0, expected a length >= 1; leave the "
         "dimension out to keep it whole",
         f"{w}, stage 'sea', output_chunk: got 0, expected >= 1; leave it out to take "

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+import msgspec
 import pytest
 import xarray as xr
 
 import climorch as co
+from climorch.core.alarms import troubles
+from climorch.core.explain import explain
 from climorch.core.fold import apply
+from climorch.intake.rules import evaluate_rule
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.model.commands import EvaluateRule
 from climorch.model.edits import (
     AddSimulation,
     Committed,
@@ -205,10 +211,110 @@ def test_a_rule_that_raises_is_told() -> None:
     apply(state, found, 0.0)
 
     assert isinstance(found, e.RuleFailed)
-    assert state.simulations["s"].failed == (
-        e.Cause.MODEL,
-        "rule 'r': KeyError: 'heat'",
+    simulation = state.simulations["s"]
+    assert simulation.failed is None
+    assert simulation.rule_faults["r"].message == "KeyError: 'heat'"
+    told = explain(state, "s", 0.0)
+    assert told.factors["faults of rules"] == "rule 'r' at 10: KeyError: 'heat'"
+    assert [(t.kind, t.text) for t in troubles(state, 0.0)] == [
+        ("rule", "rule 'r' at 10: KeyError: 'heat'")
+    ]
+
+
+def test_a_rule_that_exits_ends_no_driver() -> None:
+    """It is a fault as any other."""
+
+    def bad(committed: Committed) -> list[Edit]:
+        raise SystemExit(3)
+
+    wf = workflow(bad, on_fault="pause")
+    found = ask(world(wf), wf)
+
+    assert isinstance(found, e.RuleFailed)
+    assert (found.message, found.pause) == ("SystemExit: 3", True)
+
+
+def test_a_generator_that_does_not_end_is_cut_off() -> None:
+    """It is said how much of it was looked at."""
+    wf = workflow(lambda _: itertools.repeat(SetPriority(priority=1)))
+    found = ask(world(wf), wf)
+
+    assert isinstance(found, e.RuleFailed)
+    assert "returned more than 100,000 edits" in found.message
+
+
+def test_ten_thousand_faults_are_told_shortly() -> None:
+    """The first of them, and how many there are."""
+    edits = [
+        AddSimulation(template="none", scenario=co.Scenario(f"m{i}"))
+        for i in range(10_000)
+    ]
+    lines = refused(*edits).splitlines()
+
+    assert len(lines) == 21
+    assert "'m0'" in lines[1]
+    assert lines[-1] == "  and 9,981 more lines"
+
+
+def test_more_than_a_row_of_the_journal_may_hold_is_a_fault() -> None:
+    """And not the end of the driver."""
+    text = "x" * 2**20
+    edits = [
+        AddSimulation(
+            template="future", scenario=co.Scenario(f"m{i}", params={"x": text})
+        )
+        for i in range(33)
+    ]
+
+    assert "at most 67,108,864 are journaled" in refused(*edits)
+
+
+def test_a_rule_that_changes_what_it_is_told_changes_nothing() -> None:
+    """Its parameters and metrics are copies."""
+
+    def bad(committed: Committed) -> list[Edit]:
+        committed.metrics["heat"] = 0.0
+        committed.scenario.params["x"] = 0.0
+        return []
+
+    wf = workflow(bad)
+    state = world(wf)
+    state.simulations["s"].metrics["air"] = {"heat": 1.0}
+    ask(state, wf)
+
+    assert state.simulations["s"].metrics == {"air": {"heat": 1.0}}
+    assert state.simulations["s"].scenario.params == {}
+
+
+def test_a_rule_that_the_script_has_no_more_is_a_fault() -> None:
+    """So is a workflow that it has no more."""
+    wf = workflow(lambda _: [])
+    state = world(wf)
+    command = EvaluateRule(simulation="s", rule="gone", at=10)
+    for workflows in ({"w": wf}, {}):
+        found = evaluate_rule(state, workflows, command)
+        assert isinstance(found, e.RuleFailed)
+        assert found.message == "the script has no such rule in 'w'"
+
+
+def test_two_rules_that_add_one_name_at_once() -> None:
+    """The first to be journaled counts, the other is a fault."""
+    wf = workflow(
+        lambda _: [AddSimulation(template="future", scenario=co.Scenario("x"))]
     )
+    state = world(wf)
+    other = ask(state, wf)
+    assert isinstance(other, e.RuleEvaluated)
+    mine = msgspec.structs.replace(
+        other, added=tuple(msgspec.structs.replace(a, branch=None) for a in other.added)
+    )
+    apply(state, mine, 0.0)
+    simulation = state.simulations["s"]
+    simulation.rules_done.clear()
+    apply(state, other, 0.0)
+
+    assert state.simulations["x"].branch is None
+    assert "these names exist: 'x'" in simulation.rule_faults["r"].message
 
 
 def test_generations_end_at_their_limit() -> None:

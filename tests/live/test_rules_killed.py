@@ -1,0 +1,61 @@
+"""A driver dies between a rule's question and its answer in the journal."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from climorch.model import commands as c
+from climorch.model import events as e
+from climorch.testing.faults import Script, committed_twice
+from climorch.testing.injector import ArmedFault, armed
+from climorch.testing.models import reference_run
+from climorch.testing.moments import RULE_STEPS
+from tests.live.cases import ended, here, kinds, last, records, same, series
+from tests.live.ruled_script import MORE, SEGMENTS, campaign_of
+
+SCRIPT = Path(__file__).with_name("ruled_script.py")
+
+# In virtual time every such moment is tried; here those between which they lie.
+BY_DEFAULT = {"after the rule", "after the answer"}
+STEPS: list[Any] = [
+    pytest.param(step, marks=() if step in BY_DEFAULT else pytest.mark.benchmark)
+    for step in RULE_STEPS
+]
+
+
+@pytest.mark.live
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_driver_killed_there_is_followed_and_every_edit_holds_once(
+    tmp_path: Path, step: str
+) -> None:
+    """Both courses end bitwise as computed by hand; what raised is told."""
+    root = tmp_path / "root"
+    with armed(tmp_path / "fault", ArmedFault(step=step)) as injection:
+        environment = {"PYTHONPATH": str(SCRIPT.parents[2]), **injection.environment}
+        given = json.dumps({"root": str(root)})
+        with Script(SCRIPT, given, environment=environment) as killed:
+            assert killed.finish(timeout_s=200)[0] == -signal.SIGKILL
+
+    campaign = campaign_of(str(root))
+    assert campaign.run(here(2)).finished
+
+    parent = reference_run("s", segments=SEGMENTS)
+    assert same(ended(campaign, "s"), reference_run("s", segments=SEGMENTS + MORE))
+    child = last(series("s-future", MORE, start=parent))
+    assert same(ended(campaign, "s-future"), child)
+    found = records(campaign)
+    answers = [
+        (fact.rule, fact.at) for fact in kinds(found, e.RuleEvaluated) if fact.told
+    ]
+    assert answers == [("steer", SEGMENTS)]
+    assert kinds(found, c.EvaluateRule) != []
+    assert committed_twice(found) == []
+    factors = campaign.explain("s").factors
+    assert factors["priority"] == 7
+    assert "KeyError: 'air'" in factors["faults of rules"]
