@@ -116,6 +116,9 @@ def somebody_advances(state: CampaignState) -> None:
             return
         if any(s.retry_at_s > state.now_s for s in simulation.sets.values()):
             return
+        if simulation.rules_asked:
+            # A later phase waits for the answer.
+            return
     assert not holders, [(s.name, s.lease) for s in holders]
 
 
