@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, make in SHAPES.items():
         wf = make(NEW)
         runs = [measured(wf) for _ in range(times)]
-        told = {
+        told: dict[str, Any] = {
             "shape": name,
             "new_nodes": runs[0]["new_nodes"],
             "cpu_s": round(statistics.median(r["cpu_s"] for r in runs), 3),

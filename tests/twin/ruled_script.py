@@ -20,6 +20,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
 from climorch.core.orchestrator import Orchestrator, Outcome
 from climorch.core.ports import Row
 from climorch.core.progress import Policies
@@ -79,7 +81,7 @@ def flow() -> Workflow:
         wf.stage(
             name,
             unchanged,
-            init=lambda segment, inputs: None,
+            init=xr.Dataset(),
             span=years(2000, end),
         )
     wf.rule("steer", when="sea", then=steer, on="commit")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import xarray as xr
+
 import climorch as co
 from climorch.core.fold import apply
 from climorch.core.state import CampaignState
@@ -44,7 +46,7 @@ def edits_of(committed: Committed) -> Iterable[Edit]:
 def flow() -> Workflow:
     """Let the rule be asked at each commit."""
     branch = Workflow("branch")
-    branch.stage("ice", step, init=lambda segment, inputs: None, span=years(2000, 2001))
+    branch.stage("ice", step, init=xr.Dataset(), span=years(2000, 2001))
     wf = workflow(edits_of, on="commit", most=EDITS)
     wf.templates = (*wf.templates, branch)
     return wf
