@@ -6,7 +6,7 @@ For ``Policies``, ``wf.stage`` and ``campaign.submit``; `climorch` has the usual
 from __future__ import annotations
 
 from climorch.model.codec import Codec
-from climorch.model.edits import Finish, MoveEnd, SetPriority, SetResources
+from climorch.model.edits import AddStage, Finish, MoveEnd, SetPriority, SetResources
 from climorch.model.judging import Judged, Partial
 from climorch.model.numerics import BlowUp, Checks, Remedy, Retry
 from climorch.model.pace import Pace
@@ -23,6 +23,7 @@ from climorch.policy.retention import KeepAny, KeepCalendar, Kept
 from climorch.policy.scrubbing import Scrub
 
 __all__ = [
+    "AddStage",
     "Allocation",
     "AnyOf",
     "Archive",

@@ -80,12 +80,19 @@ def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
     charge(state, simulation, more=-held)
     before, simulation.scenario = simulation.scenario, fact.scenario
     charge(state, simulation, more=held)
+    if not simulation.wants_nodes:
+        # Should there be more to do now, it waits for nodes from now on.
+        simulation.waits_since_s = state.now_s
     simulation.plan, simulation.declared = fact.plan, fact.declared
     if fact.scenario.priority != before.priority:
         # Else what a user asked for since stays.
         simulation.priority = fact.scenario.priority
     for plan in fact.plan.sets:
-        s = simulation.sets[plan.name]
+        s = simulation.sets.get(plan.name)
+        if s is None:
+            done = dict(plan.segments_at[0])
+            simulation.sets[plan.name] = SetState(plan=plan, done=done)
+            continue
         s.plan = plan
         beyond = max(s.planned or 0, s.checkpoint or 0) > plan.last
         if s.phase is not Phase.IDLE and (beyond or s.passed(plan.last)):

@@ -247,7 +247,11 @@ class SimulationState:
                 return None
             at = sum(sum(s.plan.segments_at[-1].values()) for s in self.sets.values())
         else:
-            s = self.sets[self.plan.set_of[rule.when]]
+            name = self.plan.set_of.get(rule.when)
+            if name is None:
+                # A stage that nobody has added.
+                return None
+            s = self.sets[name]
             if rule.on is RuleTime.STAGE and not s.complete:
                 return None
             at = s.plan.segments_at[s.committed][rule.when]

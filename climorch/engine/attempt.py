@@ -71,7 +71,7 @@ class Attempt:
         self.services = services
         self.simulation = simulation
         self.plan: SimulationPlan = services.state.simulations[simulation].plan
-        self.set: SetPlan = s.plan
+        self._set: SetPlan = s.plan
         self.number = s.attempt
         self.states: dict[str, xr.Dataset] = {}
         self.exports: dict[str, dict[int, xr.Dataset]] = {}
@@ -83,6 +83,17 @@ class Attempt:
         self.outputs = Outputs(services, simulation, self.set.name, self.number)
         workflow = services.workflows[self.plan.workflow]
         self.stages: dict[str, Stage] = {stage.name: stage for stage in workflow.stages}
+
+    @property
+    def set(self) -> SetPlan:
+        """What it advances; longer than at its start where the end was moved on.
+
+        An end that moves back ends the attempt, which may need the old one until then.
+        """
+        now = self.services.state.simulations[self.simulation].sets[self._set.name].plan
+        if now.last > self._set.last:
+            self._set = now
+        return self._set
 
     @property
     def tag(self) -> str:

@@ -13,7 +13,14 @@ import xarray as xr
 from climorch.errors import Fault
 from climorch.model.span import CALENDARS, Span
 
-__all__ = ["TIME_UNITS", "boundaries", "model_date", "model_time", "span_faults"]
+__all__ = [
+    "TIME_UNITS",
+    "boundaries",
+    "model_date",
+    "model_time",
+    "seconds_of",
+    "span_faults",
+]
 
 TIME_UNITS = "seconds since 0001-01-01 00:00:00"
 
@@ -88,12 +95,12 @@ def boundaries(span: Span) -> tuple[int, ...]:
         raise ValueError("the frequency must be a text that goes forward")
     start, end = (_parse(text, span.calendar) for text in (span.start, span.end))
     if start >= end:
-        return (_number(start), _number(end))
+        return (seconds_of(start), seconds_of(end))
     dates = xr.date_range(
         start, end, freq=span.every, calendar=span.calendar, use_cftime=True
     )
-    inner = {_number(date) for date in dates}
-    return tuple(sorted(inner | {_number(start), _number(end)}))
+    inner = {seconds_of(date) for date in dates}
+    return tuple(sorted(inner | {seconds_of(start), seconds_of(end)}))
 
 
 def _parse(text: str, calendar: str) -> cftime.datetime:
@@ -102,7 +109,8 @@ def _parse(text: str, calendar: str) -> cftime.datetime:
     ]
 
 
-def _number(date: cftime.datetime) -> int:
+def seconds_of(date: cftime.datetime) -> int:
+    """Return the boundary of a date, as in `TIME_UNITS`, in its calendar."""
     return int(np.asarray(cftime.date2num(date, TIME_UNITS, date.calendar)))
 
 

@@ -15,11 +15,14 @@ import xarray as xr
 
 from climorch.errors import Fault
 from climorch.intake.calendar import boundaries, span_faults
+from climorch.intake.following import begins_of
 from climorch.intake.parts import part_faults
+from climorch.intake.phases import phase_faults
 from climorch.intake.scoring import score_faults
 from climorch.model.names import name_fault
 from climorch.model.plan import Coupling, RuleTime
 from climorch.model.span import CALENDARS
+from climorch.model.stages import DATED
 from climorch.model.steps import LiveModel, function_of
 from climorch.model.workflow import GO_ON, PAUSE, Stage, Workflow
 
@@ -76,6 +79,7 @@ def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault
     ]
     faults += spans
     faults += part_faults(workflow, place)
+    faults += phase_faults(workflow, place)
     if not spans:
         faults += _meeting_faults(workflow, place)
     faults += _cycle_faults(workflow, place)
@@ -282,12 +286,12 @@ def _meeting_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                     remedy="use one calendar for stages that exchange",
                 )
         for other in set(stage.after) & set(stages):
-            if cuts[other][-1] != cuts[stage.name][0]:
+            if begins_of(stage) != DATED and cuts[other][-1] != cuts[stage.name][0]:
                 yield Fault(
                     place=f"{here}, after {other!r}",
                     problem=f"starts at {stage.span.start}, but {other!r} ends at "
                     f"{stages[other].span.end}",
-                    remedy="let it start where the other ends",
+                    remedy="let it start where the other ends, or begin as dated",
                 )
         for other, coupling in stage.reads.items():
             if other in stages and other != stage.name:

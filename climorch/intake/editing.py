@@ -6,16 +6,30 @@ new simulations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
 from climorch.core.state import Phase, SetState, SimulationState
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.calendar import boundaries, model_time, span_faults
-from climorch.intake.planning import change_faults, in_parts, of_a_part, require_no
+from climorch.intake.following import coupled, followed
+from climorch.intake.planning import (
+    change_faults,
+    in_parts,
+    of_a_part,
+    plan_of,
+    require_no,
+)
 from climorch.model.declared import SimulationChanged
-from climorch.model.edits import Edit, Finish, MoveEnd, SetPriority, SetResources
+from climorch.model.edits import (
+    AddStage,
+    Edit,
+    Finish,
+    MoveEnd,
+    SetPriority,
+    SetResources,
+)
 from climorch.model.plan import SetPlan, SimulationPlan, StagePlan
 from climorch.model.resources import Resources
 from climorch.model.span import Span
@@ -57,6 +71,8 @@ def changed_by(
     faults: list[Fault] = []
     for edit in edits:
         match edit:
+            case AddStage():
+                after = _grown(simulation, workflow, now, edit, place, faults)
             case MoveEnd():
                 after = _moved(simulation, workflow, now, edit, place, faults)
             case Finish():
@@ -69,7 +85,11 @@ def changed_by(
     require_no(faults, IMPOSSIBLE)
     if now == before:
         return None
-    changed = list(change_faults(before, now, simulation.committed_segments))
+    moved = {s.name for s in before.sets if not _begun(simulation.sets[s.name])}
+    known = _having(now, now.stages[: len(before.stages)])
+    changed = list(
+        change_faults(before, known, simulation.committed_segments, free=moved)
+    )
     require_no(changed, IMPOSSIBLE)
     return SimulationChanged(
         simulation=simulation.name,
@@ -139,9 +159,71 @@ def _moved(
             faults += span_faults(span, place=here)
             return now
         cuts[stage.name] = cut
-    if any(cuts[s.name] != s.boundaries for s in own.stages):
-        faults += _begun_after(simulation, own, here)
-    return _cut(now, cuts)
+    if all(cuts[s.name] == s.boundaries for s in own.stages):
+        return now
+    faults += _begun_after(simulation, own, here)
+    moved = _cut(now, cuts)
+    return followed(workflow, moved, _begun_in(simulation), place, faults)
+
+
+def _grown(
+    simulation: SimulationState,
+    workflow: Workflow,
+    now: SimulationPlan,
+    edit: AddStage,
+    place: str,
+    faults: list[Fault],
+) -> SimulationPlan:
+    """Add a stage, last in order; others of its set must be added with it."""
+    here = f"{place}, stage {edit.stage!r}"
+    known = {stage.name: stage for stage in workflow.stages if stage.on_demand}
+    stage = known.get(edit.stage)
+    if stage is None:
+        faults.append(
+            Fault(
+                place=here,
+                problem="is no stage on demand of its workflow",
+                remedy=f"name one of {', '.join(sorted(known)) or 'none'}; declare it "
+                "with on_demand=True",
+            )
+        )
+        return now
+    if edit.stage in now.set_of:
+        faults.append(
+            Fault(
+                place=here,
+                problem="is part of the simulation already",
+                remedy="add it once; MoveEnd lets it go on",
+            )
+        )
+        return now
+    missing = [name for name in stage.after if name not in now.set_of]
+    if missing:
+        faults.append(
+            Fault(
+                place=here,
+                problem=f"comes after {', '.join(map(repr, missing))}, of which the "
+                "simulation has none",
+                remedy="add these before it",
+            )
+        )
+        return now
+    # Coupled ones are one set: added together, in order of declaration.
+    names = [s.name for s in workflow.stages if s.name in coupled(workflow, edit.stage)]
+    stages = (*now.stages, *(plan_of(known[name]) for name in names))
+    return followed(
+        workflow, _having(now, stages), _begun_in(simulation), place, faults
+    )
+
+
+def _begun_in(simulation: SimulationState) -> Callable[[str], bool]:
+    """Return what says whether a set of a simulation has begun."""
+
+    def begun(name: str) -> bool:
+        s = simulation.sets.get(name)
+        return s is not None and _begun(s)
+
+    return begun
 
 
 def _span(workflow: Workflow, stage: str, end: str) -> Span:
@@ -190,7 +272,12 @@ def _cuts(
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the boundaries of each stage up to where nothing is under way."""
     for own in plan.sets:
-        s = simulation.sets[own.name]
+        s = simulation.sets.get(own.name)
+        if s is None:
+            # Added by an edit before this one.
+            for stage in own.stages:
+                yield stage.name, stage.boundaries[:1]
+            continue
         last = min(s.committed, own.last)
         while last < own.last and (s.passed(last) or _within(own, last)):
             last += 1

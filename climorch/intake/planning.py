@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +22,7 @@ from climorch.model.plan import (
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 from climorch.model.steps import function_of
-from climorch.model.workflow import Workflow
+from climorch.model.workflow import Stage, Workflow
 
 __all__ = [
     "change_faults",
@@ -30,29 +30,31 @@ __all__ = [
     "make_plan",
     "of_a_part",
     "params_digest",
+    "plan_of",
     "provenance",
     "require_no",
     "segment_seed",
 ]
 
 
-def make_plan(workflow: Workflow, scenario: Scenario) -> SimulationPlan:
-    """Return the plan of a workflow for a scenario; it must have no faults."""
+def make_plan(
+    workflow: Workflow, scenario: Scenario, *, whole: bool = False
+) -> SimulationPlan:
+    """Return the plan of a workflow for a scenario; it must have no faults.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        As declared.
+    scenario : Scenario
+        Whose parameters it has.
+    whole : bool
+        Whether stages on demand are part of it.
+    """
     return SimulationPlan(
         workflow=workflow.name,
         stages=tuple(
-            StagePlan(
-                name=stage.name,
-                calendar=stage.span.calendar,
-                boundaries=in_parts(boundaries(stage.span), stage.parts),
-                reads=dict(stage.reads),
-                after=stage.after,
-                chunks=dict(stage.chunks),
-                resources=of_a_part(stage.resources, stage.parts),
-                initial=stage.init is not None,
-                parts=stage.parts,
-            )
-            for stage in workflow.stages
+            plan_of(stage) for stage in workflow.stages if whole or not stage.on_demand
         ),
         rules=tuple(
             RulePlan(
@@ -65,6 +67,21 @@ def make_plan(workflow: Workflow, scenario: Scenario) -> SimulationPlan:
             score.plan(next(s.parts for s in workflow.stages if s.name == score.stage))
             for score in workflow.scores
         ),
+    )
+
+
+def plan_of(stage: Stage) -> StagePlan:
+    """Return the plan of a stage as it is declared."""
+    return StagePlan(
+        name=stage.name,
+        calendar=stage.span.calendar,
+        boundaries=in_parts(boundaries(stage.span), stage.parts),
+        reads=dict(stage.reads),
+        after=stage.after,
+        chunks=dict(stage.chunks),
+        resources=of_a_part(stage.resources, stage.parts),
+        initial=stage.init is not None,
+        parts=stage.parts,
     )
 
 
@@ -189,7 +206,11 @@ def segment_seed(simulation: str, stage: str, index: int, salt: int = 0) -> int:
 
 
 def change_faults(
-    old: SimulationPlan, new: SimulationPlan, committed: Mapping[str, int]
+    old: SimulationPlan,
+    new: SimulationPlan,
+    committed: Mapping[str, int],
+    *,
+    free: Collection[str] = (),
 ) -> Iterator[Fault]:
     """Say why a simulation that exists cannot become what was submitted again.
 
@@ -199,6 +220,8 @@ def change_faults(
         As journaled, and as submitted now.
     committed : mapping of str to int
         Segments committed per stage.
+    free : collection of str
+        Sets that have not begun and may start elsewhere.
 
     Yields
     ------
@@ -229,6 +252,8 @@ def change_faults(
                     remedy=remedy,
                 )
         common = min(len(was.boundaries), len(now.boundaries))
+        if old.set_of[now.name] in free:
+            continue
         if was.boundaries[:common] != now.boundaries[:common]:
             yield Fault(
                 place=f"stage {now.name!r}, span",

@@ -51,8 +51,9 @@ def renewed_plan(known: SimulationState, submitted: SimulationPlan) -> Simulatio
     Returns
     -------
     SimulationPlan
-        The script's; with the ends and resources that rules gave to stages, as far
-        as the script says the same of these as before.
+        The script's; with the stages that rules added, and the ends and resources
+        that they gave to stages, as far as the script says the same of these as
+        before.
     """
     declared = known.declared
     names = [stage.name for stage in submitted.stages]
@@ -60,7 +61,7 @@ def renewed_plan(known: SimulationState, submitted: SimulationPlan) -> Simulatio
         return submitted
     stages = []
     for now, said, ours in zip(
-        submitted.stages, declared.stages, known.plan.stages, strict=True
+        submitted.stages, declared.stages, known.plan.stages, strict=False
     ):
         kept = {
             what: getattr(ours, what)
@@ -68,4 +69,6 @@ def renewed_plan(known: SimulationState, submitted: SimulationPlan) -> Simulatio
             if getattr(now, what) == getattr(said, what)
         }
         stages.append(msgspec.structs.replace(now, **kept))
+    # Those that rules added come last.
+    stages += known.plan.stages[len(stages) :]
     return msgspec.structs.replace(submitted, stages=tuple(stages))

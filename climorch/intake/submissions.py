@@ -118,7 +118,7 @@ class Submissions:
             self._traced.add(id(workflow))
         require_no(faults, f"workflow {workflow.name!r} cannot run")
         plan = make_plan(workflow, scenario)
-        _refuse_another(scenario, plan, state)
+        _refuse_another(workflow, scenario, plan, state)
         for bound in (workflow, *workflow.templates):
             self.workflows[bound.name] = bound
             if bound.on_blow_up is not None:
@@ -162,7 +162,7 @@ class Submissions:
             self._faults(workflow, scenario), f"workflow {workflow.name!r} cannot run"
         )
         plan = make_plan(workflow, scenario)
-        _refuse_another(scenario, plan, state)
+        _refuse_another(workflow, scenario, plan, state)
         return plan
 
     def news(self, state: CampaignState) -> list[Fact]:
@@ -275,13 +275,23 @@ def _nested(projects: Iterable[Project]) -> list[Fault]:
 
 
 def _refuse_another(
-    scenario: Scenario, plan: SimulationPlan, state: CampaignState
+    workflow: Workflow, scenario: Scenario, plan: SimulationPlan, state: CampaignState
 ) -> None:
     known = state.simulations.get(scenario.name)
     if known is None:
         return
     plan = renewed_plan(known, plan)
-    faults = list(change_faults(known.plan, plan, known.committed_segments))
+    names = {stage.name for stage in workflow.stages}
+    faults = [
+        Fault(
+            place=f"stage {stage.name!r}",
+            problem="a rule has added it, and the script has it no more",
+            remedy="declare it again, with on_demand=True",
+        )
+        for stage in plan.stages
+        if stage.name not in names
+    ]
+    faults += list(change_faults(known.plan, plan, known.committed_segments))
     if faults:
         raise ConflictError(
             f"simulation {scenario.name!r} exists and is another one:\n"

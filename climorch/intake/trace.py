@@ -102,7 +102,7 @@ def _trace(
     parent: Mapping[str, xr.Dataset],
     faults: list[Fault],
 ) -> dict[str, xr.Dataset]:
-    plan = make_plan(workflow, scenario)
+    plan = make_plan(workflow, scenario, whole=True)
     stages = {stage.name: stage for stage in workflow.stages}
     finals: dict[str, xr.Dataset] = {}
     for phase in plan.phases:

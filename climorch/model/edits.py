@@ -11,6 +11,7 @@ from climorch.model.scenario import Scenario
 
 __all__ = [
     "AddSimulation",
+    "AddStage",
     "Committed",
     "Edit",
     "Finish",
@@ -67,6 +68,16 @@ class AddSimulation(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     scenario: Scenario
 
 
+class AddStage(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Let a stage of the workflow be part of the simulation from now on.
+
+    One that was declared with ``on_demand=True``. It begins as its ``begins`` says;
+    an edit after this one may move its end.
+    """
+
+    stage: str
+
+
 class MoveEnd(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Extend a stage, or end it earlier; with it all that are coupled to it.
 
@@ -104,7 +115,7 @@ class SetResources(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     resources: Resources
 
 
-Edit = AddSimulation | MoveEnd | Finish | SetPriority | SetResources
+Edit = AddSimulation | AddStage | MoveEnd | Finish | SetPriority | SetResources
 
 MOST_TOLD = 20
 
@@ -127,6 +138,8 @@ def _told(edit: Edit) -> str:
     match edit:
         case AddSimulation():
             return f"add {edit.scenario.name!r} from template {edit.template!r}"
+        case AddStage():
+            return f"add stage {edit.stage!r}"
         case MoveEnd():
             return f"end {edit.stage!r} at {edit.end}"
         case Finish():

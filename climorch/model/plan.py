@@ -279,7 +279,7 @@ class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def rules_of(self) -> dict[str, tuple[RulePlan, ...]]:
         """Set name to the rules that look at one of its stages."""
         return {
-            s.name: tuple(r for r in self.rules if self.set_of[r.when] == s.name)
+            s.name: tuple(r for r in self.rules if self.set_of.get(r.when) == s.name)
             for s in self.sets
         }
 

@@ -1,0 +1,89 @@
+"""Faults of what a workflow says about its phases: on demand, and where they begin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from climorch.errors import Fault
+from climorch.intake.following import begins_of, coupled
+from climorch.model.stages import DATED, JOINED, SHIFTED
+from climorch.model.workflow import Workflow
+
+__all__ = ["phase_faults"]
+
+WAYS = (JOINED, SHIFTED, DATED)
+
+
+def phase_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
+    """Say what is wrong with the phases of a workflow.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        As declared.
+    place : str
+        What it is, for messages.
+
+    Yields
+    ------
+    Fault
+        One for each stage and each fault.
+    """
+    yield from _begin_faults(workflow, place)
+    yield from _demand_faults(workflow, place)
+
+
+def _begin_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
+    for stage in workflow.stages:
+        here = f"{place}, stage {stage.name!r}, begins"
+        if stage.begins not in (None, *WAYS):
+            yield Fault(
+                place=here,
+                problem=f"got {stage.begins!r}",
+                remedy=f"use one of {', '.join(WAYS)}",
+            )
+        elif stage.begins is not None and not stage.after:
+            yield Fault(
+                place=here,
+                problem="it comes after no stage",
+                remedy="leave it out, or say after=",
+            )
+        elif stage.after:
+            ways = {
+                begins_of(other)
+                for other in workflow.stages
+                if other.after and other.name in coupled(workflow, stage.name)
+            }
+            if len(ways) > 1:
+                yield Fault(
+                    place=here,
+                    problem=f"the stages of its set begin in ways that differ: "
+                    f"{', '.join(sorted(ways))}",
+                    remedy="coupled stages begin together: say the same of all",
+                )
+
+
+def _demand_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
+    stages = {stage.name: stage for stage in workflow.stages}
+    if stages and all(stage.on_demand for stage in workflow.stages):
+        yield Fault(
+            place=place,
+            problem="every stage is on demand",
+            remedy="declare one that a simulation begins with",
+        )
+    for stage in workflow.stages:
+        here = f"{place}, stage {stage.name!r}"
+        for name in stage.reads:
+            if name in stages and stages[name].on_demand is not stage.on_demand:
+                yield Fault(
+                    place=f"{here}, reads {name!r}",
+                    problem="only one of the two is on demand",
+                    remedy="coupled stages run together: say the same of both",
+                )
+        for name in stage.after:
+            if name in stages and stages[name].on_demand and not stage.on_demand:
+                yield Fault(
+                    place=f"{here}, after {name!r}",
+                    problem="that one is on demand, and may never be there",
+                    remedy="let both be on demand",
+                )
