@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from climorch.core.awaiting import market_of
 from climorch.core.factors import (
     checkpoint_factors,
@@ -20,7 +18,7 @@ from climorch.core.factors import (
 )
 from climorch.core.hanging import hang_factors
 from climorch.core.remedying import remedy_factors
-from climorch.core.ruling import rule_faults_told
+from climorch.core.ruling import rule_factors
 from climorch.core.scoring import score_factors
 from climorch.core.shunning import move_factors
 from climorch.core.state import CampaignState, SimulationState
@@ -110,15 +108,7 @@ def explain(
     factors |= hang_factors(simulation)
     factors |= remedy_factors(simulation)
     factors |= score_factors(simulation)
-    if simulation.branch is not None:
-        factors["branch"] = msgspec.to_builtins(simulation.branch)
-    if simulation.edits:
-        factors["edits by rules"] = tuple(
-            f"{edit.rule} at {edit.at}: {', '.join(edit.told)}"
-            for edit in simulation.edits
-        )
-    if simulation.rule_faults:
-        factors["faults of rules"] = rule_faults_told(simulation)
+    factors |= rule_factors(simulation)
     for s in simulation.sets.values():
         factors[f"set {s.name}"] = set_factors(simulation, s)
         factors[f"checkpoints of {s.name}"] = checkpoint_factors(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from climorch.core.state import Control, SimulationState
 from climorch.model.commands import EvaluateRule
 
-__all__ = ["ask_rules", "rule_faults_told"]
+__all__ = ["ask_rules", "rule_factors", "rule_faults_told"]
 
 
 def rule_faults_told(simulation: SimulationState) -> str:
@@ -22,6 +25,27 @@ def rule_faults_told(simulation: SimulationState) -> str:
         f"rule {name!r} at {fault.at}: {fault.message}"
         for name, fault in simulation.rule_faults.items()
     )
+
+
+def rule_factors(simulation: SimulationState) -> dict[str, Any]:
+    """Say what rules made of a simulation, as far as they did, for ``explain``.
+
+    Parameters
+    ----------
+    simulation : SimulationState
+        Which.
+    """
+    found: dict[str, Any] = {}
+    if simulation.branch is not None:
+        found["branch"] = msgspec.to_builtins(simulation.branch)
+    if simulation.edits:
+        found["edits by rules"] = tuple(
+            f"{edit.rule} at {edit.at}: {', '.join(edit.told)}"
+            for edit in simulation.edits
+        )
+    if simulation.rule_faults:
+        found["faults of rules"] = rule_faults_told(simulation)
+    return found
 
 
 def ask_rules(simulation: SimulationState) -> Iterator[EvaluateRule]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from climorch.core.edited import Edited, RuleFault
 from climorch.core.lifecycle import Control, Phase, Status
 from climorch.core.scoring import Scored, owed
 from climorch.core.sets import CheckpointState, InArchive, SetState
@@ -58,41 +59,6 @@ class Node:
     since_s: float
     deadline_s: float | None = None
     scratch_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edited:
-    """What a rule asked for of a simulation.
-
-    Attributes
-    ----------
-    rule : str
-        Which.
-    at : int
-        How much was committed, as in ``EvaluateRule``.
-    told : tuple of str
-        What, in words.
-    """
-
-    rule: str
-    at: int
-    told: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleFault:
-    """Why the newest answer of a rule does not hold.
-
-    Attributes
-    ----------
-    at : int
-        How much was committed, as in ``EvaluateRule``.
-    message : str
-        What is wrong.
-    """
-
-    at: int
-    message: str
 
 
 @dataclass(slots=True, kw_only=True)

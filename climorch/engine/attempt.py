@@ -86,13 +86,9 @@ class Attempt:
 
     @property
     def set(self) -> SetPlan:
-        """What it advances; longer than at its start where the end was moved on.
-
-        An end that moves back ends the attempt, which may need the old one until then.
-        """
-        now = self.services.state.simulations[self.simulation].sets[self._set.name].plan
-        if now.last > self._set.last:
-            self._set = now
+        """What it advances; longer than at its start where its end was moved on."""
+        simulation = self.services.state.simulations[self.simulation]
+        self._set = _longer(self._set, simulation.sets[self._set.name].plan)
         return self._set
 
     @property
@@ -119,7 +115,7 @@ class Attempt:
                 self.services.client, held.state, tag
             )
             self.exports[stage.name] = {INITIAL: held.exports}
-        return await self._settled()
+        return await _settled(self)
 
     async def restore(self, checkpoint: Checkpoint, boundary: int) -> int:
         """Load the states of a checkpoint; return their bytes."""
@@ -130,7 +126,7 @@ class Attempt:
             self.states[stage.name] = persisted[STATE, stage.name]
             export = persisted.get((EXPORTS, stage.name), self.states[stage.name])
             self.exports[stage.name] = {done[stage.name] - 1: export}
-        return await self._settled()
+        return await _settled(self)
 
     async def advance(self, stage: StagePlan, segment: int) -> dict[str, float]:
         """Compute a segment; return its metrics."""
@@ -307,13 +303,21 @@ class Attempt:
         )
         return persist_all(self.services, datasets, tag)
 
-    async def _settled(self) -> int:
-        parts = [
-            *self.states.values(),
-            *(d for e in self.exports.values() for d in e.values()),
-        ]
-        await settle([f for part in parts for f in futures_in(part)])
-        return sum(state.nbytes for state in self.states.values())
+
+def _longer(old: SetPlan, new: SetPlan) -> SetPlan:
+    """Return the plan that goes further.
+
+    An end that moved back ends the attempt, which may need the old one until then.
+    """
+    return new if new.last > old.last else old
+
+
+async def _settled(attempt: Attempt) -> int:
+    """Wait for all that an attempt begins with; return the bytes of its states."""
+    exports = (d for e in attempt.exports.values() for d in e.values())
+    parts = [*attempt.states.values(), *exports]
+    await settle([f for part in parts for f in futures_in(part)])
+    return sum(state.nbytes for state in attempt.states.values())
 
 
 def persist_all(

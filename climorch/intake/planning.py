@@ -254,19 +254,15 @@ def change_faults(
         common = min(len(was.boundaries), len(now.boundaries))
         if old.set_of[now.name] in free:
             continue
+        problem = ""
         if was.boundaries[:common] != now.boundaries[:common]:
-            yield Fault(
-                place=f"stage {now.name!r}, span",
-                problem="its start or its segments changed",
-                remedy=remedy,
-            )
-        elif now.segments < committed.get(now.name, 0):
-            yield Fault(
-                place=f"stage {now.name!r}, span",
-                problem=f"{committed[now.name]} segments are committed, its new end "
-                f"leaves {now.segments}",
-                remedy=remedy,
-            )
+            problem = "its start or its segments changed"
+        elif now.segments < (known := committed.get(now.name, 0)):
+            problem = f"{known} segments are committed, its new end leaves "
+            problem += str(now.segments)
+        if problem:
+            place = f"stage {now.name!r}, span"
+            yield Fault(place=place, problem=problem, remedy=remedy)
 
 
 def require_no(faults: list[Fault], message: str) -> None:

@@ -122,20 +122,12 @@ class Workflow:
 
         Parameters
         ----------
-        name : str
-            Its name, part of paths.
-        step : callable, LiveModel or Isolated
-            ``step(state, inputs, segment) -> Dataset | Advance``.
-        span : Span
-            Model time and segments.
-        init : callable, xarray.Dataset or None
-            First state, or ``init(segment, inputs)`` that makes it.
+        name, step, span, init, after, check_finite, output_chunk, checkpointing
+            As for `Stage`.
+        scope, checks, parts, on_demand, begins
+            Likewise.
         reads : mapping of str to Coupling, optional
             Stages whose exports it reads: `SAME` or `PREVIOUS`.
-        after, check_finite, output_chunk, checkpointing, scope, parts, checks
-            As for `Stage`.
-        on_demand, begins
-            Likewise.
         chunks, resources
             As for `Stage`; resources by default: one node.
 

@@ -110,11 +110,15 @@ def last(found: dict[str, list[Array]]) -> dict[str, Array]:
 
 def ended(campaign: Campaign, simulation: str) -> dict[str, Array]:
     """Heat of both boxes in the newest checkpoint."""
-    trees = campaign.checkpoints(simulation)[0] / "state.zarr"
-    return {
-        stage: xr.open_zarr(trees / stage)["heat"].to_numpy()
-        for stage in ("air", "sea")
-    }
+    return {stage: state_of(campaign, simulation, stage) for stage in ("air", "sea")}
+
+
+def state_of(campaign: Campaign, simulation: str, stage: str) -> Array:
+    """Heat of a stage in its newest checkpoint."""
+    trees = (path / "state.zarr" for path in campaign.checkpoints(simulation))
+    tree = next(tree for tree in trees if (tree / stage).exists())
+    found: Array = xr.open_zarr(tree / stage)["heat"].to_numpy()
+    return found
 
 
 def same(one: dict[str, Array], two: dict[str, Array]) -> bool:

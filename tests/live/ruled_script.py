@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from climorch import AddSimulation, Campaign, LocalSite, Scenario
+import xarray as xr
+
+from climorch import AddSimulation, Campaign, LocalSite, Scenario, Segment, Span
 from climorch.model.edits import Committed, Edit
 from climorch.model.workflow import Workflow
-from climorch.rules import MoveEnd, SetPriority
+from climorch.rules import AddStage, MoveEnd, SetPriority
 from climorch.testing.injector import arm
 from climorch.testing.models import box_workflow
 from tests.live.cases import continued, policies
@@ -22,11 +24,13 @@ SEGMENTS, MORE = 2, 1
 
 
 def steer(committed: Committed) -> Iterable[Edit]:
-    """Another course from the end, a year more, another priority."""
+    """Another course from the end, a year and a stage more, another priority."""
     if committed.segments == SEGMENTS:
         yield AddSimulation(template="future", scenario=Scenario("s-future"))
         yield SetPriority(priority=7)
         yield MoveEnd(stage="sea", end=f"{2000 + SEGMENTS + MORE}-01-01")
+        # From its new end on, to its own: two years.
+        yield AddStage(stage="late")
 
 
 def faulty(committed: Committed) -> Iterable[Edit]:
@@ -34,10 +38,31 @@ def faulty(committed: Committed) -> Iterable[Edit]:
     raise KeyError(committed.stage)
 
 
+def from_sea(segment: Segment, inputs: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Begin with the last heat of the sea."""
+    return xr.Dataset({"heat": inputs["sea"]["heat"]})
+
+
+def doubled(
+    state: xr.Dataset, inputs: Mapping[str, xr.Dataset], segment: Segment
+) -> xr.Dataset:
+    """Double the heat."""
+    return state.assign(heat=state["heat"] * 2)
+
+
 def flow() -> Workflow:
     """Two years of two boxes, with the rules."""
     future = continued("future", year=2000 + SEGMENTS, segments=MORE)
     wf = box_workflow(segments=SEGMENTS, work_s=0.02, templates=(future,))
+    wf.stage(
+        "late",
+        doubled,
+        init=from_sea,
+        after=["sea"],
+        on_demand=True,
+        span=Span("2002-01-01", "2005-01-01", every="1YS", calendar="noleap"),
+        chunks={"lat": 4},
+    )
     wf.rule("steer", when="sea", then=steer)
     wf.rule("bad", when="air", then=faulty)
     return wf

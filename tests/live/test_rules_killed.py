@@ -15,7 +15,7 @@ from climorch.testing.faults import Script, committed_twice
 from climorch.testing.injector import ArmedFault, armed
 from climorch.testing.models import reference_run
 from climorch.testing.moments import RULE_STEPS
-from tests.live.cases import ended, here, kinds, last, records, same, series
+from tests.live.cases import ended, here, kinds, last, records, same, series, state_of
 from tests.live.ruled_script import MORE, SEGMENTS, campaign_of
 
 SCRIPT = Path(__file__).with_name("ruled_script.py")
@@ -47,6 +47,9 @@ def test_a_driver_killed_there_is_followed_and_every_edit_holds_once(
 
     parent = reference_run("s", segments=SEGMENTS)
     assert same(ended(campaign, "s"), reference_run("s", segments=SEGMENTS + MORE))
+    sea = ended(campaign, "s")["sea"]
+    late = state_of(campaign, "s", "late")
+    assert late.tobytes() == (4 * sea).tobytes()
     child = last(series("s-future", MORE, start=parent))
     assert same(ended(campaign, "s-future"), child)
     found = records(campaign)

@@ -30,7 +30,14 @@ from climorch.intake.planning import make_plan
 from climorch.intake.rules import evaluate_rule
 from climorch.model import events as e
 from climorch.model.commands import Record, decode_record, encode_record
-from climorch.model.edits import AddSimulation, Committed, Edit, MoveEnd, SetPriority
+from climorch.model.edits import (
+    AddSimulation,
+    AddStage,
+    Committed,
+    Edit,
+    MoveEnd,
+    SetPriority,
+)
 from climorch.model.scenario import Scenario
 from climorch.model.span import Span
 from climorch.model.workflow import Workflow
@@ -53,13 +60,15 @@ def years(start: int, end: int) -> Span:
 
 
 def steer(committed: Committed) -> Iterable[Edit]:
-    """Two more years at the end, a branch from the middle, another priority."""
+    """A branch from the middle, two more years and a stage at the end."""
     if committed.segments == 2:
         name = f"{committed.simulation}-branch"
         yield AddSimulation(template="future", scenario=Scenario(name))
         yield SetPriority(priority=committed.segments)
     if committed.segments == 4:
         yield MoveEnd(stage="sea", end="2006-01-01")
+        # From its new end on, to its own: two years.
+        yield AddStage(stage="late")
 
 
 def faulty(committed: Committed) -> Iterable[Edit]:
@@ -84,6 +93,14 @@ def flow() -> Workflow:
             init=xr.Dataset(),
             span=years(2000, end),
         )
+    wf.stage(
+        "late",
+        unchanged,
+        init=xr.Dataset(),
+        span=years(2004, 2008),
+        after=["sea"],
+        on_demand=True,
+    )
     wf.rule("steer", when="sea", then=steer, on="commit")
     wf.rule("bad", when="dry", then=faulty)
     return wf

@@ -37,8 +37,9 @@ def test_what_a_rule_asked_for_holds_exactly_once_wherever_the_driver_dies(
     assert sorted(wanted["simulations"]) == ["s", "s-branch", "t", "t-branch"]
     assert wanted["twice"] == []
     assert len(wanted["answers"]) == 12
-    # A rule that raises stops nobody, and is told.
     of_s = wanted["simulations"]["s"]
+    assert "'late': [1, 2]" in of_s[-1]
+    # A rule that raises stops nobody, and is told.
     assert "finished" in of_s
     assert any("KeyError: 'dry'" in str(value) for value in of_s)
 

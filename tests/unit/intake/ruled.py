@@ -46,7 +46,14 @@ def workflow(then: Then, **more: Any) -> Workflow:
         "air", step, init=xr.Dataset(), span=years(2000, 2010), reads={"sea": co.SAME}
     )
     wf.stage("sea", step, init=xr.Dataset(), span=years(2000, 2010))
-    wf.stage("ice", step, init=xr.Dataset(), span=years(2010, 2015), after=("sea",))
+    wf.stage(
+        "ice",
+        step,
+        init=xr.Dataset(),
+        span=years(2010, 2015),
+        after=("sea",),
+        begins="dated",
+    )
     wf.rule("r", when="air", then=then, **more)
     return wf
 

@@ -201,7 +201,7 @@ def test_coupled_stages_cannot_follow_each_other() -> None:
             years(2003, 2004),
             {"after": ["a"]},
             "after 'a': starts at 2003-01-01, but 'a' ends at 2002-01-01; let it "
-            "start where the other ends",
+            "start where the other ends, or begin as dated",
         ),
         (
             years(2000, 2002, every="5MS"),
