@@ -24,6 +24,7 @@ from climorch.core.fold_commands import (
 )
 from climorch.core.fold_copies import COPIES, supersede
 from climorch.core.fold_nodes import (
+    deadline_moved,
     forgive,
     hung,
     node_gone,
@@ -279,6 +280,7 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.WishTaken: _wish_taken,
     e.StopRequested: _stop,
     e.NodeJoined: node_joined,
+    e.NodeDeadline: deadline_moved,
     e.NodeLost: node_lost,
     e.SetRestored: _restored,
     e.RestoreFailed: _restore_failed,

@@ -8,6 +8,8 @@ the one simulation that held it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from climorch.core.fold_commands import break_attempt, hold
 from climorch.core.fold_paces import forget_node
 from climorch.core.state import CampaignState, Node, Phase, SimulationState
@@ -19,6 +21,7 @@ from climorch.policy.reliability import TOGETHER_S, torn
 from climorch.policy.reliability import node_lost as counted
 
 __all__ = [
+    "deadline_moved",
     "forgive",
     "hung",
     "node_gone",
@@ -48,6 +51,15 @@ def node_joined(state: CampaignState, fact: e.NodeJoined) -> None:
         deadline_s=fact.deadline_s,
     )
     state.deadlines += fact.deadline_s is not None
+
+
+def deadline_moved(state: CampaignState, fact: e.NodeDeadline) -> None:
+    """Let a node go at another time; one that went already is no matter."""
+    node = state.nodes.get(fact.node)
+    if node is None:
+        return
+    state.deadlines += (fact.deadline_s is not None) - (node.deadline_s is not None)
+    state.nodes[fact.node] = replace(node, deadline_s=fact.deadline_s)
 
 
 def node_lost(state: CampaignState, fact: e.NodeLost) -> None:

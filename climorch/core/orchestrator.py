@@ -247,6 +247,11 @@ class Orchestrator:
                 self._touched |= {
                     s.name for s in simulations.values() if record.node in s.lease
                 }
+            case e.NodeDeadline():
+                self._nodes_changed, self._edge_s = True, -math.inf
+                self._touched |= {
+                    s.name for s in simulations.values() if record.node in s.lease
+                }
             case e.NodeJoined() | e.NodeLost():
                 self._nodes_changed = self._losses = True
             case (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -23,7 +23,9 @@ __all__ = [
     "JournalReport",
     "Row",
     "Site",
+    "SiteNews",
     "Snapshot",
+    "StandingSite",
     "StoredRow",
 ]
 
@@ -335,3 +337,42 @@ class Site(Protocol):
 
     async def close(self) -> None:
         """Let go of nodes and Dask scheduler; leave nothing of ours behind."""
+
+
+class SiteNews(Protocol):
+    """What a site tells by itself, whenever it learns of it; on the event loop."""
+
+    def goes(self, node: str, at_s: float | None, why: str) -> None:
+        """Say when a node goes, whether it has joined already or not.
+
+        Parameters
+        ----------
+        node : str
+            Name under which it joins.
+        at_s : float or None
+            UTC seconds; None: it stays.
+        why : str
+            In words.
+        """
+
+    def trouble(self, subject: str, message: str) -> None:
+        """Say what is wrong with where nodes come from.
+
+        Parameters
+        ----------
+        subject : str
+            Tells troubles apart.
+        message : str
+            In words; empty: it is over.
+        """
+
+
+@runtime_checkable
+class StandingSite(Site, Protocol):
+    """A site whose nodes outlive its Dask scheduler, and go at known times."""
+
+    def listen(self, news: SiteNews) -> None:
+        """Tell from now on when nodes go, and of trouble."""
+
+    async def part(self) -> None:
+        """End the Dask scheduler; the nodes wait for another one."""

@@ -20,6 +20,7 @@ from distributed.comm import CommClosedError
 from climorch.core.ports import Site
 from climorch.engine.alarms import Alarms
 from climorch.engine.guest import enter, leave, orphaned
+from climorch.engine.herald import hearing, part
 from climorch.engine.plugin import LeasePlugin, set_leases
 from climorch.engine.tags import TOPIC
 from climorch.engine.worker import NodePlugin
@@ -92,6 +93,7 @@ class Cluster:
         self._former: list[str] = []
         self._broken = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
+        self._herald = hearing(site, post, alarms, lambda: self.nodes.values())
 
     @property
     def client(self) -> Client:
@@ -125,6 +127,7 @@ class Cluster:
             await asyncio.wait([self._keeping])
         await self._let_go()
         await self._end()
+        await self.site.close()
 
     async def tell_leases(
         self, leases: Mapping[str, tuple[str, ...]], priorities: Mapping[str, int]
@@ -168,6 +171,7 @@ class Cluster:
                     self._post(e.NodeLost(node=node, reason="Dask scheduler gone"))
                 await self._let_go()
                 await self._end()
+                await part(self.site)
                 await self._open_within(self.site.patience_s)
                 logger.info("session=again seconds=%.3f", time.monotonic() - begin)
         except Exception as error:
@@ -186,6 +190,7 @@ class Cluster:
                 await self._open()
             except (BackendError, OSError) as error:
                 await self._end()
+                await part(self.site)
                 if time.monotonic() >= end:
                     raise BackendError(
                         f"no Dask scheduler for {patience_s:g} s: {error}; what is "
@@ -236,7 +241,6 @@ class Cluster:
                         await client.run_on_scheduler(leave, client.id)
             with contextlib.suppress(Exception):
                 await client.close(LEAVE_S)
-        await self.site.close()
 
     def _hear(self, client: Client, message: Mapping[str, Any]) -> None:
         """Turn what the plugin tells into facts."""
@@ -250,6 +254,7 @@ class Cluster:
                         node=message["node"],
                         cores=message["cores"],
                         memory_bytes=message["memory"],
+                        deadline_s=self._herald.deadline_s(message["node"]),
                         scratch_bytes=self.site.node_scratch_bytes,
                     )
                 )

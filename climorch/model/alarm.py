@@ -21,6 +21,7 @@ AlarmKind = Literal[
     "node",
     "window",
     "scheduler",
+    "site",
     "driver",
 ]
 AlarmEvent = Literal["begins", "lasts", "ends"]
@@ -44,8 +45,9 @@ class Alarm:
         compute is not checkpointed ·
         ``node``: one is frozen or a task on it is stuck · ``window``: nodes to
         be serviced or kept for somebody are too few, and it starts soon or has
-        started · ``scheduler``: there is no Dask scheduler · ``driver``: the
-        driver ends with an error.
+        started · ``scheduler``: there is no Dask scheduler · ``site``: where nodes
+        come from gives none, or does not answer · ``driver``: the driver ends with
+        an error.
     event : str
         ``begins`` once, ``lasts`` as a reminder at growing intervals, ``ends``
         once.

@@ -64,6 +64,7 @@ __all__ = [
     "DriverStarted",
     "DriverStopped",
     "Fact",
+    "NodeDeadline",
     "NodeJoined",
     "NodeLost",
     "PauseRequested",
@@ -179,6 +180,24 @@ class NodeJoined(_Fact, frozen=True, kw_only=True):
     memory_bytes: int = 0
     deadline_s: float | None = None
     scratch_bytes: int = 0
+
+
+class NodeDeadline(_Fact, frozen=True, kw_only=True):
+    """A node goes at another time than was known when it joined.
+
+    Attributes
+    ----------
+    node : str
+        Which.
+    deadline_s : float or None
+        UTC seconds, as in `NodeJoined`.
+    reason : str
+        Why, in words: a longer job, a warning, maintenance.
+    """
+
+    node: str
+    deadline_s: float | None = None
+    reason: str = ""
 
 
 class NodeLost(_Fact, frozen=True, kw_only=True):
@@ -352,6 +371,7 @@ Fact = (
     | WishTaken
     | StopRequested
     | NodeJoined
+    | NodeDeadline
     | NodeLost
     | SetRestored
     | RestoreFailed

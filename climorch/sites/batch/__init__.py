@@ -1,0 +1,1 @@
+"""Nodes from a batch system: what all of them have in common."""

@@ -1,0 +1,289 @@
+"""Keeps as many jobs as are wanted: one loop that submits, asks and reconciles.
+
+What the batch system tells is taken as it stands: a question that failed says
+nothing, a job that is missing from an answer has ended for a reason that nobody
+knows. Ignores which batch system it is, a `Dialect` knows, and what jobs are for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
+
+from climorch.core.ports import SiteNews
+from climorch.sites.batch.calls import Answer
+from climorch.sites.batch.jobs import Call, Closure, Dialect, Job, JobRequest, JobState
+from climorch.sites.batch.renewal import Bucket, Renewal, lead_s, pause_s, renew
+
+__all__ = ["JobKeeper"]
+
+logger = logging.getLogger(__name__)
+
+# Maintenance is asked for with every so many questions about jobs.
+CLOSURES_EVERY = 5
+# An end that moves by less is told by nobody.
+SAME_S = 1.0
+# Ends, and waits in the queue, that are remembered.
+MOST_ENDED = 50
+# A warning that is older, in seconds, is none.
+STALE_S = 600.0
+# Longest pause after refused submissions, in seconds.
+LONGEST_PAUSE_S = 600.0
+
+
+class JobKeeper:
+    """The jobs of one site.
+
+    Parameters
+    ----------
+    dialect : Dialect
+        Commands of the batch system.
+    request : JobRequest
+        What each job is like; only its serial differs.
+    wanted : Renewal
+        How many are to be there.
+    run : callable
+        Runs a call and returns its answer.
+    poll_s : float
+        Seconds between two questions.
+    now : callable
+        UTC seconds.
+
+    Attributes
+    ----------
+    known : dict of str to Job
+        Jobs that are not over, by number.
+    ended : list of Job
+        The newest that are, in the order in which that was learned.
+    news : SiteNews or None
+        Told of ends of nodes and of trouble.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        request: JobRequest,
+        wanted: Renewal,
+        *,
+        run: Callable[[Call], Awaitable[Answer]],
+        poll_s: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.dialect = dialect
+        self.request = request
+        self.wanted = wanted
+        self.known: dict[str, Job] = {}
+        self.ended: list[Job] = []
+        self.news: SiteNews | None = None
+        self._run = run
+        self._poll_s = poll_s
+        self._now = now
+        self._bucket = Bucket()
+        self._serial = 0
+        self._waits_s: list[float] = []
+        self._released: set[str] = set()
+        self._told: dict[str, float] = {}
+        # What agents heard, which the queue does not tell.
+        self._warned: dict[str, tuple[float, str]] = {}
+        self._closures: list[Closure] = []
+        self._not_before_s = -math.inf
+        self._refused = 0
+        self._troubles: dict[str, str] = {}
+
+    async def keep(self) -> None:
+        """Look after the jobs until cancelled."""
+        turn = 0
+        while True:
+            try:
+                if turn % CLOSURES_EVERY == 0:
+                    await self.ask_closures()
+                await self.look()
+            except Exception as error:
+                # Whatever a batch system prints must not end the campaign.
+                logger.exception("batch system")
+                self.trouble("loop", f"batch system: {error}")
+            turn += 1
+            await asyncio.sleep(self._poll_s)
+
+    async def cancel(self) -> None:
+        """End all jobs that are not over, those that wait too."""
+        jobs = await self._ask()
+        found = self.known.values() if jobs is None else jobs
+        ids = [job.id for job in found if not job.state.over]
+        if ids:
+            await self._run(self.dialect.cancel(ids))
+        self.known.clear()
+
+    def forget_told(self) -> None:
+        """Tell all ends again: whoever listens is another one."""
+        self._told.clear()
+
+    async def look(self) -> None:
+        """Ask once, tell what is new, and ask for what is missing."""
+        jobs = await self._ask()
+        if jobs is None:
+            return
+        now_s = self._now()
+        self._note(jobs, now_s)
+        self._tell_ends(jobs)
+        self._tell_hopeless(jobs)
+        turn = renew(
+            self.wanted,
+            jobs,
+            now_s=now_s,
+            ahead_s=lead_s(self.wanted, self._waits_s),
+            released=self._released,
+        )
+        if turn.cancel:
+            await self._run(self.dialect.cancel(turn.cancel))
+        if turn.release:
+            self._released.update(turn.release)
+            release = self.dialect.release(turn.release)
+            if release is not None:
+                await self._run(release)
+        self._bucket = self._bucket.at(now_s)
+        allowed = int(min(turn.submit, self._bucket.tokens))
+        if now_s >= self._not_before_s:
+            for _ in range(allowed):
+                if not await self._submit():
+                    break
+
+    async def _ask(self) -> list[Job] | None:
+        """Return all our jobs; None: nobody knows."""
+        answer = await self._run(self.dialect.query(self.request.tag))
+        if answer.good:
+            try:
+                jobs = self.dialect.jobs(answer.stdout, self.request.tag)
+            except ValueError as error:
+                answer = Answer(code=0, stderr=str(error))
+            else:
+                self.trouble("query", "")
+                return jobs
+        self.trouble("query", f"the batch system does not tell: {answer.fault}")
+        return None
+
+    async def _submit(self) -> bool:
+        """Submit one job; return whether another one may follow."""
+        self._bucket = self._bucket.take(1)
+        self._serial += 1
+        request = replace(self.request, serial=self._serial)
+        answer = await self._run(self.dialect.submit(request))
+        if answer.good:
+            self._refused = 0
+            self.trouble("submit", "")
+            with contextlib.suppress(ValueError):
+                number = self.dialect.submitted(answer.stdout)
+                logger.info("job=%s submitted", number)
+                # It may be over before the next question.
+                self.known[number] = Job(id=number, state=JobState.QUEUED)
+            return True
+        # What came of it the next question tells: no second one before that.
+        self._refused += 1
+        self._not_before_s = self._now() + min(
+            LONGEST_PAUSE_S, self._poll_s * 2.0 ** (self._refused - 1)
+        )
+        self.trouble("submit", f"the batch system takes no job: {answer.fault}")
+        return False
+
+    async def ask_closures(self) -> None:
+        """Ask for maintenance."""
+        call = self.dialect.closures()
+        if call is None:
+            return
+        answer = await self._run(call)
+        if answer.good:
+            # Asked for rarely: what cannot be read stays as it was.
+            with contextlib.suppress(ValueError):
+                self._closures = self.dialect.closed(answer.stdout)
+
+    def _note(self, jobs: list[Job], now_s: float) -> None:
+        """Compare with what was known: who began, and who ended, and why."""
+        found = {job.id: job for job in jobs}
+        for job in jobs:
+            before = self.known.get(job.id)
+            if job.state is JobState.RUNNING and (before is None or before.state.waits):
+                logger.info("job=%s runs on=%s", job.id, ",".join(job.hosts))
+                waited_s = job.started_s - job.submitted_s
+                if before is not None and math.isfinite(waited_s):
+                    self._waits_s.append(waited_s)
+        # One that was over when we came is history.
+        gone = [
+            found.get(job.id, job)
+            for job in self.known.values()
+            if job.id not in found or found[job.id].state.over
+        ]
+        for job in gone:
+            over = job if job.id in found else replace(job, state=JobState.UNKNOWN)
+            logger.warning(
+                "job=%s ended cause=%s reason=%s", job.id, over.state.value, job.reason
+            )
+            self.ended.append(over)
+            for node in job.nodes:
+                self._told.pop(node, None)
+                self._warned.pop(node, None)
+        del self.ended[:-MOST_ENDED], self._waits_s[:-MOST_ENDED]
+        self.known = {job.id: job for job in jobs if not job.state.over}
+        if gone:
+            wait_s = pause_s(self.ended)
+            self._not_before_s = max(self._not_before_s, now_s + wait_s)
+            text = (
+                f"job {self.ended[-1].id} ended as soon as it had begun; the next one "
+                f"is tried in {wait_s:.0f} s; its log is {self.request.log}"
+            )
+            self.trouble("quick", text if wait_s else "")
+
+    def warn(self, node: str, end_s: float, why: str) -> None:
+        """Take a warning that a node got: it goes then, whatever the queue tells."""
+        self._warned[node] = end_s, why
+        self._goes(node, end_s, why)
+
+    def _tell_ends(self, jobs: Iterable[Job]) -> None:
+        """Tell when nodes go, where that is another time than was told."""
+        for job in jobs:
+            if job.state is not JobState.RUNNING:
+                continue
+            for host, node in zip(job.hosts, job.nodes, strict=True):
+                ends = [(job.ends_s, "its job ends"), *self._sooner(host, node)]
+                known = [end for end in ends if not math.isnan(end[0])]
+                if known:
+                    self._goes(node, *min(known))
+
+    def _sooner(self, host: str, node: str) -> Iterator[tuple[float, str]]:
+        """Yield what may take a node before its job ends."""
+        now_s = self._now()
+        for closure in self._closures:
+            if closure.covers(host) and closure.stop_s > now_s:
+                yield closure.start_s, f"maintenance {closure.name}"
+        if node in self._warned:
+            end_s, why = self._warned[node]
+            # Who is still there so long after was given more time.
+            if end_s > now_s - STALE_S:
+                yield end_s, why
+
+    def _goes(self, node: str, end_s: float, why: str) -> None:
+        """Tell when a node goes, unless that is known."""
+        if abs(self._told.get(node, math.inf) - end_s) < SAME_S:
+            return
+        self._told[node] = end_s
+        if self.news is not None:
+            self.news.goes(node, end_s, why)
+
+    def _tell_hopeless(self, jobs: Iterable[Job]) -> None:
+        told = ""
+        for job in jobs:
+            meaning = self.dialect.hopeless(job.reason) if job.state.waits else ""
+            if meaning:
+                told = f"job {job.id} waits for {job.reason}: {meaning}"
+        self.trouble("hopeless", told)
+
+    def trouble(self, subject: str, message: str) -> None:
+        """Tell what is wrong, or no longer (empty), once."""
+        if self._troubles.get(subject, "") != message:
+            self._troubles[subject] = message
+            if self.news is not None:
+                self.news.trouble(subject, message)
