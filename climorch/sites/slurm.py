@@ -18,6 +18,8 @@ __all__ = ["SlurmSite"]
 
 # A busy controller of Slurm takes that long to answer.
 LEAST_TIMEOUT_S = 30.0
+# Hundreds of nodes look into one folder.
+MOST_LOOK_S = 5.0
 
 
 class SlurmSite(BatchSite):
@@ -138,6 +140,7 @@ class SlurmSite(BatchSite):
                 timeout_s=max(LEAST_TIMEOUT_S, poll_s),
                 grace_s=grace_s,
                 patience_s=patience_s,
+                look_s=min(MOST_LOOK_S, poll_s),
                 secure=secure,
                 interface=interface,
             ),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from distributed import Client
 from distributed.comm import connect
+from distributed.security import Security
 
 from climorch.core.ports import Site
 from climorch.sites.settings import setting_faults
@@ -15,6 +17,17 @@ from climorch.sites.settings import setting_faults
 __all__ = ["SiteSuite"]
 
 PATIENCE_S = 60.0
+
+
+def _client(site: Site, address: str) -> Client:
+    return Client(address, asynchronous=True, security=site.security)
+
+
+def _arguments(site: Site) -> dict[str, Any]:
+    """Return what a connection of one's own needs to get in."""
+    if not isinstance(site.security, Security):
+        return {}
+    return dict(site.security.get_connection_args("client"))
 
 
 class SiteSuite:
@@ -30,7 +43,7 @@ class SiteSuite:
     ) -> None:
         """Dask is set as campaigns need it; a scheduler of its own has no node."""
         site = make_site(1)
-        async with Client(await site.open(), asynchronous=True) as client:
+        async with _client(site, await site.open()) as client:
             assert await client.run_on_scheduler(setting_faults) == []
             if not site.shared:
                 assert client.scheduler_info()["workers"] == {}
@@ -42,7 +55,7 @@ class SiteSuite:
         """Each node joins under its own name, with cores for compute and one I/O."""
         site = make_site(2)
         assert site.most_nodes == 2
-        async with Client(await site.open(), asynchronous=True) as client:
+        async with _client(site, await site.open()) as client:
             await site.start_nodes()
             await asyncio.wait_for(client.wait_for_workers(2), PATIENCE_S)
             workers = client.scheduler_info()["workers"].values()
@@ -60,16 +73,16 @@ class SiteSuite:
         site = make_site(2)
         address = await site.open()
         await site.start_nodes()
-        async with Client(address, asynchronous=True) as client:
+        async with _client(site, address) as client:
             await asyncio.wait_for(client.wait_for_workers(2), PATIENCE_S)
         await site.close()
 
         if site.shared:
-            async with Client(address, asynchronous=True) as client:
+            async with _client(site, address) as client:
                 await asyncio.wait_for(client.wait_for_workers(2), PATIENCE_S)
         else:
             with pytest.raises(OSError, match="Timed out"):
-                await connect(address, timeout=0.2)
+                await connect(address, timeout=0.2, **_arguments(site))
 
     async def test_can_be_opened_again_after_it_was_closed(
         self, make_site: Callable[[int], Site]
@@ -79,7 +92,7 @@ class SiteSuite:
         await site.open()
         await site.start_nodes()
         await site.close()
-        async with Client(await site.open(), asynchronous=True) as client:
+        async with _client(site, await site.open()) as client:
             await site.start_nodes()
             await asyncio.wait_for(client.wait_for_workers(1), PATIENCE_S)
         await site.close()

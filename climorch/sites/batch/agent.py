@@ -24,7 +24,7 @@ from typing import Any
 
 __all__ = ["Agent", "node_name"]
 
-# How often to look for another Dask scheduler.
+# How often to look for another Dask scheduler, before one says how often.
 LOOK_S = 1.0
 # Assumed to be left after a warning that says no number.
 GRACE_S = 30.0
@@ -74,7 +74,7 @@ class Agent:
                     say(f"no driver for {patience_s:.0f} s: giving the node back")
                     return 0
                 self._serve()
-                time.sleep(LOOK_S)
+                time.sleep(float(self._beacon.get("look_s", LOOK_S)))
             return 0
         finally:
             self._end()

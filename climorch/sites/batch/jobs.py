@@ -232,3 +232,15 @@ class Dialect(Protocol):
 
         Empty: it does.
         """
+
+    def clock(self) -> Call | None:
+        """Return the call that tells the batch system's time; None: there is none."""
+
+    def clock_s(self, stdout: str) -> float:
+        """Read the answer to `clock`, UTC seconds.
+
+        Raises
+        ------
+        ValueError
+            If it tells no time.
+        """

@@ -80,7 +80,7 @@ class JobKeeper:
         self.known: dict[str, Job] = {}
         self.ended: list[Job] = []
         self.news: SiteNews | None = None
-        self._run = run
+        self.run = run
         self._poll_s = poll_s
         self._now = now
         self._bucket = Bucket()
@@ -116,7 +116,7 @@ class JobKeeper:
         found = self.known.values() if jobs is None else jobs
         ids = [job.id for job in found if not job.state.over]
         if ids:
-            await self._run(self.dialect.cancel(ids))
+            await self.run(self.dialect.cancel(ids))
         self.known.clear()
 
     def forget_told(self) -> None:
@@ -140,12 +140,12 @@ class JobKeeper:
             released=self._released,
         )
         if turn.cancel:
-            await self._run(self.dialect.cancel(turn.cancel))
+            await self.run(self.dialect.cancel(turn.cancel))
         if turn.release:
             self._released.update(turn.release)
             release = self.dialect.release(turn.release)
             if release is not None:
-                await self._run(release)
+                await self.run(release)
         self._bucket = self._bucket.at(now_s)
         allowed = int(min(turn.submit, self._bucket.tokens))
         if now_s >= self._not_before_s:
@@ -155,7 +155,7 @@ class JobKeeper:
 
     async def _ask(self) -> list[Job] | None:
         """Return all our jobs; None: nobody knows."""
-        answer = await self._run(self.dialect.query(self.request.tag))
+        answer = await self.run(self.dialect.query(self.request.tag))
         if answer.good:
             try:
                 jobs = self.dialect.jobs(answer.stdout, self.request.tag)
@@ -172,7 +172,7 @@ class JobKeeper:
         self._bucket = self._bucket.take(1)
         self._serial += 1
         request = replace(self.request, serial=self._serial)
-        answer = await self._run(self.dialect.submit(request))
+        answer = await self.run(self.dialect.submit(request))
         if answer.good:
             self._refused = 0
             self.trouble("submit", "")
@@ -195,7 +195,7 @@ class JobKeeper:
         call = self.dialect.closures()
         if call is None:
             return
-        answer = await self._run(call)
+        answer = await self.run(call)
         if answer.good:
             # Asked for rarely: what cannot be read stays as it was.
             with contextlib.suppress(ValueError):

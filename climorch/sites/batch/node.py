@@ -47,7 +47,8 @@ async def serve(beacon: dict[str, Any], name: str) -> None:
         security=security_from(certificate) if certificate else None,
         death_timeout=DEATH_S,
         dashboard=False,
-        dashboard_address=":0",
+        # Its pages need no key: nobody from outside is to see them.
+        dashboard_address="127.0.0.1:0",
     )
     async with nanny:
         await nanny.finished()

@@ -21,12 +21,13 @@ from distributed import Scheduler
 from distributed.security import Security
 
 from climorch.core.ports import SiteNews
-from climorch.errors import BackendError, InvalidInputError
+from climorch.errors import BackendError, Fault, InvalidInputError
 from climorch.sites.batch import agent
 from climorch.sites.batch.calls import run
 from climorch.sites.batch.certificates import security_from
 from climorch.sites.batch.jobs import Dialect, Job, JobRequest
 from climorch.sites.batch.keeper import JobKeeper
+from climorch.sites.batch.preflight import preflight
 from climorch.sites.batch.rendezvous import Rendezvous
 from climorch.sites.batch.renewal import Renewal
 from climorch.sites.settings import DASK_SETTINGS
@@ -55,6 +56,8 @@ class Manner:
         Seconds that a node has after a warning which says no number.
     patience_s : float
         How long nodes wait for another driver, in seconds.
+    look_s : float
+        Seconds between two looks of each node into the folder.
     secure : bool
         Whether all that Dask sends is encrypted and only ours are let in.
     interface : str
@@ -65,6 +68,7 @@ class Manner:
     timeout_s: float = 60.0
     grace_s: float = 30.0
     patience_s: float = 900.0
+    look_s: float = 5.0
     secure: bool = True
     interface: str = ""
 
@@ -157,6 +161,17 @@ class BatchSite:
         """Tell when nodes go, and of trouble, from now on."""
         self.keeper.news = news
 
+    def preflight(self) -> list[Fault]:
+        """Return what is wrong before the campaign starts, each with its remedy.
+
+        Asks the batch system whether it would take a job, and submits none. What
+        only the nodes can show is not looked at.
+        """
+        keeper = self.keeper
+        return asyncio.run(
+            preflight(keeper.dialect, keeper.request, self.meeting.folder, keeper.run)
+        )
+
     async def open(self) -> str:
         """Start a Dask scheduler; nodes that wait for one come to it.
 
@@ -177,7 +192,8 @@ class BatchSite:
                 security=self._security,
                 port=0,
                 dashboard=False,
-                dashboard_address=":0",
+                # Its pages need no key: nobody from outside is to see them.
+                dashboard_address="127.0.0.1:0",
             )
             await self._scheduler
         except OSError as error:
@@ -193,6 +209,7 @@ class BatchSite:
             warn_s=request.warn_s,
             grace_s=self.manner.grace_s,
             patience_s=self.manner.patience_s,
+            look_s=self.manner.look_s,
         )
         return str(self._scheduler.address)
 

@@ -122,6 +122,9 @@ class Slurm:
             f"--cpus-per-task={request.cores}",
             f"--time={_minutes(request.walltime_s)}",
             "--open-mode=append",
+            # Slurm lets a job that it puts back wait for two minutes; another one is
+            # there sooner, and tells why the first has ended.
+            "--no-requeue",
         ]
         if request.memory_bytes:
             argv.append(f"--mem={math.ceil(request.memory_bytes / 2**20)}M")
@@ -223,6 +226,15 @@ class Slurm:
                 )
             )
         return found
+
+    def clock(self) -> Call | None:
+        """Return a call whose answer begins with the controller's time."""
+        return Call(argv=("scontrol", "show", "config"), env=ENVIRONMENT)
+
+    def clock_s(self, stdout: str) -> float:
+        """Read ``Configuration data as of 1795701844``, and no more of it."""
+        word = stdout.partition("\n")[0].rpartition(" ")[2]
+        return float(int(word))
 
     def hopeless(self, reason: str) -> str:
         """Say what a reason to wait means that does not go away by waiting."""

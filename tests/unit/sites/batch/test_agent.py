@@ -20,8 +20,9 @@ from climorch.sites.batch.rendezvous import Rendezvous
 # A worker that says who it is, and does not end by itself.
 WORKER = """
 import os, signal, sys, time
+handler = int(signal.getsignal(signal.SIGTERM))
 with open(sys.argv[1] + "/workers", "a") as file:
-    file.write(f"{os.getpid()} {sys.argv[3]} {int(signal.getsignal(signal.SIGTERM))}\\n")
+    file.write(f"{os.getpid()} {sys.argv[3]} {handler}\\n")
 time.sleep(600)
 """
 LONGEST_S = 30.0
@@ -48,7 +49,7 @@ class Node:
 
     def announce(self, epoch: str, **more: object) -> None:
         """Be a driver."""
-        self.meeting.announce(epoch=epoch, **more)
+        self.meeting.announce(epoch=epoch, look_s=0.02, **more)
 
 
 def until(true: Callable[[], object]) -> None:

@@ -84,6 +84,14 @@ class Fake:
         """Return the maintenance."""
         return self.closures_
 
+    def clock(self) -> Call | None:
+        """Tell no time."""
+        return None
+
+    def clock_s(self, stdout: str) -> float:
+        """Refuse."""
+        raise ValueError(stdout)
+
     def hopeless(self, reason: str) -> str:
         """Know one reason."""
         return "ask for less" if reason == "TooMuch" else ""

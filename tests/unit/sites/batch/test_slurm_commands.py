@@ -48,6 +48,7 @@ def test_a_job_is_submitted_with_all_that_was_asked_for() -> None:
         "--cpus-per-task=4",
         "--time=1440",
         "--open-mode=append",
+        "--no-requeue",
         "--mem=3073M",
         "--time-min=60",
         "--signal=USR1@300",
@@ -79,6 +80,7 @@ def test_what_was_not_asked_for_is_left_to_slurm() -> None:
         "--cpus-per-task=1",
         "--time=1",
         "--open-mode=append",
+        "--no-requeue",
     )
 
 
@@ -247,3 +249,15 @@ def test_reasons_that_no_waiting_ends_have_a_remedy(reason: str, remedy: str) ->
 
     assert remedy in meaning
     assert bool(meaning) == bool(remedy)
+
+
+def test_the_time_of_the_controller_is_the_first_thing_it_prints() -> None:
+    """What follows are a hundred settings."""
+    told = "Configuration data as of 1795701844\nAccountingStorageHost   = 9\n"
+
+    assert SLURM.clock_s(told) == 1795701844.0
+    call = SLURM.clock()
+    assert call is not None
+    assert call.argv == ("scontrol", "show", "config")
+    with pytest.raises(ValueError, match="invalid literal"):
+        SLURM.clock_s("slurm_load_ctl_conf error: Unable to contact\n")

@@ -1,0 +1,244 @@
+"""A real Slurm on this machine: a controller and several nodes, up in a second.
+
+As root, without systemd, cgroups or a system-wide configuration: all is in one folder,
+with a key of its own. Small timeouts, so that failures show within seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+__all__ = ["MiniSlurm", "missing"]
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
+CPUS, MEMORY_MB = 4, 8000
+UP_S = 30.0
+
+CONFIGURATION = """\
+ClusterName=mini
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.sock
+CryptoType=crypto/munge
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+SwitchType=switch/none
+ReturnToService=1
+SlurmdTimeout=5
+SlurmctldTimeout=10
+InactiveLimit=0
+MinJobAge=300
+KillWait=3
+MessageTimeout=5
+SchedulerType=sched/backfill
+SchedulerParameters=bf_interval=1,sched_interval=1,batch_sched_delay=0
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+DefMemPerCPU=100
+PriorityType=priority/basic
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+SlurmdParameters=config_overrides
+{nodes}
+PartitionName=normal Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=10
+PartitionName=low Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 \
+PreemptMode=CANCEL GraceTime=20
+"""
+
+
+def missing() -> list[str]:
+    """Return what a Slurm of one's own needs and this machine lacks."""
+    found = [name for name in PROGRAMS if _program(name) is None]
+    return [*found, *([] if os.geteuid() == 0 else ["the rights of root"])]
+
+
+class MiniSlurm:
+    """A Slurm with nodes ``n1``, ``n2``, ...
+
+    Parameters
+    ----------
+    folder : Path
+        Of its own; short, since sockets lie in it.
+    nodes : int
+        How many.
+    """
+
+    def __init__(self, folder: Path, nodes: int = 4) -> None:
+        self.folder = folder
+        self.nodes = tuple(f"n{i + 1}" for i in range(nodes))
+        self.environment = {"SLURM_CONF": str(folder / "slurm.conf")}
+        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+
+    def up(self) -> None:
+        """Start it; return once all nodes are idle."""
+        self._configure()
+        munge = str(self.folder / "munge.sock")
+        self._spawn(
+            "munged",
+            "--foreground",
+            "--force",
+            f"--key-file={self.folder}/munge.key",
+            f"--socket={munge}",
+            f"--pid-file={self.folder}/munged.pid",
+            f"--log-file={self.folder}/munged.log",
+            f"--seed-file={self.folder}/munge.seed",
+            "--num-threads=2",
+        )
+        _until(lambda: Path(munge).exists(), "munged")
+        self._spawn("slurmctld", "-D", "-f", self.environment["SLURM_CONF"])
+        for node in self.nodes:
+            self.start_node(node)
+        _until(self._idle, "all nodes")
+
+    def start_node(self, node: str) -> None:
+        """Start a node, again after it crashed."""
+        conf = self.environment["SLURM_CONF"]
+        self._spawn("slurmd", "-D", "-N", node, "-f", conf, name=node)
+
+    def crash(self, node: str) -> None:
+        """Let a node lose its power: its daemon and all that it started die."""
+        daemon = self._daemons.pop(node)
+        daemon.kill()
+        daemon.wait()
+        for step in self._steps(node):
+            for process in [*_descendants(step), step]:
+                _kill(process)
+
+    def call(self, *argv: str) -> str:
+        """Run one of Slurm's commands; return what it printed."""
+        done = subprocess.run(
+            argv,
+            env={**os.environ, **self.environment, "SLURM_TIME_FORMAT": "%s"},
+            capture_output=True,
+            text=True,
+            timeout=60.0,
+            check=True,
+        )
+        return done.stdout
+
+    def down(self) -> None:
+        """Stop all of it; nothing is left."""
+        with contextlib.suppress(subprocess.SubprocessError):
+            self.call("scancel", "--full", "--signal=KILL", "--user=root")
+            self.call("scancel", "--user=root")
+        steps = [step for node in self.nodes for step in self._steps(node)]
+        for daemon in self._daemons.values():
+            daemon.terminate()
+        for daemon in self._daemons.values():
+            try:
+                daemon.wait(10.0)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+        for step in steps:
+            for process in [*_descendants(step), step]:
+                _kill(process)
+        self._daemons.clear()
+
+    def _configure(self) -> None:
+        (self.folder / "state").mkdir(parents=True)
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        host = socket.gethostname().partition(".")[0]
+        port, *ports = _free_ports(1 + len(self.nodes))
+        lines = [
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={own} "
+            f"CPUs={CPUS} RealMemory={MEMORY_MB} State=UNKNOWN"
+            for node, own in zip(self.nodes, ports, strict=True)
+        ]
+        text = CONFIGURATION.format(
+            host=host, port=port, folder=self.folder, nodes="\n".join(lines)
+        )
+        (self.folder / "slurm.conf").write_text(text)
+        (self.folder / "cgroup.conf").touch()
+
+    def _spawn(self, program: str, *arguments: str, name: str = "") -> None:
+        path = _program(program)
+        assert path is not None
+        with open(self.folder / f"{name or program}.out", "ab") as out:
+            self._daemons[name or program] = subprocess.Popen(
+                [path, *arguments],
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+
+    def _idle(self) -> bool:
+        with contextlib.suppress(subprocess.SubprocessError):
+            told = self.call("sinfo", "-h", "-N", "-p", "normal", "-t", "idle", "-o%N")
+            return len(set(told.split())) == len(self.nodes)
+        return False
+
+    def _steps(self, node: str) -> Iterator[int]:
+        """Find what watches over the steps of a node: it outlives its daemon."""
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if (
+                    entry.name.isdecimal()
+                    and (entry / "comm").read_text() == "slurmstepd\n"
+                    and self._logs_to(entry, node)
+                ):
+                    yield int(entry.name)
+
+    def _logs_to(self, process: Path, node: str) -> bool:
+        log = str(self.folder / f"slurmd-{node}.log")
+        return any(os.readlink(fd) == log for fd in (process / "fd").iterdir())
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _until(true: Callable[[], bool], what: str) -> None:
+    end_s = time.monotonic() + UP_S
+    while not true():
+        if time.monotonic() > end_s:
+            raise TimeoutError(f"{what} did not come within {UP_S:.0f} s")
+        time.sleep(0.05)
+
+
+def _descendants(process: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{process}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [*_descendants(int(child)), int(child)]
+    return found
+
+
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
