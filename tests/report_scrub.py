@@ -20,7 +20,7 @@ import pytest
 
 COMMITTED: Final = "pytest_results.json"
 PARTIAL: Final = ".pytest_cache/partial_results.json"
-DEFAULT_MARKS: Final = "not benchmark"
+DEFAULT_MARKS: Final = "not benchmark and not slurm"
 
 # Anything that leaves tests out, by its name among the options of pytest.
 _SELECTIONS: Final = (

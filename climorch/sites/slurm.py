@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from climorch.errors import Fault, InvalidInputError
@@ -11,15 +10,19 @@ from climorch.model.names import name_fault
 from climorch.model.resources import parse_bytes
 from climorch.sites.batch.jobs import JobRequest
 from climorch.sites.batch.renewal import Renewal
-from climorch.sites.batch.site import BatchSite, Manner
+from climorch.sites.batch.site import BatchSite, Manner, least_faults
 from climorch.sites.batch.slurm_commands import Slurm
 
-__all__ = ["SlurmSite"]
+__all__ = ["Manner", "SlurmSite"]
 
-# A busy controller of Slurm takes that long to answer.
-LEAST_TIMEOUT_S = 30.0
-# Hundreds of nodes look into one folder.
-MOST_LOOK_S = 5.0
+# Below, Slurm or we cannot do it.
+LEAST = {
+    "nodes": 1,
+    "cores": 1,
+    "walltime_s": 60.0,
+    "least_walltime_s": 0.0,
+    "warn_s": 0.0,
+}
 
 
 class SlurmSite(BatchSite):
@@ -54,19 +57,11 @@ class SlurmSite(BatchSite):
         More options for sbatch, one word each.
     warn_s : float
         Seconds before its end at which a node hears of it once more.
-    grace_s : float
-        Seconds that a preempted node has, as the partition's GraceTime.
-    poll_s : float
-        Seconds between two questions to Slurm.
     start_s : float
         From the start of a job until its nodes compute, in seconds.
-    patience_s : float
-        How long nodes wait for another driver when theirs died, in seconds.
-    secure : bool
-        Encrypt all that Dask sends and let in only who has this session's key.
-        False only where nobody else is on the network.
-    interface : str
-        Network interface; empty: the default one.
+    manner : Manner
+        How often to ask Slurm, how long nodes wait for another driver, and whether
+        all is encrypted.
 
     Raises
     ------
@@ -91,89 +86,44 @@ class SlurmSite(BatchSite):
         constraint: str = "",
         extra: Sequence[str] = (),
         warn_s: float = 300.0,
-        grace_s: float = 30.0,
-        poll_s: float = 60.0,
         start_s: float = 120.0,
-        patience_s: float = 900.0,
-        secure: bool = True,
-        interface: str = "",
+        manner: Manner | None = None,
     ) -> None:
-        counts = {
-            "nodes": nodes,
-            "nodes_per_job": nodes_per_job,
-            "cores": cores,
-        }
-        seconds = {
-            "walltime_s": (walltime_s, 60.0),
-            "least_walltime_s": (least_walltime_s, 0.0),
-            "warn_s": (warn_s, 0.0),
-            "grace_s": (grace_s, 0.0),
-            "poll_s": (poll_s, 0.1),
-            "start_s": (start_s, 0.0),
-            "patience_s": (patience_s, 1.0),
-        }
-        faults = [*_faults(name, counts, seconds, nodes, nodes_per_job)]
+        request = JobRequest(
+            tag=name,
+            nodes=nodes_per_job,
+            cores=cores,
+            memory_bytes=parse_bytes(memory),
+            walltime_s=walltime_s,
+            least_walltime_s=least_walltime_s,
+            warn_s=warn_s,
+            partition=partition,
+            account=account,
+            qos=qos,
+            constraint=constraint,
+            extra=tuple(extra),
+        )
+        wanted = Renewal(
+            jobs=nodes // max(nodes_per_job, 1), walltime_s=walltime_s, start_s=start_s
+        )
+        faults = [
+            *(
+                []
+                if (fault := name_fault(name, place="SlurmSite.name")) is None
+                else [fault]
+            ),
+            *least_faults("SlurmSite", request, LEAST),
+            *least_faults("SlurmSite", wanted, {"jobs": 1, "start_s": 0.0}),
+        ]
+        if nodes % max(nodes_per_job, 1):
+            faults.append(
+                Fault(
+                    place="SlurmSite.nodes",
+                    problem=f"{nodes} are no whole number of jobs of {nodes_per_job}",
+                    remedy="let it be a multiple of nodes_per_job",
+                )
+            )
         if faults:
             raise InvalidInputError("this site cannot be made", faults=faults)
-        super().__init__(
-            Slurm(),
-            JobRequest(
-                tag=name,
-                nodes=nodes_per_job,
-                cores=cores,
-                memory_bytes=parse_bytes(memory),
-                walltime_s=walltime_s,
-                least_walltime_s=least_walltime_s,
-                warn_s=warn_s,
-                partition=partition,
-                account=account,
-                qos=qos,
-                constraint=constraint,
-                extra=tuple(extra),
-            ),
-            Renewal(
-                jobs=nodes // nodes_per_job, walltime_s=walltime_s, start_s=start_s
-            ),
-            Path(folder).expanduser().resolve() / name,
-            Manner(
-                poll_s=poll_s,
-                timeout_s=max(LEAST_TIMEOUT_S, poll_s),
-                grace_s=grace_s,
-                patience_s=patience_s,
-                look_s=min(MOST_LOOK_S, poll_s),
-                secure=secure,
-                interface=interface,
-            ),
-        )
-
-
-def _faults(
-    name: str,
-    counts: dict[str, int],
-    seconds: dict[str, tuple[float, float]],
-    nodes: int,
-    nodes_per_job: int,
-) -> Iterator[Fault]:
-    fault = name_fault(name, place="SlurmSite.name")
-    if fault is not None:
-        yield fault
-    for key, count in counts.items():
-        if count < 1:
-            yield Fault(
-                place=f"SlurmSite.{key}",
-                problem=f"got {count!r}, expected >= 1",
-                remedy="ask for at least one",
-            )
-    if nodes_per_job >= 1 and nodes % nodes_per_job:
-        yield Fault(
-            place="SlurmSite.nodes_per_job",
-            problem=f"{nodes} nodes are no whole number of jobs of {nodes_per_job}",
-            remedy="let nodes be a multiple of it",
-        )
-    for key, (value, least) in seconds.items():
-        if not least <= value < math.inf:
-            yield Fault(
-                place=f"SlurmSite.{key}",
-                problem=f"got {value!r}, expected at least {least:g}",
-                remedy="give seconds",
-            )
+        home = Path(folder).expanduser().resolve() / name
+        super().__init__(Slurm(), request, wanted, home, manner or Manner())

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "climorch/engine/wire.py": "memory that two processes share",
     "climorch/storage/depot.py": "objects in a bucket, which has no file system",
     "climorch/sites/batch/agent.py": "notes to the driver, which last as long as it",
+    "climorch/sites/batch/preflight.py": "a file that shows that it can be written",
     "climorch/sites/batch/rendezvous.py": "notes to the nodes, likewise",
 }
 

@@ -23,7 +23,9 @@ INI = """
 [pytest]
 testpaths = tests
 asyncio_default_fixture_loop_scope = function
-addopts = --json-report --json-report-file=pytest_results.json -m "not benchmark"
+addopts =
+    --json-report --json-report-file=pytest_results.json
+    -m "not benchmark and not slurm"
 markers = benchmark: slow
 """
 SUITE = """

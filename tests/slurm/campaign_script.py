@@ -10,7 +10,7 @@ import json
 import sys
 
 from climorch import Campaign, EverySegments, KeepLast, Policies, Scenario
-from climorch.sites.slurm import SlurmSite
+from climorch.sites.slurm import Manner, SlurmSite
 from climorch.testing.models import box_workflow
 
 
@@ -31,9 +31,8 @@ def main() -> None:
         cores=4,
         walltime_s=given["walltime_s"],
         warn_s=20.0,
-        poll_s=1.0,
         start_s=25.0,
-        patience_s=60.0,
+        manner=Manner(poll_s=1.0, look_s=1.0, patience_s=60.0),
     )
     raise SystemExit(0 if campaign.run(site).finished else 3)
 

@@ -19,7 +19,7 @@ from climorch import Alarm, Campaign, Run, Scenario
 from climorch.core.ports import Site
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.sites.slurm import SlurmSite
+from climorch.sites.slurm import Manner, SlurmSite
 from climorch.testing.faults import Script, committed_twice, until
 from climorch.testing.models import box_workflow, reference_run
 from climorch.testing.site_suite import SiteSuite
@@ -37,9 +37,8 @@ def site(folder: Path, nodes: int = 2, **more: Any) -> SlurmSite:
         "cores": 4,
         "walltime_s": 600.0,
         "warn_s": 20.0,
-        "poll_s": 1.0,
         "start_s": 25.0,
-        "patience_s": 60.0,
+        "manner": Manner(poll_s=1.0, look_s=1.0, patience_s=60.0),
     }
     return SlurmSite("c", folder=folder, nodes=nodes, **{**given, **more})
 

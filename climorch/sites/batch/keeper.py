@@ -84,7 +84,7 @@ class JobKeeper:
         self._poll_s = poll_s
         self._now = now
         self._bucket = Bucket()
-        self._serial = 0
+        self._serial = self._refused = 0
         self._waits_s: list[float] = []
         self._released: set[str] = set()
         self._told: dict[str, float] = {}
@@ -92,7 +92,6 @@ class JobKeeper:
         self._warned: dict[str, tuple[float, str]] = {}
         self._closures: list[Closure] = []
         self._not_before_s = -math.inf
-        self._refused = 0
         self._troubles: dict[str, str] = {}
 
     async def keep(self) -> None:

@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +35,7 @@ from climorch.sites.batch.renewal import Renewal
 from climorch.sites.settings import DASK_SETTINGS
 from climorch.sites.spans import keep_spans_small
 
-__all__ = ["BatchSite", "Manner"]
+__all__ = ["BatchSite", "Manner", "least_faults"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,11 @@ class Manner:
         Whether all that Dask sends is encrypted and only ours are let in.
     interface : str
         Network interface of the nodes and of this machine; empty: the default one.
+
+    Raises
+    ------
+    InvalidInputError
+        With every number that is out of its range.
     """
 
     poll_s: float = 60.0
@@ -71,6 +78,12 @@ class Manner:
     look_s: float = 5.0
     secure: bool = True
     interface: str = ""
+
+    def __post_init__(self) -> None:
+        least = {"poll_s": 0.1, "timeout_s": 1.0, "patience_s": 1.0, "look_s": 0.01}
+        faults = least_faults("Manner", self, {**least, "grace_s": 0.0})
+        if faults:
+            raise InvalidInputError("no site can be kept so", faults=faults)
 
 
 class BatchSite:
@@ -275,6 +288,29 @@ class BatchSite:
                 self.keeper.trouble("folder", text)
             else:
                 self.keeper.trouble("folder", "")
+
+
+def least_faults(place: str, given: object, least: Mapping[str, float]) -> list[Fault]:
+    """Return which numbers of an object are too small, or no numbers.
+
+    Parameters
+    ----------
+    place : str
+        Name of what has them.
+    given : object
+        With an attribute for each.
+    least : mapping of str to float
+        Name to the least value.
+    """
+    return [
+        Fault(
+            place=f"{place}.{name}",
+            problem=f"got {getattr(given, name)!r}, expected at least {bound:g}",
+            remedy="give a plain number",
+        )
+        for name, bound in least.items()
+        if not bound <= getattr(given, name) < math.inf
+    ]
 
 
 def _command(folder: Path) -> tuple[str, ...]:

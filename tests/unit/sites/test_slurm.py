@@ -9,7 +9,7 @@ import pytest
 
 from climorch.core.ports import Site, StandingSite
 from climorch.errors import InvalidInputError
-from climorch.sites.slurm import SlurmSite
+from climorch.sites.slurm import Manner, SlurmSite
 
 
 def test_a_site_asks_for_jobs_of_its_size(tmp_path: Path) -> None:
@@ -49,16 +49,18 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
             nodes_per_job=2,
             cores=0,
             walltime_s=5.0,
-            poll_s=math.nan,
+            start_s=math.nan,
         )
 
     assert [fault.place for fault in caught.value.faults] == [
         "SlurmSite.name",
         "SlurmSite.cores",
-        "SlurmSite.nodes_per_job",
         "SlurmSite.walltime_s",
-        "SlurmSite.poll_s",
+        "SlurmSite.start_s",
+        "SlurmSite.nodes",
     ]
+    with pytest.raises(InvalidInputError, match=r"Manner\.poll_s: got 0"):
+        Manner(poll_s=0.0)
 
 
 async def test_nodes_are_not_asked_for_before_the_site_is_open(tmp_path: Path) -> None:
