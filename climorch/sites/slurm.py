@@ -107,11 +107,7 @@ class SlurmSite(BatchSite):
             jobs=nodes // max(nodes_per_job, 1), walltime_s=walltime_s, start_s=start_s
         )
         faults = [
-            *(
-                []
-                if (fault := name_fault(name, place="SlurmSite.name")) is None
-                else [fault]
-            ),
+            *filter(None, [name_fault(name, place="SlurmSite.name")]),
             *least_faults("SlurmSite", request, LEAST),
             *least_faults("SlurmSite", wanted, {"jobs": 1, "start_s": 0.0}),
         ]
