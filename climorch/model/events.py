@@ -16,6 +16,7 @@ from climorch.model.declared import (
     SimulationChanged,
     SimulationSubmitted,
 )
+from climorch.model.nodes import NodeDeadline, NodeJoined, NodeLost
 from climorch.model.numerics import RemedyGiven
 from climorch.model.scenario import Project
 from climorch.model.scoring import ScoreEvaluated, ScoreFailed
@@ -155,65 +156,6 @@ class WishTaken(_Fact, frozen=True, kw_only=True):
 
 class StopRequested(_Fact, frozen=True, kw_only=True):
     """The driver is to leave: checkpoint everything, start nothing new."""
-
-
-class NodeJoined(_Fact, frozen=True, kw_only=True):
-    """A node can be leased.
-
-    Attributes
-    ----------
-    node : str
-        Its name, kept over restarts of its process.
-    cores : int
-        Cores for compute.
-    memory_bytes : int
-        Memory; 0: unknown or unlimited.
-    deadline_s : float or None
-        When it goes, as a job's nodes do when its walltime ends; UTC seconds.
-        None: it stays.
-    scratch_bytes : int
-        Disk of its own; 0: unknown or unlimited.
-    """
-
-    node: str
-    cores: int
-    memory_bytes: int = 0
-    deadline_s: float | None = None
-    scratch_bytes: int = 0
-
-
-class NodeDeadline(_Fact, frozen=True, kw_only=True):
-    """A node goes at another time than was known when it joined.
-
-    Attributes
-    ----------
-    node : str
-        Which.
-    deadline_s : float or None
-        UTC seconds, as in `NodeJoined`.
-    reason : str
-        Why, in words: a longer job, a warning, maintenance.
-    """
-
-    node: str
-    deadline_s: float | None = None
-    reason: str = ""
-
-
-class NodeLost(_Fact, frozen=True, kw_only=True):
-    """A node is gone with all that it held.
-
-    Attributes
-    ----------
-    reason : str
-        Why, in words.
-    cause : Cause
-        ``NODE_LOST``; or ``MEMORY``, where it was ended for what it used.
-    """
-
-    node: str
-    reason: str = ""
-    cause: Cause = Cause.NODE_LOST
 
 
 class SetRestored(_Fact, frozen=True, kw_only=True):
