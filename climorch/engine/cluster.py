@@ -193,8 +193,9 @@ class Cluster:
                 await part(self.site)
                 if time.monotonic() >= end:
                     raise BackendError(
-                        f"no Dask scheduler for {patience_s:g} s: {error}; what is "
-                        "committed is safe: start one, then run the script again"
+                        f"no Dask scheduler with nodes for {patience_s:g} s: {error}; "
+                        "what is committed is safe: see to it, then run the script "
+                        "again"
                     ) from error
                 self._alarms.begin("scheduler", f"waiting for one: {error}")
                 await asyncio.sleep(RETRY_S)

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
+from collections.abc import Sequence
 from typing import Any
 
 import dask
 from distributed import Nanny, Scheduler, Worker
 from distributed.utils import get_mp_context
 
-from climorch.errors import Fault, InvalidInputError
+from climorch.errors import BackendError, Fault, InvalidInputError
 from climorch.model.resources import parse_bytes
 from climorch.sites.settings import DASK_SETTINGS, WORKER_ENVIRONMENT
 from climorch.sites.spans import keep_spans_small
@@ -21,11 +22,16 @@ __all__ = ["LocalSite"]
 
 logger = logging.getLogger(__name__)
 
+# How long to wait before a node that did not start is tried again, in seconds;
+# doubled each time up to the longest.
+AGAIN_S, LONGEST_AGAIN_S = 0.5, 60.0
+
 
 class LocalSite:
     """Nodes on this machine.
 
-    A node that dies is started again under its name.
+    A node that dies is started again under its name; one that does not start is
+    tried again. Where none of them starts, the site is not open.
 
     Parameters
     ----------
@@ -80,7 +86,8 @@ class LocalSite:
         self.dashboard = dashboard
         self._scheduler: Scheduler | None = None
         self._workers: dict[str, Worker | Nanny] = {}
-        self._starting: list[asyncio.Future[Any]] = []
+        self._starting: list[asyncio.Task[None]] = []
+        self._closing = asyncio.Event()
         self._pruning: asyncio.Task[None] | None = None
         self._settings = contextlib.ExitStack()
 
@@ -158,20 +165,59 @@ class LocalSite:
         return str(self._scheduler.listeners[-1].contact_address)
 
     async def start_nodes(self) -> None:
-        """Start all nodes."""
-        if self._scheduler is None:
-            raise InvalidInputError("open the site before starting nodes")
-        made = {
-            f"node{i:03d}": self._node(f"node{i:03d}", here=i < self.nodes_here)
-            for i in range(self.nodes)
-        }
-        self._workers = made
-        # Nobody waits for the slowest: each node joins when it is up.
-        self._starting = [asyncio.ensure_future(node) for node in made.values()]
-        for task in self._starting:
-            task.add_done_callback(_report)
+        """Start all nodes; return once one of them is up.
 
-    def _node(self, name: str, *, here: bool) -> Worker | Nanny:
+        Raises
+        ------
+        BackendError
+            If none of them starts.
+        """
+        self._closing = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        firsts: list[asyncio.Future[None]] = []
+        # Nobody waits for the slowest: each node joins when it is up.
+        for number in range(self.nodes):
+            name, first = f"node{number:03d}", loop.create_future()
+            firsts.append(first)
+            node = self._workers[name] = self._node(name)
+            starting = self._bring_up(name, node, first)
+            self._starting.append(asyncio.create_task(starting))
+        try:
+            await _one_of(firsts)
+        finally:
+            # The errors of the others are told where they are tried again.
+            for first in firsts:
+                first.cancel()
+
+    async def _bring_up(
+        self, name: str, node: Worker | Nanny, first: asyncio.Future[None]
+    ) -> None:
+        """Start a node; try again until it is up or the site is closed."""
+        wait_s = AGAIN_S
+        while True:
+            try:
+                await node
+            except Exception as error:
+                logger.error(  # noqa: TRY400 Dask has told the stack
+                    "node=%s did not start: %s; trying again in %g s",
+                    name,
+                    _cause_of(error),
+                    wait_s,
+                )
+                if not first.done():
+                    first.set_exception(error)
+            else:
+                if not first.done():
+                    first.set_result(None)
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), wait_s)
+                return
+            wait_s = min(2 * wait_s, LONGEST_AGAIN_S)
+            node = self._workers[name] = self._node(name)
+
+    def _node(self, name: str) -> Worker | Nanny:
+        here = int(name.removeprefix("node")) < self.nodes_here
         if self._scheduler is None:
             raise InvalidInputError("open the site before starting nodes")
         kind: type[Worker] | type[Nanny] = Worker if here else Nanny
@@ -207,6 +253,7 @@ class LocalSite:
 
     async def close(self) -> None:
         """Stop all nodes and the Dask scheduler; nothing is left behind."""
+        self._closing.set()
         try:
             # A node that is closed while it starts would stay behind.
             await asyncio.gather(*self._starting, return_exceptions=True)
@@ -226,10 +273,28 @@ class LocalSite:
             self._settings.close()
 
 
-def _report(task: asyncio.Future[Any]) -> None:
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        logger.error("a node did not start: %s", error)
+async def _one_of(firsts: Sequence[asyncio.Future[None]]) -> None:
+    """Wait until a first try succeeds, or all of them have failed."""
+    waited: set[asyncio.Future[None]] = set(firsts)
+    error: BaseException | None = None
+    while waited:
+        done, waited = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        for first in done:
+            error = first.exception()
+            if error is None:
+                return
+    # Without an end it would wait for them for ever.
+    raise BackendError(f"no node starts: {_cause_of(error)}") from error
+
+
+def _cause_of(error: BaseException | None) -> str:
+    """Say what is behind an error: Dask says only that a nanny failed."""
+    while error is not None:
+        behind = error.__cause__ or error.__context__
+        if behind is None:
+            break
+        error = behind
+    return f"{type(error).__name__}: {error}"
 
 
 def _preload() -> None:

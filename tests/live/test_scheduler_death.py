@@ -111,7 +111,8 @@ def test_if_it_does_not_come_back_the_error_says_what_to_do(tmp_path: Path) -> N
         run = campaign.start(DaskSite(theirs.scheduler_address, patience_s=1.0))
         until_record(tmp_path, "c", e.CheckpointCommitted, run=run)
 
-    with pytest.raises(BackendError, match=r"no Dask scheduler for 1 s: .*run the scr"):
+    told = r"no Dask scheduler with nodes for 1 s: .*run the scr"
+    with pytest.raises(BackendError, match=told):
         run.wait(timeout_s=240)
 
     again = submitted(tmp_path, segments=SEGMENTS)
