@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import itertools
 import time
 from collections.abc import Callable, Mapping
 
@@ -51,10 +53,29 @@ def fail() -> None:
     raise ValueError("the model is wrong here")
 
 
+def sleep() -> None:
+    """Wait for what never comes."""
+    while True:
+        time.sleep(_PIECE_S)
+
+
+def hold_the_lock() -> None:
+    """Never return to the interpreter: no other thread of this process runs."""
+    sum(itertools.repeat(0))
+
+
+def compute_in_c() -> None:
+    """Keep a core busy, without the interpreter's lock, for half a day."""
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+
+
 DEEDS: Mapping[str, Callable[[], None]] = {
     "crash": crash,
     "eat memory": eat_memory,
     "fail in passing": fail_in_passing,
     "fail": fail,
+    "sleep": sleep,
+    "hold the lock": hold_the_lock,
+    "compute in C": compute_in_c,
 }
 """Name to what is done, in the thread that is in the step."""

@@ -2,7 +2,8 @@
 
 Two simulations of two coupled stages, two nodes each. Its only argument is JSON:
 ``root``, ``strategy`` (one of `STRATEGIES`), ``segments``, ``work_s``, ``memory`` (of
-each node, 0: no limit), ``address`` (of a Dask scheduler; empty: nodes of its own).
+each node, 0: no limit), ``address`` (of a Dask scheduler; empty: nodes of its own),
+and the fields of a `Variant`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ import logging
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from climorch.campaign import Campaign
+from climorch.core import fold_nodes
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
+from climorch.engine import stacks
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.scenario import Scenario
+from climorch.policy import reliability
 from climorch.policy.checkpointing import Daly, EverySegments, EveryWall, ModelCalendar
 from climorch.policy.limits import Limits
 from climorch.policy.partnering import PartnerCopy
+from climorch.policy.quarantine import Quarantine
 from climorch.policy.recovery import DEFAULT_BUDGETS, RecoveryPolicy
 from climorch.policy.retention import KeepLast
 from climorch.policy.watching import Watch
@@ -30,21 +36,21 @@ from climorch.sites.dask import DaskSite
 from climorch.sites.local import LocalSite
 from climorch.testing.fault_model import faulty_workflow
 from climorch.testing.injector import arm
+from climorch.testing.misdeeds import Misdeed, misbehaving
 
 __all__ = [
     "FROZEN_S",
     "LEFT",
-    "MEMBERS",
     "NAME",
     "NODES",
     "STRATEGIES",
     "Strategy",
+    "Variant",
     "campaign_of",
 ]
 
 NAME = "faults"
 NODES = 4
-MEMBERS = ("m0", "m1")
 LEFT = "threads-left.json"
 """File in the root that tells which threads the driver left."""
 
@@ -99,8 +105,52 @@ STRATEGIES: Mapping[str, Strategy] = {
 """Name to strategy."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """What some faults need to be otherwise.
+
+    Attributes
+    ----------
+    members : int
+        How many simulations, m0, m1 and so on.
+    side_by_side : bool
+        Whether coupled stages compute a segment at the same time.
+    hang_s : float
+        Budget of each segment, in seconds, and silence condemns nobody: whoever
+        holds the interpreter's lock is silent too; 0: both as by default.
+    quarantine : bool
+        Whether mishaps are counted by seconds instead of days.
+    misdeed : mapping
+        Fields of the `Misdeed` that is done; empty: none.
+    marks : str
+        Folder in which its strikes are counted.
+    """
+
+    members: int = 2
+    side_by_side: bool = False
+    hang_s: float = 0.0
+    quarantine: bool = False
+    misdeed: Mapping[str, Any] = field(default_factory=dict)
+    marks: str = ""
+
+    @property
+    def calm(self) -> Variant:
+        """What an undisturbed campaign has to be like, to be compared with."""
+        return Variant(members=self.members, side_by_side=self.side_by_side)
+
+
+# Nodes that went within this time, in seconds, went together.
+_TOGETHER_S = 0.05
+_QUARANTINE = Quarantine(node_after=2, most_nodes=0.25, alone_after=4)
+
+
 def campaign_of(
-    root: str | Path, *, strategy: str, segments: int, work_s: float
+    root: str | Path,
+    *,
+    strategy: str,
+    segments: int,
+    work_s: float,
+    variant: Variant | None = None,
 ) -> Campaign:
     """Return the campaign with its simulations submitted.
 
@@ -114,8 +164,10 @@ def campaign_of(
         Of each simulation.
     work_s : float
         Seconds that each block of a segment takes.
+    variant : Variant or None
+        What is otherwise than usual.
     """
-    chosen = STRATEGIES[strategy]
+    chosen, other = STRATEGIES[strategy], variant or Variant()
     quick = {
         cause: replace(budget, first_delay_s=min(budget.first_delay_s, 0.2))
         for cause, budget in DEFAULT_BUDGETS.items()
@@ -124,12 +176,22 @@ def campaign_of(
         checkpointing=chosen.when,
         limits=chosen.limits,
         retention=KeepLast(count=2),
-        recovery=RecoveryPolicy(budgets=quick),
+        recovery=RecoveryPolicy(
+            budgets=quick,
+            quarantine=_QUARANTINE if other.quarantine else Quarantine(),
+        ),
         watch=Watch(frozen_s=FROZEN_S),
     )
+    if other.hang_s:
+        limits = dict.fromkeys(("air", "sea"), other.hang_s)
+        policies = replace(policies, watch=Watch(limits_s=limits))
     campaign = Campaign(NAME, root=root, policies=policies)
-    wf = faulty_workflow(segments=segments, work_s=work_s)
-    for name in MEMBERS:
+    wf = faulty_workflow(
+        segments=segments, work_s=work_s, side_by_side=other.side_by_side
+    )
+    if other.misdeed:
+        wf = misbehaving(wf, Misdeed(**other.misdeed), other.marks)
+    for name in (f"m{i}" for i in range(other.members)):
         campaign.submit(wf, scenario=Scenario(name, params={"name": name}))
     return campaign
 
@@ -139,14 +201,20 @@ def main() -> None:
     logging.basicConfig(level="WARNING")
     given = json.loads(sys.argv[1])
     address, memory = given.pop("address", ""), given.pop("memory", 0)
+    variant = Variant(**given.pop("variant"))
     arm()
+    # Whoever looks at a cell that does not end can ask where it stands.
+    stacks.listen("driver")
+    if variant.quarantine:
+        for module in (reliability, fold_nodes):
+            vars(module)["TOGETHER_S"] = _TOGETHER_S
     before = {thread.name for thread in threading.enumerate()}
     site: Site = (
         DaskSite(address, min_nodes=NODES)
         if address
         else LocalSite(nodes=NODES, memory=memory)
     )
-    status = campaign_of(**given).run(site)
+    status = campaign_of(**given, variant=variant).run(site)
     left = [t.name for t in threading.enumerate() if t.name not in before]
     (Path(given["root"]) / LEFT).write_text(json.dumps(left))
     raise SystemExit(0 if status.finished else 3)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from climorch.errors import InvalidInputError
 from climorch.testing import fault_campaign as campaign
+from climorch.testing.fault_misdeeds import MISDEEDS
 from climorch.testing.fault_rows import PATTERNS, STORAGE, Row
 
 __all__ = ["MOMENTS_OF_CELLS", "ROWS", "Cell", "all_cells", "cell_named"]
 
-ROWS: Mapping[str, Row] = {**PATTERNS, **STORAGE}
+ROWS: Mapping[str, Row] = {**PATTERNS, **STORAGE, **MISDEEDS}
 """Every fault, by name."""
 
 MOMENTS_OF_CELLS: Mapping[str, tuple[str, tuple[int, int]]] = {

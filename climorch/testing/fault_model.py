@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from climorch.model.advance import Advance, Segment
+from climorch.model.numerics import BlowUp, Checks, Retry
+from climorch.model.plan import Coupling
 from climorch.model.workflow import Workflow
 from climorch.testing.models import box_workflow
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["compute", "faulty_workflow"]
+
+# No box gets as far.
+MOST = 1e6
 
 Block = npt.NDArray[np.float64]
 
@@ -71,10 +76,13 @@ def _step(
     return replace(advance, state=advance.state.assign(heat=passed))
 
 
-def faulty_workflow(*, segments: int, work_s: float) -> Workflow:
+def faulty_workflow(
+    *, segments: int, work_s: float, side_by_side: bool = False
+) -> Workflow:
     """Return both boxes of `box_workflow` on two nodes.
 
-    Scenarios need a parameter ``name``, the simulation's.
+    Scenarios need a parameter ``name``, the simulation's. Once its numbers blow up
+    it goes back two checkpoints, with a parameter more that no step looks at.
 
     Parameters
     ----------
@@ -82,10 +90,24 @@ def faulty_workflow(*, segments: int, work_s: float) -> Workflow:
         Years, one segment each.
     work_s : float
         Seconds that each block of each stage takes.
+    side_by_side : bool
+        Whether both stages compute a segment at the same time.
     """
     wf = box_workflow("faulty", segments=segments, nodes=2)
     wf.stages[:] = [
-        replace(s, step=functools.partial(_step, inner=s.step, work_s=work_s))
+        replace(
+            s,
+            step=functools.partial(_step, inner=s.step, work_s=work_s),
+            reads=dict.fromkeys(s.reads, Coupling.PREVIOUS)
+            if side_by_side
+            else s.reads,
+            checks=Checks(bounds={"heat": (-MOST, MOST)}),
+        )
         for s in wf.stages
     ]
+    wf.remedy(_remedy)
     return wf
+
+
+def _remedy(blow_up: BlowUp) -> Retry:
+    return Retry(params={"dt": 900.0 / 2**blow_up.number}, back=2)

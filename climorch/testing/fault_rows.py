@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from climorch.errors import InternalError
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.testing.fault_campaign import Variant
 from climorch.testing.faults import Script, records_of, until, until_record
 from climorch.testing.injector import Injection
 from climorch.testing.moments import VICTIM
@@ -125,6 +126,13 @@ class Row:
         silent computes, for all that is known.
     cause : str
         Name of the cause that the journal must tell; empty: it need not.
+    shows, spares : tuple of str
+        Kinds of records that the journal must have, and must not have.
+    variant : Variant
+        What the campaign has to be otherwise for it. A misdeed strikes in the
+        segment of `SEGMENT_AT`, and nothing else does.
+    blows_up : bool
+        Whether results must tell of tries.
     """
 
     moments: tuple[str, ...]
@@ -140,6 +148,10 @@ class Row:
     lost: int = 0
     detect_s: float = 0.0
     cause: str = ""
+    shows: tuple[str, ...] = ()
+    spares: tuple[str, ...] = ()
+    variant: Variant = field(default_factory=Variant)
+    blows_up: bool = False
 
 
 def kill_nodes(scene: Scene, *, count: int) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from climorch.testing import fault_campaign as campaign
 from climorch.testing import injector
-from climorch.testing.fault_rows import Row
+from climorch.testing.fault_cells import ROWS, Cell
+from climorch.testing.fault_misdeeds import SEGMENT_AT
 from climorch.testing.faults import Script
 from climorch.testing.injector import Injection
 from climorch.testing.namespaces import Namespaces
@@ -34,37 +39,55 @@ def may_unshare() -> bool:
 
 
 class Stage:
-    """Folder of one cell, and the scripts that run in it.
+    """Folder of one cell, and the scripts that run in it; a context manager.
 
     Parameters
     ----------
     folder : Path
         Empty.
-    strategy : str
-        Of the campaign.
-    row : Row
-        The fault.
+    cell : Cell
+        Which.
     preload : str
         As for `try_cell`.
     """
 
-    def __init__(
-        self, folder: Path, strategy: str, row: Row, *, preload: str = ""
-    ) -> None:
+    def __init__(self, folder: Path, cell: Cell, *, preload: str = "") -> None:
         self.folder = folder
         self._preload = preload
-        self.row = row
+        self.row = row = ROWS[cell.fault]
         self.root = folder / "root"
-        self.shm, self.tmp = folder / "shm", folder / "tmp"
-        for path in (self.root, self.shm, self.tmp):
+        self.shm, self.marks = folder / "shm", folder / "marks"
+        for path in (self.root, self.shm, self.marks):
             path.mkdir(parents=True)
+        # Not in the folder, whose path may be long: sockets lie in it, and theirs has
+        # at most 107 characters. Once no node could start, and the cell never ended.
+        self.tmp = Path(tempfile.mkdtemp(prefix="cell-"))
         self._given: dict[str, Any] = {
             "root": str(self.root),
-            "strategy": strategy,
+            "strategy": cell.strategy,
             "segments": SEGMENTS,
             "work_s": WORK_S,
             "memory": row.memory or 0,
         }
+        self._variant = row.variant
+        if row.variant.misdeed:
+            segment = SEGMENT_AT[cell.moment]
+            self._variant = replace(
+                row.variant,
+                misdeed={**row.variant.misdeed, "segment": segment},
+                marks=str(self.marks),
+            )
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        shutil.rmtree(self.tmp, ignore_errors=True)
 
     @contextmanager
     def world(
@@ -117,7 +140,7 @@ class Stage:
         self,
         injection: Injection,
         *,
-        elsewhere: bool = False,
+        again: bool = False,
         storage: TroubledStorage | None = None,
         network: Namespaces | None = None,
     ) -> Script:
@@ -127,8 +150,9 @@ class Stage:
         ----------
         injection : Injection
             It is armed with this.
-        elsewhere : bool
-            Whether on what looks like another machine.
+        again : bool
+            Whether it is run again: where the fault says so, on what looks like
+            another machine; and mended.
         storage, network
             From `world`.
 
@@ -140,14 +164,15 @@ class Stage:
         environment = self._environment(injection)
         if storage is not None:
             environment |= environment_of(storage, build(self.folder))
-        given = dict(self._given)
+        variant = replace(self._variant, misdeed={}) if again else self._variant
+        given = {**self._given, "variant": asdict(variant)}
         if network is not None:
             given["address"] = network.address
         return Script(
             campaign.__file__,
             json.dumps(given),
             environment=environment,
-            within=_within(self.shm, elsewhere=elsewhere),
+            within=_within(self.shm, elsewhere=again and self.row.elsewhere),
         )
 
     @property

@@ -15,7 +15,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +29,11 @@ from climorch.model.workflow import Workflow
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["KINDS", "Misdeed", "misbehaving", "strikes"]
+__all__ = ["ALWAYS", "KINDS", "Misdeed", "misbehaving", "strikes", "struck_s"]
 
-# More tries than any campaign has.
 ALWAYS = 10**6
+"""More tries than any campaign has."""
+
 # Values beyond what any of the small models reaches.
 FAR = 1e9
 POLL_S = 0.01
@@ -57,6 +58,8 @@ class Misdeed:
     beside : str
         Of a ``"coupled deadlock"``: the stage for which it waits, and which
         waits for it.
+    params : mapping
+        Parameters that a scenario must have to be struck; empty: any.
     """
 
     kind: str
@@ -65,6 +68,7 @@ class Misdeed:
     times: int = 1
     node: str = ""
     beside: str = "air"
+    params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what could never happen."""
@@ -80,8 +84,13 @@ class Misdeed:
                 ],
             )
 
-    def concerns(self, stage: str, segment: int) -> bool:
-        """Whether a segment may be struck."""
+    def concerns(
+        self, stage: str, segment: int, params: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Whether a segment, computed with parameters, may be struck."""
+        given = params or {}
+        if any(given.get(name) != value for name, value in self.params.items()):
+            return False
         if self.kind == "bad node":
             return True
         stages = [self.stage]
@@ -104,7 +113,7 @@ def misbehaving(
     folder : path
         Where strikes are counted; on this machine, seen by all nodes.
     variable : str
-        Field in whose first block it happens.
+        Field in whose first block it happens; on a bad node in any.
 
     Returns
     -------
@@ -137,6 +146,13 @@ def strikes(folder: str | Path) -> int:
     return len(list(Path(folder).glob("strike-*")))
 
 
+def struck_s(folder: str | Path) -> float:
+    """Return when it was done first, in seconds since 1970; 0: not yet."""
+    return min(
+        (path.stat().st_mtime for path in Path(folder).glob("strike-*")), default=0.0
+    )
+
+
 def _step(
     state: xr.Dataset,
     inputs: Mapping[str, xr.Dataset],
@@ -149,26 +165,28 @@ def _step(
     variable: str,
 ) -> Advance:
     advance: Advance = inner(state, inputs, segment)
-    if not misdeed.concerns(stage, segment.index):
+    if not misdeed.concerns(stage, segment.index, segment.params):
         return advance
-    field = advance.state[variable]
-    held = field.data.map_blocks(
+    struck = advance.state[variable]
+    held = struck.data.map_blocks(
         _struck,
         misdeed=misdeed,
         stage=stage,
         folder=folder,
         # With `meta`, lest Dask try the function while it builds the graph.
-        meta=np.empty((0,) * field.ndim, dtype=field.dtype),
+        meta=np.empty((0,) * struck.ndim, dtype=struck.dtype),
     )
     return replace(
-        advance, state=advance.state.assign({variable: field.copy(data=held)})
+        advance, state=advance.state.assign({variable: struck.copy(data=held)})
     )
 
 
 def _struck(
     block: Any, misdeed: Misdeed, stage: str, folder: str, block_id: tuple[int, ...]
 ) -> Any:
-    if any(block_id) or not _here(misdeed) or not _counted(misdeed, stage, folder):
+    # A bad node is bad whichever block it computes.
+    other = any(block_id) and misdeed.kind != "bad node"
+    if other or not _here(misdeed) or not _counted(misdeed, stage, folder):
         return block
     return KINDS[misdeed.kind](np.array(block), misdeed, stage, folder)
 
