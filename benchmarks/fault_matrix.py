@@ -29,7 +29,8 @@ from pathlib import Path
 
 from benchmarks.bench import RESULTS, Figures, report
 from climorch.testing.fault_cells import ROWS, Cell, all_cells, cell_named
-from climorch.testing.fault_trials import References, Seen, try_cell
+from climorch.testing.fault_trials import try_cell
+from climorch.testing.fault_verdicts import References, Seen
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide-failures.md"
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"

@@ -73,6 +73,8 @@ class SetRunner:
         self.state = s
         self.attempt: Attempt | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        # Ends of attempts: whatever comes, each of them takes away what it left.
+        self._ends: set[asyncio.Task[None]] = set()
         self._serial: asyncio.Task[None] | None = None
         # Held over attempts: two of them must not commit side by side.
         self._writing = asyncio.Lock()
@@ -114,12 +116,12 @@ class SetRunner:
             task.cancel()
         if attempt is not None:
             ended = asyncio.create_task(self._end(attempt, tasks))
-            self._tasks.add(ended)
-            ended.add_done_callback(self._tasks.discard)
+            self._ends.add(ended)
+            ended.add_done_callback(self._ends.discard)
 
     async def closed(self) -> None:
         """Wait until nothing of this set runs any more, but for a disk that hangs."""
-        tasks = set(self._tasks)
+        tasks = self._tasks | self._ends
         if tasks:
             await asyncio.wait(tasks, timeout=HANGS_S)
 

@@ -220,7 +220,9 @@ class ResultStore:
 
         Renamed first: nodes that still write would put files where it is removed.
         """
-        self._dropped[simulation, set] = attempt
+        # Attempts may end in another order than they began.
+        newest = max(attempt, self._dropped.get((simulation, set), 0))
+        self._dropped[simulation, set] = newest
         staged = self.staging(simulation, set, attempt)
         leaving = staged.with_name(f"{staged.name}~{uuid.uuid4().hex[:12]}")
         with suppress(OSError):

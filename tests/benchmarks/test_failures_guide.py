@@ -8,7 +8,7 @@ from benchmarks.fault_matrix import BEGIN, END, GUIDE, table
 from climorch.model.causes import Cause
 from climorch.policy.recovery import DEFAULT_BUDGETS
 from climorch.testing.fault_cells import ROWS, all_cells
-from climorch.testing.fault_trials import Seen
+from climorch.testing.fault_verdicts import Seen
 
 ROW = re.compile(
     r"\| (.+?) \| (\d+) of (\d+)(?:, \d red)? \|(?: ([\d.]+), ([\d.]+))? \| .*"
@@ -44,5 +44,18 @@ def test_a_table_tells_what_is_red_and_what_was_not_tried() -> None:
 
     lines = table([seen]).splitlines()
 
-    assert lines[2] == "| one node killed | 1 of 7, 1 red | 2.0, 2.0 | 1.5, 1.5 (4.0) |"
-    assert lines[3] == "| several nodes at once | 0 of 7 | | |"
+    red = "| one node killed | 1 of 7, 1 red | 2.0, 2.0 | 1.5, 1.5 (4.0) |  |"
+    assert lines[2] == red
+    assert lines[3] == "| several nodes at once | 0 of 7 | | | |"
+
+
+def test_a_table_tells_how_long_the_longest_hang_lasted() -> None:
+    """And how long it may, before it is looked for."""
+    cells = [cell for cell in all_cells() if cell.fault == "hang in C"]
+    found = [
+        Seen(cell=str(cell), found_s=found_s, budget_s=4.0)
+        for cell, found_s in zip(cells, (5.5, 4.25), strict=True)
+    ]
+
+    (row,) = [line for line in table(found).splitlines() if "hang in C" in line]
+    assert row.endswith("| 5.5 (4) |")

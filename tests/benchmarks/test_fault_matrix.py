@@ -9,10 +9,14 @@ import pytest
 
 from benchmarks.fault_matrix import QUICK
 from climorch.testing.fault_cells import cell_named
-from climorch.testing.fault_trials import Reference, reference_of, try_cell
+from climorch.testing.fault_trials import try_cell
+from climorch.testing.fault_verdicts import Reference, reference_of
 
 BUG = Path(__file__).with_name("wrong_restore.py")
-FEW: list[Any] = [pytest.param(name, marks=pytest.mark.benchmark) for name in QUICK]
+FEW: list[Any] = [
+    *QUICK[:2],
+    *(pytest.param(name, marks=pytest.mark.benchmark) for name in QUICK[2:]),
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,21 @@ def test_it_ends_as_if_nothing_had_happened(
     assert seen.problems == []
     assert 0 < seen.recovery_s < 300
     assert 0 < seen.lost_s <= seen.most_lost_s
+
+
+@pytest.mark.live
+def test_a_cell_that_does_not_end_says_where_it_stands(
+    tmp_path: Path, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And leaves no process: a matrix goes on with the next one."""
+    monkeypatch.setattr("climorch.testing.fault_trials.LONGEST_S", 3.0)
+
+    seen = try_cell(tmp_path, cell_named(QUICK[0]), reference)
+
+    (problem,) = seen.problems
+    assert "not within" in problem or "the script runs after" in problem
+    assert "newest records [" in problem
+    assert "stacks {" in problem
 
 
 @pytest.mark.benchmark

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dask
@@ -14,7 +16,7 @@ from climorch.errors import InvalidInputError
 from climorch.model.advance import Advance
 from climorch.model.span import Span
 from climorch.model.workflow import Workflow
-from climorch.testing.misdeeds import KINDS, Misdeed, misbehaving, strikes
+from climorch.testing.misdeeds import KINDS, Misdeed, misbehaving, strikes, struck_s
 
 
 def step(state: xr.Dataset, inputs: Any, segment: Any) -> Advance:
@@ -35,6 +37,7 @@ def tried(misdeed: Misdeed, folder: Path, segment: int, stage: str = "sea") -> A
 
     class At:
         index = segment
+        params = MappingProxyType({"name": "m0"})
 
     moved: Any = chosen.step
     with dask.config.set(scheduler="synchronous"):
@@ -74,6 +77,24 @@ def test_a_bad_node_is_bad_for_whoever_computes_there() -> None:
     bad = Misdeed(kind="bad node", node="node001")
     assert bad.concerns("air", 0)
     assert not Misdeed(kind="poison").concerns("air", 2)
+
+
+def test_a_misdeed_may_be_of_some_scenarios_only() -> None:
+    """Those that have the parameters that it names."""
+    poison = Misdeed(kind="poison", params={"name": "m0"})
+    assert poison.concerns("sea", 2, {"name": "m0", "width": 3})
+    assert not poison.concerns("sea", 2, {"name": "m1"})
+    assert not poison.concerns("sea", 2)
+
+
+def test_it_is_known_when_a_misdeed_was_done_first(tmp_path: Path) -> None:
+    """0 before that."""
+    assert struck_s(tmp_path) == 0.0
+    for number, at_s in enumerate((50.0, 40.0)):
+        path = tmp_path / f"strike-sea-{number}"
+        path.touch()
+        os.utime(path, (at_s, at_s))
+    assert struck_s(tmp_path) == 40.0
 
 
 def test_there_are_no_other_misdeeds() -> None:

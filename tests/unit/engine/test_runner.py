@@ -1,0 +1,54 @@
+"""What a runner does with the attempts of its set, without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from climorch.engine.runner import SetRunner
+
+
+class Ending:
+    """An attempt that takes as long to let go as it is told to."""
+
+    def __init__(self, number: int, swept: list[int]) -> None:
+        self.number = number
+        self.may_end = asyncio.Event()
+        self._swept = swept
+
+    async def release(self) -> None:
+        """Wait until it may."""
+        await self.may_end.wait()
+
+    async def sweep(self) -> None:
+        """Note that what it left is taken away."""
+        self._swept.append(self.number)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_each_attempt_takes_away_what_it_left_though_the_next_one_fails_too(
+    order: tuple[int, int],
+) -> None:
+    """Once the second failure cancelled the end of the first: its outputs stayed."""
+
+    async def play() -> list[int]:
+        services: Any = SimpleNamespace(cluster=SimpleNamespace(connected=False))
+        state: Any = SimpleNamespace()
+        runner = SetRunner(services, "s", state)
+        swept: list[int] = []
+        attempts: list[Any] = [Ending(number, swept) for number in (0, 1)]
+        for attempt in attempts:
+            runner.attempt = attempt
+            runner.abandon()
+            # Its end has begun by then.
+            await asyncio.sleep(0)
+        for number in order:
+            attempts[number].may_end.set()
+            await asyncio.sleep(0)
+        await runner.closed()
+        return swept
+
+    assert asyncio.run(play()) == list(order)
