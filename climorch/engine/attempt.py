@@ -231,6 +231,18 @@ class Attempt:
             limit_s=math.inf if limit_s is None else limit_s,
         )
 
+    def reading(self) -> Watched:
+        """Return how long a block of a checkpoint may be read."""
+        stage = self.set.stages[0].name
+        s = self.services.state.simulations[self.simulation].sets[self.set.name]
+        return Watched(
+            stage=stage,
+            segment=s.done[stage],
+            attempt=self.number,
+            limit_s=self.services.watch.read_s,
+            reads=True,
+        )
+
     def _inputs(self, stage: StagePlan, segment: int) -> dict[str, xr.Dataset]:
         inputs = {n: self.finals[n] for n in stage.after} if segment == 0 else {}
         for other in stage.reads:
@@ -300,6 +312,7 @@ class Attempt:
             self.simulation,
             list(datasets.values()),
             self.services.lease(self.simulation),
+            watched=self.reading(),
         )
         return persist_all(self.services, datasets, tag)
 

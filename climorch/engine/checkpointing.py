@@ -132,6 +132,7 @@ async def reroot(attempt: Attempt, boundary: int) -> Cut:
         services.lease(attempt.simulation),
         holders,
         labels,
+        watched=attempt.reading(),
     )
     attempt.reroot(persist_all(services, rooted, tag))
     attempt.rooted_at = boundary

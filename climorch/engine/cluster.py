@@ -275,7 +275,7 @@ class Cluster:
                         stage=message["stage"],
                         segment=message["segment"],
                         attempt=message["attempt"],
-                        cause=e.Cause.HANG,
+                        cause=e.Cause[message["cause"]],
                         message=message["message"],
                         node=message["node"],
                         stack=message["stack"],

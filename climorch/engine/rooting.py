@@ -16,7 +16,7 @@ import dask.array as da
 from dask.base import tokenize
 
 from climorch.engine.keys import futures_in
-from climorch.engine.tags import make_tag
+from climorch.engine.tags import Watched, make_tag
 from climorch.engine.worker import RootSpec, load_root
 from climorch.intake.fields import field_names, regular_lengths, replaced
 
@@ -180,6 +180,7 @@ def root_tag(
     nodes: Sequence[str],
     holders: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    watched: Watched | None = None,
 ) -> dict[str, Any]:
     """Return the annotation that puts each root where its block is or shall be.
 
@@ -195,6 +196,8 @@ def root_tag(
         Who holds which block.
     labels : mapping of Dask name to array path, optional
         Which array each root belongs to.
+    watched : Watched or None
+        How long it may take to read one; None: nobody looks.
     """
     places: dict[str, tuple[Sequence[int], Sequence[str]]] = {}
     for dataset in datasets:
@@ -209,4 +212,4 @@ def root_tag(
                     for index, node in zip(indices, spread, strict=True)
                 ]
             places[array.name] = (array.numblocks, spread)
-    return make_tag(lease, blocks=places)
+    return make_tag(lease, blocks=places, watched=watched)

@@ -55,12 +55,15 @@ class Watched:
         Which.
     limit_s : float
         Seconds of execution after which the task is stuck.
+    reads : bool
+        Whether it reads a checkpoint before that segment, and computes nothing.
     """
 
     stage: str
     segment: int
     attempt: int
     limit_s: float
+    reads: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +178,8 @@ def make_tag(
             "attempt": watched.attempt,
             "limit_s": watched.limit_s,
         }
+        if watched.reads:
+            tag["watched"]["reads"] = True
     if paced:
         tag[PACED] = paced
     return tag
@@ -303,9 +308,14 @@ def _read_watched(watched: object) -> Watched | None:
             "segment": int(segment),
             "attempt": int(attempt),
             "limit_s": float(limit_s) | int(limit_s),
+            **more,
         } if limit_s > 0:
             return Watched(
-                stage=stage, segment=segment, attempt=attempt, limit_s=float(limit_s)
+                stage=stage,
+                segment=segment,
+                attempt=attempt,
+                limit_s=float(limit_s),
+                reads=more.get("reads") is True,
             )
         case _:
             return None

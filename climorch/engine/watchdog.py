@@ -20,6 +20,7 @@ from climorch.engine import inquest, stacks
 from climorch.engine.nodes import node_name
 from climorch.engine.tags import Tag, Watched
 from climorch.errors import InternalError
+from climorch.model.causes import Cause
 from climorch.policy.watching import (
     Frozen,
     Sight,
@@ -165,9 +166,8 @@ class Watchdog:
             seen, stack = tag.watched, inquest.told(found)
             if any(not process.name and process.stack for process in found[name]):
                 reason = (
-                    f"stuck: {tag.lease}, stage {seen.stage}, segment {seen.segment} "
-                    f"holds Python's interpreter lock on {name}, {reason}"
-                    f"{inquest.worth_telling(stack)}"
+                    f"stuck: {_segment(tag, seen)} holds Python's interpreter lock on "
+                    f"{name}, {reason}{inquest.worth_telling(stack)}"
                 )
                 self._tell_stuck(tag.lease, seen, name, reason, stack)
         await self._condemn(worker, reason)
@@ -190,9 +190,13 @@ class Watchdog:
         if tag is None or tag.watched is None:
             raise InternalError(f"{verdict.task} is watched and has no limit")
         seen = tag.watched
+        does = (
+            f"{tag.lease} has been reading a checkpoint"
+            if seen.reads
+            else f"{_segment(tag, seen)} has been executing"
+        )
         text = (
-            f"stuck: {tag.lease}, stage {seen.stage}, segment {seen.segment} has been "
-            f"executing on {worker.name} for {verdict.seconds:.0f} s, "
+            f"stuck: {does} on {worker.name} for {verdict.seconds:.0f} s, "
             f"expected < {verdict.limit_s:.0f} s"
         )
         if _is_here(self._scheduler, worker):
@@ -247,6 +251,8 @@ class Watchdog:
                 "stage": seen.stage,
                 "segment": seen.segment,
                 "attempt": seen.attempt,
+                # A read waits for the storage; a model that hangs is to blame itself.
+                "cause": (Cause.STORAGE if seen.reads else Cause.HANG).name,
                 "node": node,
                 "message": text,
                 "stack": stack,
@@ -293,6 +299,10 @@ class Watchdog:
                     "here; it is fenced and leaves when it wakes up",
                 }
             )
+
+
+def _segment(tag: Tag, seen: Watched) -> str:
+    return f"{tag.lease}, stage {seen.stage}, segment {seen.segment}"
 
 
 def _is_here(scheduler: Scheduler, worker: WorkerState) -> bool:

@@ -49,6 +49,10 @@ class Watch:
     limits_s : mapping of str to float
         Stage to the seconds after which its tasks are stuck, whatever was
         learned; these count from the first segment on.
+    read_s : float
+        A node that reads one block of a checkpoint for so many seconds is stuck,
+        > 0; ``inf``: never. Above what the slowest storage takes for one: who is
+        found reads anew, and as slowly.
 
     Raises
     ------
@@ -60,6 +64,7 @@ class Watch:
     stuck_min_s: float = 1800.0
     stuck_factor: float = 3.0
     limits_s: Mapping[str, float] = field(default_factory=dict)
+    read_s: float = 1800.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -67,6 +72,7 @@ class Watch:
             ("frozen_s", self.frozen_s, 0.0),
             ("stuck_min_s", self.stuck_min_s, 0.0),
             ("stuck_factor", self.stuck_factor, 1.0),
+            ("read_s", self.read_s, 0.0),
             *((f"limits_s[{s!r}]", limit, 0.0) for s, limit in self.limits_s.items()),
         ]
         faults = [
@@ -162,7 +168,12 @@ def period_s(watch: Watch) -> float:
     float
         Seconds: a quarter of the shortest limit, at most 5.
     """
-    limits = [watch.frozen_s, watch.stuck_min_s, *watch.limits_s.values()]
+    limits = [
+        watch.frozen_s,
+        watch.stuck_min_s,
+        watch.read_s,
+        *watch.limits_s.values(),
+    ]
     return min(min(limits) / 4, LONGEST_PERIOD_S)
 
 

@@ -116,8 +116,8 @@ class Variant:
     side_by_side : bool
         Whether coupled stages compute a segment at the same time.
     hang_s : float
-        Budget of each segment, in seconds, and silence condemns nobody: whoever
-        holds the interpreter's lock is silent too; 0: both as by default.
+        Budget of each segment and each read, in seconds, and silence condemns
+        nobody: whoever holds the interpreter's lock is silent too; 0: as usual.
     quarantine : bool
         Whether mishaps are counted by seconds instead of days.
     misdeed : mapping
@@ -184,7 +184,8 @@ def campaign_of(
     )
     if other.hang_s:
         limits = dict.fromkeys(("air", "sea"), other.hang_s)
-        policies = replace(policies, watch=Watch(limits_s=limits))
+        watch = Watch(limits_s=limits, read_s=other.hang_s)
+        policies = replace(policies, watch=watch)
     campaign = Campaign(NAME, root=root, policies=policies)
     wf = faulty_workflow(
         segments=segments, work_s=work_s, side_by_side=other.side_by_side

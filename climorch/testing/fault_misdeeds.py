@@ -21,22 +21,15 @@ SEGMENT_AT: Mapping[str, int] = {"at start": 0, "mid-segment": 4}
 """Moment to the segment in which a misdeed is done."""
 
 BUDGET_S = 4.0
-_ALL = ("at start", "mid-segment", "during restore")
 _BOTH = ("at start", "mid-segment")
 _HANGS = Variant(hang_s=BUDGET_S)
 
 
-def _hang(deed: str, *, moments: tuple[str, ...] = _ALL, **more: Any) -> Row:
+def _hang(deed: str, **more: Any) -> Row:
     # It computes, for all that is known, until its budget is over, and is found
     # within another.
-    return Row(
-        moments=moments,
-        deed=deed,
-        variant=_HANGS,
-        detect_s=2 * BUDGET_S,
-        cause="HANG",
-        **more,
-    )
+    given = {"moments": _BOTH, "cause": "HANG", **more}
+    return Row(deed=deed, variant=_HANGS, detect_s=2 * BUDGET_S, **given)
 
 
 def _misdeed(kind: str, *, times: int = 1, node: str = "", **more: Any) -> Variant:
@@ -60,10 +53,10 @@ def _blow_up(kind: str) -> Row:
 MISDEEDS: Mapping[str, Row] = {
     "hang that sleeps": _hang("sleep"),
     "hang that holds the GIL": _hang("hold the lock"),
-    "hang in C": _hang("compute in C", moments=_BOTH),
+    "hang in C": _hang("compute in C"),
+    "read that hangs": _hang("sleep", moments=("during restore",), cause="STORAGE"),
     "hang that comes back": _hang(
         "sleep",
-        moments=_BOTH,
         lasting=True,
         fails=True,
         shows=("SimulationFailed",),

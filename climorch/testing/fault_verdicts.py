@@ -221,7 +221,7 @@ def find(stage: Stage, fired_s: float, seen: Seen) -> None:
         at_s
         for record, at_s in read_records(stage.root, campaign.NAME)
         if isinstance(record, e.SegmentFailed)
-        and record.cause is e.Cause.HANG
+        and record.cause.name == stage.row.cause
         and at_s >= fired_s
     ]
     seen.found_s = min(found, default=math.inf) - fired_s

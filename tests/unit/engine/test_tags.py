@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,10 +23,11 @@ from climorch.errors import InvalidInputError
 WATCHED = Watched(stage="ocean", segment=3, attempt=2, limit_s=60.0)
 
 
-def test_a_label_that_was_made_is_read_as_it_was_meant() -> None:
+@pytest.mark.parametrize("watched", [WATCHED, replace(WATCHED, reads=True)])
+def test_a_label_that_was_made_is_read_as_it_was_meant(watched: Watched) -> None:
     """With all its hints."""
     made = make_tag(
-        "m01", kind=IO, node="a", blocks={"x": ((2, 2), list("abcd"))}, watched=WATCHED
+        "m01", kind=IO, node="a", blocks={"x": ((2, 2), list("abcd"))}, watched=watched
     )
 
     assert read_tag(made) == Tag(
@@ -33,7 +35,7 @@ def test_a_label_that_was_made_is_read_as_it_was_meant() -> None:
         kind="io",
         node="a",
         blocks={"x": ([2, 2], ["a", "b", "c", "d"])},
-        watched=WATCHED,
+        watched=watched,
     )
 
 

@@ -171,6 +171,7 @@ async def test_a_stuck_task_is_told_with_all_stacks_and_its_node_killed(
         "stage": "sea",
         "segment": 3,
         "attempt": 2,
+        "cause": "HANG",
         "node": "n",
         "message": TEXT + PLACE,
         "stack": f"n, tasks, waits:\n{STACK}\n\nother, tasks, waits:\n{STACK}",
@@ -181,6 +182,20 @@ async def test_a_stuck_task_is_told_with_all_stacks_and_its_node_killed(
     assert bench.dog.reason("tcp://n", "else") == "else"
     await bench.after(30, bench.beating)
     assert len(bench.stuck()) == 1
+
+
+async def test_a_read_that_hangs_is_trouble_of_the_storage(bench: Bench) -> None:
+    """Its node is killed, as it can do nothing else; nobody's model is to blame."""
+    seen = Watched(stage="sea", segment=3, attempt=2, limit_s=20.0, reads=True)
+    bench.scheduler.worker("n", Tag(lease="s", kind="cpu", watched=seen))
+    await bench.after(22, bench.beating)
+
+    (said,) = bench.stuck()
+    assert (said["cause"], said["stage"], said["segment"]) == ("STORAGE", "sea", 3)
+    assert said["message"] == (
+        "stuck: s has been reading a checkpoint on n for 21 s, expected < 20 s"
+    )
+    assert bench.killed == ["n"]
 
 
 async def test_a_silent_node_may_execute_what_it_was_given(

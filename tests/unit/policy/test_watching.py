@@ -219,12 +219,19 @@ def test_it_looks_often_enough_for_its_limits(watch: Watch, period: float) -> No
 def test_a_watch_that_cannot_be_kept_is_refused_with_all_faults() -> None:
     """Each with its place."""
     with pytest.raises(InvalidInputError) as caught:
-        Watch(frozen_s=0, stuck_min_s=-1, stuck_factor=1, limits_s={"a": math.nan})
+        Watch(
+            frozen_s=0,
+            stuck_min_s=-1,
+            stuck_factor=1,
+            read_s=0,
+            limits_s={"a": math.nan},
+        )
 
     assert [fault.place for fault in caught.value.faults] == [
         "Watch.frozen_s",
         "Watch.stuck_min_s",
         "Watch.stuck_factor",
+        "Watch.read_s",
         "Watch.limits_s['a']",
     ]
 
