@@ -47,7 +47,7 @@ from climorch.storage.checkpoints import Checkpoint
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Attempt", "persist_all"]
+__all__ = ["Attempt", "persist_all", "reading"]
 
 logger = logging.getLogger(__name__)
 
@@ -231,18 +231,6 @@ class Attempt:
             limit_s=math.inf if limit_s is None else limit_s,
         )
 
-    def reading(self) -> Watched:
-        """Return how long a block of a checkpoint may be read."""
-        stage = self.set.stages[0].name
-        s = self.services.state.simulations[self.simulation].sets[self.set.name]
-        return Watched(
-            stage=stage,
-            segment=s.done[stage],
-            attempt=self.number,
-            limit_s=self.services.watch.read_s,
-            reads=True,
-        )
-
     def _inputs(self, stage: StagePlan, segment: int) -> dict[str, xr.Dataset]:
         inputs = {n: self.finals[n] for n in stage.after} if segment == 0 else {}
         for other in stage.reads:
@@ -312,7 +300,7 @@ class Attempt:
             self.simulation,
             list(datasets.values()),
             self.services.lease(self.simulation),
-            watched=self.reading(),
+            watched=reading(self),
         )
         return persist_all(self.services, datasets, tag)
 
@@ -331,6 +319,19 @@ async def _settled(attempt: Attempt) -> int:
     parts = [*attempt.states.values(), *exports]
     await settle([f for part in parts for f in futures_in(part)])
     return sum(state.nbytes for state in attempt.states.values())
+
+
+def reading(attempt: Attempt) -> Watched:
+    """Return how long a block of a checkpoint may be read."""
+    services, stage = attempt.services, attempt.set.stages[0].name
+    s = services.state.simulations[attempt.simulation].sets[attempt.set.name]
+    return Watched(
+        stage=stage,
+        segment=s.done[stage],
+        attempt=attempt.number,
+        limit_s=services.watch.read_s,
+        reads=True,
+    )
 
 
 def persist_all(

@@ -18,7 +18,7 @@ import msgspec
 
 from climorch.core.remedying import in_force
 from climorch.core.state import SetState
-from climorch.engine.attempt import Attempt, persist_all
+from climorch.engine.attempt import Attempt, persist_all, reading
 from climorch.engine.checking import Findings, count_not_finite, refuse_unsound
 from climorch.engine.giving_up import give_up
 from climorch.engine.outputs import Staged
@@ -132,7 +132,7 @@ async def reroot(attempt: Attempt, boundary: int) -> Cut:
         services.lease(attempt.simulation),
         holders,
         labels,
-        watched=attempt.reading(),
+        watched=reading(attempt),
     )
     attempt.reroot(persist_all(services, rooted, tag))
     attempt.rooted_at = boundary

@@ -18,7 +18,7 @@ from distributed.scheduler import heartbeat_interval
 
 from climorch.engine import inquest, stacks
 from climorch.engine.nodes import node_name
-from climorch.engine.tags import Tag, Watched
+from climorch.engine.tags import COMPUTE, Tag, Watched
 from climorch.errors import InternalError
 from climorch.model.causes import Cause
 from climorch.policy.watching import (
@@ -142,6 +142,8 @@ class Watchdog:
         return Sight(
             worker=worker.address,
             last_seen=worker.last_seen,
+            # A worker forgets nothing that it executes; the Dask scheduler does.
+            kept={} if _computes(worker, self._tag_of) else given,
             own_process=not _is_here(self._scheduler, worker),
             executing=executing,
             given=given,
@@ -159,7 +161,7 @@ class Watchdog:
 
         One that is stopped, or waits for a device, cannot: then it is the node.
         """
-        tag = self._watched_on(worker)
+        tag = _watched_on(worker, self._tag_of)
         name = node_name(worker.name)
         if tag is not None and tag.watched is not None:
             found = await self._survey(tag, worker)
@@ -171,14 +173,6 @@ class Watchdog:
                 )
                 self._tell_stuck(tag.lease, seen, name, reason, stack)
         await self._condemn(worker, reason)
-
-    def _watched_on(self, worker: WorkerState) -> Tag | None:
-        """Return the label of a segment that a worker computes, or may."""
-        for state in (*worker.executing, *worker.processing):
-            tag = self._tag_of(state)
-            if tag is not None and tag.watched is not None:
-                return tag
-        return None
 
     def _stuck(self, verdict: Stuck) -> None:
         worker = self._scheduler.workers[verdict.worker]
@@ -299,6 +293,24 @@ class Watchdog:
                     "here; it is fenced and leaves when it wakes up",
                 }
             )
+
+
+def _computes(worker: WorkerState, tag_of: Callable[[TaskState], Tag | None]) -> bool:
+    """Whether a worker executes anything that is known and takes a core."""
+    return any(
+        tag is None or tag.kind == COMPUTE for tag in map(tag_of, worker.executing)
+    )
+
+
+def _watched_on(
+    worker: WorkerState, tag_of: Callable[[TaskState], Tag | None]
+) -> Tag | None:
+    """Return the label of a segment that a worker computes, or may."""
+    for state in (*worker.executing, *worker.processing):
+        tag = tag_of(state)
+        if tag is not None and tag.watched is not None:
+            return tag
+    return None
 
 
 def _segment(tag: Tag, seen: Watched) -> str:

@@ -7,7 +7,7 @@ was stopped, or the machine slept, silence meanwhile says nothing about nodes.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from climorch.errors import Fault, InvalidInputError
@@ -28,6 +28,7 @@ __all__ = [
 # With many workers Dask lets heartbeats come seldom; so many may be missed.
 HEARTBEATS = 5
 LONGEST_PERIOD_S = 5.0
+_KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,9 @@ class Sight:
     given : mapping
         Tasks that it was given beside these, likewise: one that fell silent may
         execute them and cannot say so.
+    kept : mapping
+        Those among ``given`` that wait though it executes nothing that is known:
+        what was cancelled meanwhile and does not end may keep it.
     """
 
     worker: str
@@ -113,6 +117,7 @@ class Sight:
     own_process: bool = True
     executing: Mapping[Hashable, float] = field(default_factory=dict)
     given: Mapping[Hashable, float] = field(default_factory=dict)
+    kept: Mapping[Hashable, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +131,7 @@ class Vigil:
     heard : mapping of str to (float, float)
         Worker to the time of its last heartbeat and when that was noticed.
     begun : mapping of (str, task) to float
-        When each task was first seen executing.
+        When each task was first seen executing, or kept.
     told : frozenset
         Workers and tasks that were spoken of: once is enough.
     """
@@ -147,7 +152,7 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stuck:
-    """A task that has been executing for too long."""
+    """A task that has been executing, or was kept from it, for too long."""
 
     worker: str
     task: Hashable
@@ -284,16 +289,36 @@ def look(
                 found.append(Frozen(worker=worker, silent_s=silent_s))
         for task in sight.executing:
             begun[worker, task] = vigil.begun.get((worker, task), clock_s)
-        for task, limit_s in (*sight.executing.items(), *sight.given.items()):
-            place = (worker, task)
-            seconds = clock_s - begun.get(place, noticed_s)
-            if seconds > limit_s:
-                told.add(place)
-                if place not in vigil.told:
-                    found.append(
-                        Stuck(
-                            worker=worker, task=task, seconds=seconds, limit_s=limit_s
-                        )
-                    )
+        for task in sight.kept:
+            # A clock of its own: once it executes it has all of its time.
+            place = (worker, (_KEPT, task))
+            begun[place] = vigil.begun.get(place, clock_s)
+        for late in _late(sight, begun, clock_s=clock_s, noticed_s=noticed_s):
+            if (worker, late.task) not in {*told, *vigil.told}:
+                found.append(late)
+            told.add((worker, late.task))
     after = Vigil(clock_s=clock_s, heard=heard, begun=begun, told=frozenset(told))
     return after, tuple(found)
+
+
+def _late(
+    sight: Sight,
+    begun: Mapping[tuple[str, Hashable], float],
+    *,
+    clock_s: float,
+    noticed_s: float,
+) -> Iterator[Stuck]:
+    """Yield what a worker has executed, or kept waiting, for too long."""
+    worker = sight.worker
+    since = [
+        *(
+            (t, x, begun.get((worker, t), noticed_s))
+            for t, x in sight.executing.items()
+        ),
+        *((t, x, begun.get((worker, t), noticed_s)) for t, x in sight.given.items()),
+        *((t, x, begun[worker, (_KEPT, t)]) for t, x in sight.kept.items()),
+    ]
+    for task, limit_s, begun_s in since:
+        seconds = clock_s - begun_s
+        if seconds > limit_s:
+            yield Stuck(worker=worker, task=task, seconds=seconds, limit_s=limit_s)

@@ -203,13 +203,28 @@ async def test_a_silent_node_may_execute_what_it_was_given(
 ) -> None:
     """It cannot say that it has begun; a limit that is not known never ends."""
     bench = Bench(monkeypatch, Watch(frozen_s=1e9, limits_s={"sea": 20.0}))
-    bench.scheduler.worker("n", tag(), executing=0)
-    bench.scheduler.worker("m", tag(limit_s=float("inf")), executing=0)
+    bench.scheduler.worker("n", None, tag(), executing=1)
+    bench.scheduler.worker("m", None, tag(limit_s=float("inf")), executing=1)
     await bench.after(10, bench.beating)
     await bench.after(20)
     assert bench.told == []
     await bench.after(1)
     assert [said["node"] for said in bench.stuck()] == ["n"]
+
+
+async def test_what_was_cancelled_and_does_not_end_keeps_what_comes_next(
+    bench: Bench,
+) -> None:
+    """The Dask scheduler has forgotten it: the node executes nothing and is full."""
+    io = Tag(lease="s", kind="io")
+    bench.scheduler.worker("full", tag(), executing=0)
+    bench.scheduler.worker("writes", io, tag(), executing=1)
+    bench.scheduler.worker("computes", tag(limit_s=99.0), tag(), executing=1)
+    await bench.after(21, bench.beating)
+    assert bench.told == []
+    await bench.after(1, bench.beating)
+    assert [said["node"] for said in bench.stuck()] == ["full", "writes"]
+    assert bench.killed == ["full", "writes"]
 
 
 async def test_a_frozen_node_that_says_where_it_loops_has_a_segment_that_hung(

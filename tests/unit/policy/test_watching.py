@@ -236,6 +236,18 @@ def test_a_watch_that_cannot_be_kept_is_refused_with_all_faults() -> None:
     ]
 
 
+def test_a_task_that_nothing_known_keeps_waiting_is_stuck_as_well() -> None:
+    """Once, and on a clock of its own: what it executes has all of its time."""
+    kept = {"kept": {"a": 10.0, "b": math.inf}}
+    assert watched(beats(1, 2, 3, 4, 5, 6, **kept)) == [
+        (16.0, Stuck(worker="w", task="a", seconds=12.0, limit_s=10.0))
+    ]
+    begun = [*beats(1, 2, 3, **kept), *beats(4, 5, 6, executing={"a": 10.0})]
+    assert watched(begun) == []
+    again = [*beats(1, 2, 3, **kept), *beats(4), *beats(5, 6, 7, **kept)]
+    assert watched(again) == []
+
+
 def test_a_silent_worker_may_execute_what_it_was_given() -> None:
     """From its last heartbeat on; what it says that it executes, since it said so."""
     sights = beats(1, 2, 2, 2, 2, 2, given={"a": 10.0, "b": math.inf})
