@@ -72,23 +72,36 @@ def _given(state: CampaignState, fact: RemedyGiven) -> None:
 
 
 def _target(s: SetState, back: int) -> int:
-    """Return the boundary of the how-many-newest checkpoint that is good."""
+    """Return the boundary of the how-many-newest checkpoint that is good.
+
+    None that is pinned is given up: a branch began there, or somebody reads it.
+    """
     good = [b for b, c in s.commits.items() if c.good and not c.deleting]
+    pinned = max((b for b in good if b in s.pins), default=0)
     if back <= len(good):
-        return good[-back]
+        return max(good[-back], pinned)
     # The beginning is one more; but who has deleted checkpoints is far from it.
-    return good[0] if good and s.deleted else 0
+    return max(good[0] if good and s.deleted else 0, pinned)
 
 
 def refuse_former(s: SetState, fact: CheckpointCommitted | CheckpointRecalled) -> None:
     """Let a checkpoint go that is of a course which was given up, and came late."""
     blown = s.blown
-    if fact.attempt <= blown.former and fact.boundary > blown.floor:
+    if fact.attempt > blown.former or fact.boundary <= blown.floor:
+        return
+    course = [b for b, c in s.commits.items() if c.attempt > blown.former]
+    if max(course, default=0) > blown.floor:
+        # What takes hours to come back from an archive: the new course is on its way
+        # and keeps what it committed.
+        s.commits[fact.boundary].good = False
+        s.blown = replace(blown, late=blown.late | {fact.boundary})
+    else:
         s.blown = replace(blown, target=blown.floor)
 
 
 def went_back(s: SetState) -> None:
     """Let a set that goes back start once no checkpoint beyond is left."""
+    s.blown = replace(s.blown, late=s.blown.late & s.commits.keys())
     target = s.blown.target
     if target is not None and not any(b > target for b in s.commits):
         s.blown = replace(s.blown, target=None)

@@ -89,6 +89,8 @@ class Blown:
     floor, former : int
         Boundary that was last gone back to, and the newest attempt before that: what
         such a one still commits beyond is of a course that was given up.
+    late : frozenset of int
+        Boundaries of such checkpoints that came when there were newer ones already.
     """
 
     tried: tuple[Tried, ...] = ()
@@ -99,6 +101,7 @@ class Blown:
     target: int | None = None
     floor: int = 0
     former: int = 0
+    late: frozenset[int] = frozenset()
 
     @property
     def waits(self) -> bool:
@@ -153,12 +156,14 @@ def ask_again(simulation: SimulationState, s: SetState) -> Iterator[Record]:
 
 def superseded(simulation: SimulationState, s: SetState) -> Iterator[Record]:
     """Remove the checkpoints beyond the one that is gone back to."""
-    if s.blown.target is None:
+    target, late = s.blown.target, s.blown.late
+    if target is None and not late:
         return
     for boundary, commit in list(s.commits.items()):
         # What is being published or archived would miss its files.
         busy = commit.publishing or commit.archiving
-        if boundary > s.blown.target and not (commit.deleting or busy):
+        former = boundary in late or (target is not None and boundary > target)
+        if former and not (commit.deleting or busy):
             yield DeleteCheckpoint(
                 simulation=simulation.name, set=s.name, boundary=boundary
             )

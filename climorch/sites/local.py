@@ -179,8 +179,8 @@ class LocalSite:
         for number in range(self.nodes):
             name, first = f"node{number:03d}", loop.create_future()
             firsts.append(first)
-            node = self._workers[name] = self._node(name)
-            starting = self._bring_up(name, node, first)
+            here = number < self.nodes_here
+            starting = self._bring_up(name, first, here=here)
             self._starting.append(asyncio.create_task(starting))
         try:
             await _one_of(firsts)
@@ -190,11 +190,12 @@ class LocalSite:
                 first.cancel()
 
     async def _bring_up(
-        self, name: str, node: Worker | Nanny, first: asyncio.Future[None]
+        self, name: str, first: asyncio.Future[None], *, here: bool
     ) -> None:
         """Start a node; try again until it is up or the site is closed."""
         wait_s = AGAIN_S
         while True:
+            node = self._workers[name] = self._node(name, here=here)
             try:
                 await node
             except Exception as error:
@@ -214,10 +215,8 @@ class LocalSite:
                 await asyncio.wait_for(self._closing.wait(), wait_s)
                 return
             wait_s = min(2 * wait_s, LONGEST_AGAIN_S)
-            node = self._workers[name] = self._node(name)
 
-    def _node(self, name: str) -> Worker | Nanny:
-        here = int(name.removeprefix("node")) < self.nodes_here
+    def _node(self, name: str, *, here: bool) -> Worker | Nanny:
         if self._scheduler is None:
             raise InvalidInputError("open the site before starting nodes")
         kind: type[Worker] | type[Nanny] = Worker if here else Nanny

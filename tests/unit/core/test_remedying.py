@@ -167,6 +167,46 @@ def test_what_is_being_published_is_removed_afterwards() -> None:
     assert "delete s.a 3" in s.published(3)
 
 
+@pytest.mark.parametrize(("pinned", "boundary"), [(1, 1), (2, 2), (None, 0)])
+def test_it_goes_back_to_no_earlier_than_what_is_pinned(
+    pinned: int | None, boundary: int
+) -> None:
+    """A branch began there: it may have to begin anew."""
+    s = script()
+    if pinned is not None:
+        s.tell(e.PinRequested(simulation="s", set="a", boundary=pinned))
+    s.failed(2, NUMERICAL)
+    gone = [word for word in given(s, back=9) if word.startswith("delete")]
+    assert s.set().blown.tried[0].boundary == boundary
+    assert gone == [f"delete s.a {b}" for b in (1, 2) if b > boundary]
+    assert replayed(s) == s.set()
+
+
+def test_what_comes_back_hours_later_takes_nothing_of_the_new_course_along() -> None:
+    """Asked back before the blow-up; the new course has committed beyond since."""
+    s = script()
+    former = s.set().attempt
+    s.failed(2, NUMERICAL)
+    given(s, back=2)
+    deleted(s, 2)
+    s.restored()
+    go_on(s, 1)
+    assert s.set().committed == 2
+    told = s.tell(
+        e.CheckpointRecalled(
+            simulation="s", set="a", boundary=3, attempt=former, seconds=1.0, bytes=1
+        )
+    )
+    assert [word for word in told if word.startswith("delete")] == ["delete s.a 3"]
+    assert s.set().committed == 2
+    assert not s.set().blown.waits
+    deleted(s, 3)
+    s.finished(2)
+    assert "delete s.a 3" not in s.committed(3)
+    assert s.set().committed == 3
+    assert replayed(s) == s.set()
+
+
 def test_tries_are_bounded_until_it_gets_beyond_the_place() -> None:
     """Then it is quarantined with its cause; beyond it they count anew."""
     s = script(tries=2)
