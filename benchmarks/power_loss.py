@@ -9,7 +9,7 @@ SQLite's files show them. Then every planted fault of durability has to be found
 The bar: no violation, and every planted fault found. With ``--quick`` a sample of the
 moments.
 
-    uv run python benchmarks/power_loss.py [--quick]
+    uv run python benchmarks/power_loss.py [--quick] [--only NAME ...]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from benchmarks.bench import RESULTS, Figures, report
@@ -29,6 +30,7 @@ from climorch.testing.power_loss import Effort, Findings
 from climorch.testing.power_scenarios import SCENARIOS, cut_power
 
 MEMORY = Path("/dev/shm")
+JOURNAL = "journal"
 WHOLE = [Effort(most=1), Effort(most=2, every=16)]
 QUICK = [Effort(most=1, every=40)]
 
@@ -63,10 +65,12 @@ def in_memory() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else RESULTS)
 
 
-def measure(quick: bool) -> Figures:
-    """Try everything; return what was tried and what was wrong."""
+def measure(quick: bool, only: Collection[str]) -> Figures:
+    """Try everything, or some scenarios; return what was tried and was wrong."""
     figures: Figures = {}
     for name, scenario in SCENARIOS.items():
+        if name not in only:
+            continue
         total = Findings(operations=0)
         for effort in QUICK if quick else WHOLE:
             with in_memory() as folder:
@@ -79,24 +83,30 @@ def measure(quick: bool) -> Figures:
             total.examples += found.examples
         figures |= figures_of(name, total)
         print(f"{name}: {total.tried} losses, {total.states} states", flush=True)
+    if JOURNAL in only:
+        figures |= figures_of(JOURNAL, cut_journal(quick))
+    for what in ("losses", "states", "violations"):
+        figures[what] = sum(
+            int(n) for key, n in figures.items() if key.endswith(f"_{what}")
+        )
+    planted = [name for name, fault in PLANTED.items() if fault.scenario in only]
+    missed = [name for name in planted if not planted_is_found(name)]
+    for name in missed:
+        print(f"planted and not found: {name}")
+    return figures | {
+        "planted": len(planted),
+        "planted_found": len(planted) - len(missed),
+    }
+
+
+def cut_journal(quick: bool) -> Findings:
+    """Cut the transactions of a journal."""
     with in_memory() as folder:
         made, states = Path(folder, "made"), Path(folder, "states")
         made.mkdir()
         states.mkdir()
         appends = record_appends(made, TRANSACTIONS)
-        found = cut_appends(appends, states, samples=1 if quick else 10)
-    figures |= figures_of("journal", found)
-    for what in ("losses", "states", "violations"):
-        figures[what] = sum(
-            int(n) for key, n in figures.items() if key.endswith(f"_{what}")
-        )
-    missed = [name for name in PLANTED if not planted_is_found(name)]
-    for name in missed:
-        print(f"planted and not found: {name}")
-    return figures | {
-        "planted": len(PLANTED),
-        "planted_found": len(PLANTED) - len(missed),
-    }
+        return cut_appends(appends, states, samples=1 if quick else 10)
 
 
 def planted_is_found(name: str) -> bool:
@@ -117,11 +127,13 @@ def main() -> int:
     """Try, print, and tell whether the bar holds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a sample of the moments")
-    quick = parser.parse_args().quick
+    every = [*SCENARIOS, JOURNAL]
+    parser.add_argument("--only", nargs="+", choices=every, default=every)
+    given = parser.parse_args()
     logging.disable(logging.CRITICAL)
     RESULTS.mkdir(exist_ok=True)
     begin_s = time.process_time()
-    figures = measure(quick)
+    figures = measure(given.quick, given.only)
     figures["cpu_s"] = time.process_time() - begin_s
     report("power_loss", figures)
     print(

@@ -177,5 +177,8 @@ PLANTED: dict[str, Planted] = {
         scenario="a new journal",
         patch=lambda: _within(journal, "create", fsync_directory=_nothing),
     ),
+    "an archive gets its name before it is flushed": Planted(
+        scenario="archive", deaf=("sync_data",), since="archived 1"
+    ),
 }
 """By what is wrong."""

@@ -18,6 +18,11 @@ from climorch.model.events import PauseRequested
 from climorch.storage import files, inbox
 from climorch.storage.journal import SqliteJournal
 from climorch.storage.owner import Owner
+from climorch.testing.power_archive import (
+    archive_and_recall,
+    judge_archive,
+    look_into_archive,
+)
 from climorch.testing.power_loss import Effort, Findings, explore
 from climorch.testing.recording import RecordingFiles
 from climorch.testing.small_campaign import (
@@ -351,6 +356,12 @@ SCENARIOS: dict[str, Scenario[Any]] = {
         act=_make_journal,
         recover=_journal_there,
         judge=_judge_journal,
+    ),
+    "archive": Scenario(
+        prepare=_two_committed,
+        act=archive_and_recall,
+        recover=look_into_archive,
+        judge=judge_archive,
     ),
 }
 """By name."""
