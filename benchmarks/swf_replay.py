@@ -33,8 +33,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from climorch.forecast.swf import Jobs, read_swf
 from climorch.policy.backfill import RULES
-from climorch.twin.swf import Jobs, read_swf
 from climorch.twin.swf_replay import replay
 
 RESULTS = Path(__file__).parent / "results"

@@ -1,1 +1,29 @@
-"""What to expect, and what was used: ledgers, histories and forecasts."""
+"""What was used, and what to expect of it: ledgers, histories, forecasts of series.
+
+For those who have usage of a machine or an allocation, with or without a campaign.
+"""
+
+from __future__ import annotations
+
+from climorch.forecast.backtesting import Backtest, backtest, forecast_series
+from climorch.forecast.booked import Ledger
+from climorch.forecast.entries import Power
+from climorch.forecast.history import History, history_of_jobs, history_of_ledger
+from climorch.forecast.reading import read_usage
+from climorch.forecast.series import Case, Outlook
+from climorch.forecast.swf import read_swf
+
+__all__ = [
+    "Backtest",
+    "Case",
+    "History",
+    "Ledger",
+    "Outlook",
+    "Power",
+    "backtest",
+    "forecast_series",
+    "history_of_jobs",
+    "history_of_ledger",
+    "read_swf",
+    "read_usage",
+]

@@ -23,10 +23,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.forecast.swf import Jobs
 from climorch.policy.availability import Profile
 from climorch.policy.backfill import RULES, conservative, overtake
 from climorch.policy.queueing import Plan, Request, Reservation, Shadow
-from climorch.twin.swf import Jobs
 
 __all__ = ["BOUND_S", "Replay", "replay"]
 

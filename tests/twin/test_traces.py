@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from climorch.twin.swf import Jobs, read_swf
+from climorch.forecast.swf import Jobs, read_swf
 from climorch.twin.swf_replay import replay
 
 KTH = "KTH-SP2-1996-2.swf.gz"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from climorch.errors import InvalidInputError
-from climorch.twin.swf import Jobs
+from climorch.forecast.swf import Jobs
 from climorch.twin.swf_replay import Replay, replay
 from tests.property.counting import Job, replay_starts
 

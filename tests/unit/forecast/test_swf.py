@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from climorch.errors import BackendError, InvalidInputError, NotFoundError
-from climorch.twin.swf import Jobs, read_swf
+from climorch.forecast.swf import Jobs, read_swf
 
 HEADER = "; Version: 2.2\n;MaxNodes: 50\n; MaxProcs:  100 \n; MaxProcs: many\n;\n\n"
 

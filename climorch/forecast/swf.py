@@ -1,7 +1,7 @@
 """Reads real workloads in the Standard Workload Format.
 
-Decides which lines are jobs that can be replayed, and takes nothing on trust: what
-is no job is a fault with its line. Ignores users, queues and memory.
+Decides which lines are jobs that ran, and takes nothing on trust: what is no job is a
+fault with its line. Ignores queues, waits and memory.
 
 References
 ----------
@@ -33,6 +33,10 @@ _FAULTS_SHOWN = 20
 Seconds = npt.NDArray[np.int64]
 
 
+def _nobody() -> npt.NDArray[np.int64]:
+    return np.empty(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Jobs:
     """Jobs of a trace, by their arrival.
@@ -49,6 +53,8 @@ class Jobs:
         How long they asked for; >= 1.
     processors : ndarray, shape (job,)
         How many they asked for, or were given where they did not say; >= 1.
+    user : ndarray, shape (job,)
+        Who, by number; -1: not known.
     machine : int
         Processors of the machine, from the header; 0 where it does not say.
     dropped : mapping of str to int
@@ -60,6 +66,7 @@ class Jobs:
     run_s: Seconds
     request_s: Seconds
     processors: npt.NDArray[np.int64]
+    user: npt.NDArray[np.int64] = field(default_factory=_nobody)
     machine: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
 
@@ -109,7 +116,7 @@ class _Reading:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._rows: list[tuple[int, int, int, int, int]] = []
+        self._rows: list[tuple[int, int, int, int, int, int]] = []
         self._dropped: dict[str, int] = {}
         self._faults: list[Fault] = []
         self._more = 0
@@ -144,7 +151,7 @@ class _Reading:
                 f"this trace cannot be read{more}", faults=self._faults
             )
         table = np.asarray(self._rows, dtype=np.int64)
-        number, submit_s, run_s, request_s, processors = table[
+        number, submit_s, run_s, request_s, processors, user = table[
             np.argsort(table[:, 1], kind="stable")
         ].T
         return Jobs(
@@ -153,6 +160,7 @@ class _Reading:
             run_s=run_s,
             request_s=request_s,
             processors=processors,
+            user=user,
             machine=self._machine,
             dropped=self._dropped,
         )
@@ -171,8 +179,8 @@ class _Reading:
             self.fault(where, problem, "comments begin with ';'")
             return
         try:
-            job, submit, run, given, asked, request = (
-                _whole(fields[at]) for at in (0, 1, 3, 4, 7, 8)
+            job, submit, run, given, asked, request, user = (
+                _whole(fields[at]) for at in (0, 1, 3, 4, 7, 8, 11)
             )
         except (ValueError, OverflowError) as error:
             self.fault(where, str(error), "fields are numbers below 1e15, -1: unknown")
@@ -189,7 +197,7 @@ class _Reading:
             self._dropped[reason] = self._dropped.get(reason, 0) + 1
             return
         request = max(request if request > 0 else run, 1)
-        self._rows.append((job, submit, min(run, request), request, processors))
+        self._rows.append((job, submit, min(run, request), request, processors, user))
 
 
 def _whole(field: bytes) -> int:
