@@ -29,6 +29,7 @@ series of known memory, those of 2 and 3 covered what they should."""
 YEAR_MONTHS = 12
 PATHS = 2000
 QUANTILES = (0.1, 0.5, 0.9)
+LITTLE = "less than a year of history: ranges rest on very little"
 
 Array = npt.NDArray[np.float64]
 
@@ -153,18 +154,15 @@ def outlook(
     """
     _check(history, months, paths)
     per_day = history.per_day
-    level = float(per_day[-LEVEL_MONTHS:].mean())
-    names, days = history.ahead(months)
-    drawn = level * _paths(per_day, months, paths, seed) * np.array(days)
-    expected = level * np.array(days)
-    if history.capacity_per_day is not None:
-        most = history.capacity_per_day * np.array(days)
-        drawn, expected = np.minimum(drawn, most), np.minimum(expected, most)
+    names, lengths = history.ahead(months)
+    days = np.array(lengths)
+    most = (history.capacity_per_day or np.inf) * days
+    level = per_day[-LEVEL_MONTHS:].mean() * days
+    expected = np.minimum(level, most)
+    drawn = np.minimum(level * _paths(per_day, months, paths, seed), most)
     p10, p50, p90 = np.quantile(drawn, QUANTILES, axis=0)
     total_p10, total_p50, total_p90 = np.quantile(drawn.sum(axis=1), QUANTILES)
-    notes = history.notes
-    if len(per_day) < YEAR_MONTHS:
-        notes = (*notes, "less than a year of history: ranges rest on very little")
+    short = (LITTLE,) if len(per_day) < YEAR_MONTHS else ()
     return Outlook(
         unit=history.unit,
         case=case,
@@ -178,7 +176,7 @@ def outlook(
         total_p50=float(total_p50),
         total_p90=float(total_p90),
         blocks=max(len(history) - BLOCK_MONTHS + 1, 1),
-        notes=notes,
+        notes=history.notes + short,
     )
 
 
