@@ -7,10 +7,16 @@ from contextlib import closing
 
 from climorch.engine.custody import Custody
 from climorch.engine.session import JOURNAL
+from climorch.errors import NotFoundError
+from climorch.forecast.backtesting import forecast_series
 from climorch.forecast.booked import Ledger, booked
 from climorch.forecast.entries import Power
+from climorch.forecast.history import history_of_ledger
 from climorch.forecast.ledger import KINDS, Bookkeeper
 from climorch.forecast.periods import Period, period_of
+from climorch.forecast.planned import notes_on, planned, projects_of
+from climorch.forecast.reporting import Report
+from climorch.forecast.series import LEVEL_MONTHS
 from climorch.model.commands import decode_record
 from climorch.storage.journal import SqliteJournal
 
@@ -58,6 +64,56 @@ class Accounting(Custody):
         keeper = self._books(cuts)
         found = booked(keeper, self._folder.name, cuts=cuts, power=power)
         return found.select(since_s=since_s, until_s=until_s, project=project)
+
+    def report(
+        self,
+        *,
+        period: Period = None,
+        project: str | None = None,
+        power: Power | None = None,
+    ) -> Report:
+        """Report what was used, is planned, was lost and produced.
+
+        Parameters
+        ----------
+        period, project, power
+            As for `ledger`. Plans, budgets and the forecast are as of now, whatever
+            the period.
+
+        Returns
+        -------
+        Report
+            Tables, and the same as NetCDF, CSV, JSON or Markdown.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such project.
+        InvalidInputError, CorruptDataError, BackendError
+            As for `ledger`.
+        """
+        state = self._state()
+        whole = self.ledger(power=power)
+        projects = projects_of(state, whole)
+        if project is not None and project not in projects:
+            raise NotFoundError(
+                f"no project {project!r} has simulations here; there are "
+                f"{', '.join(projects) or 'none yet'}"
+            )
+        since_s, until_s = period_of(period)
+        chosen = projects if project is None else (project,)
+        history = history_of_ledger(whole, project=project)
+        known = len(history) >= LEVEL_MONTHS
+        return Report(
+            campaign=self._folder.name,
+            project=project,
+            since_s=since_s,
+            until_s=until_s,
+            ledger=self.ledger(period=period, project=project, power=power),
+            plans=tuple(planned(state, self.policies, whole, name) for name in chosen),
+            outlook=forecast_series(history) if known else None,
+            notes=notes_on(whole, known=known),
+        )
 
     def _books(self, cuts: tuple[float, ...]) -> Bookkeeper:
         """Read the journal, without what costs nothing."""

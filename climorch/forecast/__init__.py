@@ -10,6 +10,7 @@ from climorch.forecast.booked import Ledger
 from climorch.forecast.entries import Power
 from climorch.forecast.history import History, history_of_jobs, history_of_ledger
 from climorch.forecast.reading import read_usage
+from climorch.forecast.reporting import Planned, Report
 from climorch.forecast.series import Case, Outlook
 from climorch.forecast.swf import read_swf
 
@@ -19,7 +20,9 @@ __all__ = [
     "History",
     "Ledger",
     "Outlook",
+    "Planned",
     "Power",
+    "Report",
     "backtest",
     "forecast_series",
     "history_of_jobs",

@@ -70,6 +70,13 @@ def booked_as_held(campaign: Campaign) -> None:
     assert ledger.node_s(Part.PENDING, Part.LOST) == 0
     assert campaign.ledger(period="1999").entries == ()
     assert campaign.ledger(project="nobody").entries == ()
+    report = campaign.report(project="default")
+    held_s = report.used()["node_hours"].sum() * 3600
+    assert held_s == pytest.approx(
+        ledger.select(project="default").held_node_s, abs=1e-6
+    )
+    assert report.to_pandas().loc["scenarios_done", "value"] == len(ledger.completed)
+    assert report.planned().loc["default", "remaining_p90_node_hours"] == 0
 
 
 def test_a_campaign_with_spinup_coupling_and_branches_ends_as_computed_by_hand(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from climorch import Campaign, InvalidInputError
+from climorch import Campaign, InvalidInputError, NotFoundError
 from climorch.core.ports import Row
 from climorch.engine.session import JOURNAL
 from climorch.forecast.entries import Power
@@ -85,3 +85,29 @@ def test_before_it_has_run_a_campaign_has_used_nothing(tmp_path: Path) -> None:
     assert fresh.ledger().entries == ()
     with pytest.raises(InvalidInputError, match="no such period"):
         fresh.ledger(period="soon")
+
+
+def test_a_report_equals_the_ledger_to_the_second(tmp_path: Path) -> None:
+    """Of the period that is asked for; plans are as of now."""
+    made = campaign(tmp_path)
+    report = made.report(period="2026-01")
+
+    held = report.used()["node_hours"].sum() * HOUR_S
+    assert held == made.ledger(period="2026-01").held_node_s == HOUR_S
+    (plan,) = report.plans
+    assert (plan.project, plan.used_node_hours, plan.segments) == ("default", 2.0, 4)
+    assert plan.unknown == ("s",)
+    assert report.outlook is None
+    assert report.period.startswith("2026-01-01 to 2026-02-01")
+
+
+def test_a_report_of_nobody_is_refused(tmp_path: Path) -> None:
+    """Projects that are there are named."""
+    with pytest.raises(NotFoundError, match="default"):
+        campaign(tmp_path).report(project="nobody")
+    assert campaign_without_a_run(tmp_path).report().plans == ()
+
+
+def campaign_without_a_run(root: Path) -> Campaign:
+    """Make a campaign that has no journal."""
+    return Campaign("fresh", root=root)
