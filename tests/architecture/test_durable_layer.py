@@ -32,6 +32,7 @@ METHODS = {
 # Where something else than a durable file is written, by path: and what.
 ELSEWHERE = {
     "climorch/engine/wire.py": "memory that two processes share",
+    "climorch/forecast/reporting.py": "reports, where a user says; made again any time",
     "climorch/storage/depot.py": "objects in a bucket, which has no file system",
     "climorch/sites/batch/agent.py": "notes to the driver, which last as long as it",
     "climorch/sites/batch/preflight.py": "a file that shows that it can be written",
