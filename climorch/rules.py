@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from climorch.model.codec import Codec
 from climorch.model.edits import AddStage, Finish, MoveEnd, SetPriority, SetResources
+from climorch.model.ending import Course, Equilibrium, Until, area_mean
 from climorch.model.judging import Judged, Partial
 from climorch.model.numerics import BlowUp, Checks, Remedy, Retry
 from climorch.model.pace import Pace
@@ -34,6 +35,8 @@ __all__ = [
     "Claim",
     "Codec",
     "Contest",
+    "Course",
+    "Equilibrium",
     "Finish",
     "Judged",
     "KeepAny",
@@ -54,4 +57,6 @@ __all__ = [
     "Scrub",
     "SetPriority",
     "SetResources",
+    "Until",
+    "area_mean",
 ]

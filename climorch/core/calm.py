@@ -20,6 +20,8 @@ __all__ = ["LAST", "calm_until_s", "near_end"]
 LAST = 3
 """Common boundaries before its end at which a set no longer goes on by itself."""
 
+OFTEN = (RuleTime.COMMIT, RuleTime.UNTIL)
+
 # By how much its pace may slow down until then.
 SLOWER = 1.5
 
@@ -50,7 +52,7 @@ def calm_until_s(state: CampaignState, simulation: SimulationState) -> float:
         or leaving(simulation)
         or simulation.failures
         # A rule that is asked at each commit may change everything there.
-        or any(rule.on is RuleTime.COMMIT for rule in simulation.plan.rules)
+        or any(rule.on in OFTEN for rule in simulation.plan.rules)
         or not simulation.wants_nodes
         # What a mark says may change who has which nodes.
         or simulation.plan.scores

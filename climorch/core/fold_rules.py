@@ -21,6 +21,7 @@ from climorch.core.state import (
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.events import Cause
+from climorch.model.plan import RuleTime
 
 __all__ = ["RULES", "note_metrics", "settle_metrics"]
 
@@ -35,6 +36,7 @@ def note_metrics(simulation: SimulationState, fact: e.SegmentFinished) -> None:
 def settle_metrics(simulation: SimulationState, s: SetState) -> None:
     """Let what the newest committed segments returned hold from now on."""
     for stage, count in s.plan.segments_at[s.committed].items():
+        _note_course(simulation, s, stage, count)
         recent = simulation.recent.get(stage)
         if recent is None:
             continue
@@ -42,6 +44,28 @@ def settle_metrics(simulation: SimulationState, s: SetState) -> None:
             simulation.metrics[stage] = recent[count - 1]
         for segment in [k for k in recent if k < count]:
             del recent[segment]
+
+
+def _note_course(
+    simulation: SimulationState, s: SetState, stage: str, count: int
+) -> None:
+    """Keep what committed segments returned for as long as a condition looks back."""
+    windows_s = [
+        rule.window_s
+        for rule in simulation.plan.rules_of[s.name]
+        if rule.on is RuleTime.UNTIL and rule.when == stage
+    ]
+    if not windows_s:
+        return
+    ends = s.plan.stage(stage).boundaries
+    since = ends[count] - max(windows_s)
+    recent = simulation.recent.get(stage, {})
+    new = {k: recent[k] for k in sorted(recent) if k < count}
+    # Computed again after a loss, a segment returns the same.
+    known = dict(simulation.courses.get(stage, ())) | new
+    simulation.courses[stage] = tuple(
+        (k, known[k]) for k in sorted(known) if k < count and ends[k + 1] > since
+    )
 
 
 def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:

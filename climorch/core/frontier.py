@@ -51,13 +51,15 @@ def needed_exports(
     return tuple(range(by_start, bisect_right(source, end) - 1))
 
 
-def ready_segments(s: SetState) -> Iterator[tuple[str, int]]:
+def ready_segments(s: SetState, gate: int | None = None) -> Iterator[tuple[str, int]]:
     """Yield the (stage, segment) pairs that may start now.
 
     Parameters
     ----------
     s : SetState
         A set in its active phase.
+    gate : int or None
+        Common boundary that it may not pass; None: there is none.
 
     Yields
     ------
@@ -69,7 +71,7 @@ def ready_segments(s: SetState) -> Iterator[tuple[str, int]]:
         # All compute.
         return
     limit = min(s.reached + 1 + RUN_AHEAD, s.plan.last)
-    for planned in (s.planned, s.held.planned):
+    for planned in (s.planned, s.held.planned, gate):
         if planned is not None:
             limit = min(limit, planned)
     for stage in s.plan.stages:

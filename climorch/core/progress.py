@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from climorch.core.archiving import archive, awaits_recall, recall
 from climorch.core.frontier import ready_segments
+from climorch.core.gating import gate_of
 from climorch.core.holds import Hold, holding
 from climorch.core.keeping import keep_house, make_room
 from climorch.core.pacing import ruling_at, word_on
@@ -245,6 +246,9 @@ def _plan_checkpoint(
     if boundary == s.plan.last:
         yield _plan(simulation, s, boundary, "end of the phase")
         return
+    if boundary == gate_of(simulation, s):
+        yield _plan(simulation, s, boundary, "asks whether it ends here")
+        return
     if s.checkpoint is not None:
         # One in flight: skip, never queue.
         return
@@ -277,9 +281,10 @@ def _meet(
 ) -> Iterator[Record]:
     """Checkpoint once all stages stand at the planned boundary."""
     last = s.plan.last
-    idle = s.planned is None and s.checkpoint is None and s.reached == last
-    if idle and s.settled and not s.complete and state.now_s >= s.retry_at_s:
-        yield _plan(simulation, s, last, "the last try failed")
+    idle = s.planned is None and s.checkpoint is None and s.committed < s.reached
+    ends = idle and s.reached in (last, gate_of(simulation, s))
+    if ends and s.settled and state.now_s >= s.retry_at_s:
+        yield _plan(simulation, s, s.reached, "the last try failed")
     count = len(s.commits) + s.deleted
     yield from _begin_at(simulation, s, full=count % policies.full_every == 0)
 
@@ -303,7 +308,7 @@ def _begin_at(
 
 def _start_segments(simulation: SimulationState, s: SetState) -> Iterator[Record]:
     # A list: starting one changes what the next call would yield.
-    for stage, segment in list(ready_segments(s)):
+    for stage, segment in list(ready_segments(s, gate_of(simulation, s))):
         yield StartSegment(
             simulation=simulation.name,
             stage=stage,

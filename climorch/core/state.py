@@ -124,6 +124,8 @@ class SimulationState:
         What the script says that it is, if rules made another thing of it.
     metrics : dict of str to dict
         By stage: what the last committed segment returned.
+    courses : dict of str to tuple of (int, dict)
+        By stage that may end early: newest committed segments, and what they returned.
     recent : dict of str to dict
         By stage and segment: what segments returned that are not committed.
     """
@@ -164,6 +166,9 @@ class SimulationState:
     edits: tuple[Edited, ...] = ()
     declared: SimulationPlan | None = None
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    courses: dict[str, tuple[tuple[int, dict[str, float]], ...]] = field(
+        default_factory=dict
+    )
     recent: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
     node_s: float = 0.0
     held_s: float = 0.0
@@ -220,11 +225,21 @@ class SimulationState:
             s = self.sets[name]
             if rule.on is RuleTime.STAGE and not s.complete:
                 return None
+            if rule.on is RuleTime.UNTIL and not self._may_end(rule, s):
+                return None
             at = s.plan.segments_at[s.committed][rule.when]
         fault = self.rule_faults.get(rule.name)
         if fault is not None and fault.at == at:
             return None
         return at if at and self.rules_done.get(rule.name, 0) != at else None
+
+    def _may_end(self, rule: RulePlan, s: SetState) -> bool:
+        """Whether a stage may end early where it is committed, and nobody has said."""
+        count = s.plan.segments_at[s.committed][rule.when]
+        # What was asked before a checkpoint went bad is not asked again.
+        return count > self.rules_done.get(rule.name, 0) and rule.asks_at(
+            s.plan, s.committed
+        )
 
     def ended(self, name: str) -> bool:
         """Whether a set is committed to its end and no rule may move that any more.

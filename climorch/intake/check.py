@@ -207,7 +207,7 @@ def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                 problem=f"{type(then).__name__} cannot be called",
                 remedy="pass a function of a Committed that returns edits",
             )
-        times = [time.value for time in RuleTime]
+        times = [time.value for time in RuleTime if time is not RuleTime.UNTIL]
         if rule.on not in times:
             yield Fault(
                 place=f"{here}, on",

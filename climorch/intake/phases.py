@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from climorch.errors import Fault
 from climorch.intake.following import begins_of, coupled
+from climorch.model.ending import Until
 from climorch.model.stages import DATED, JOINED, SHIFTED
 from climorch.model.workflow import Workflow
 
@@ -30,6 +31,7 @@ def phase_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
         One for each stage and each fault.
     """
     yield from _begin_faults(workflow, place)
+    yield from _end_faults(workflow, place)
     yield from _demand_faults(workflow, place)
 
 
@@ -61,6 +63,29 @@ def _begin_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                     f"{', '.join(sorted(ways))}",
                     remedy="coupled stages begin together: say the same of all",
                 )
+
+
+def _end_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
+    early = {stage.name for stage in workflow.stages if stage.until is not None}
+    for stage in workflow.stages:
+        # Users without a type checker may pass anything.
+        until: object = stage.until
+        if until is not None and not (isinstance(until, Until) or callable(until)):
+            yield Fault(
+                place=f"{place}, stage {stage.name!r}, until",
+                problem=f"got {type(until).__name__}",
+                remedy="pass an Equilibrium, a function of a Course, or an Until",
+            )
+        # With a stage end all that are coupled to it.
+        sets = {name: early & coupled(workflow, name) for name in stage.after}
+        moving = sorted(name for name, found in sets.items() if found)
+        if moving and stage.begins is None:
+            yield Fault(
+                place=f"{place}, stage {stage.name!r}, after {moving[0]!r}",
+                problem="that one may end early, and where this one begins then is not "
+                "said",
+                remedy=f"say begins=, one of {', '.join(WAYS)}",
+            )
 
 
 def _demand_faults(workflow: Workflow, place: str) -> Iterator[Fault]:

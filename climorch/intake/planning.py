@@ -12,6 +12,8 @@ import xxhash
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.calendar import boundaries
+from climorch.intake.ending import end_rules
+from climorch.model.ending import until_of
 from climorch.model.plan import (
     Provenance,
     RulePlan,
@@ -56,11 +58,14 @@ def make_plan(
         stages=tuple(
             plan_of(stage) for stage in workflow.stages if whole or not stage.on_demand
         ),
-        rules=tuple(
-            RulePlan(
-                name=rule.name, when=rule.when, on=RuleTime(rule.on), most=rule.most
-            )
-            for rule in workflow.rules
+        rules=(
+            *(
+                RulePlan(
+                    name=rule.name, when=rule.when, on=RuleTime(rule.on), most=rule.most
+                )
+                for rule in workflow.rules
+            ),
+            *end_rules(workflow),
         ),
         params=scenario.params,
         scores=tuple(
@@ -124,14 +129,16 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
     Returns
     -------
     dict of str to Provenance
-        Keys ``stage.step``, ``stage.init``, ``stage.rebuild``, ``rule``,
-        ``score.score`` and ``(remedy)``.
+        Keys ``stage.step``, ``stage.init``, ``stage.until``, ``stage.rebuild``,
+        ``rule``, ``score.score`` and ``(remedy)``.
     """
     functions: dict[str, Any] = {}
     for stage in workflow.stages:
         functions[f"{stage.name}.step"] = function_of(stage.step)
         if callable(stage.init):
             functions[f"{stage.name}.init"] = stage.init
+        if stage.until is not None:
+            functions[f"{stage.name}.until"] = until_of(stage.until).condition
         if stage.scope is not None and stage.scope.rebuild is not None:
             functions[f"{stage.name}.rebuild"] = stage.scope.rebuild
     functions |= {rule.name: rule.then for rule in workflow.rules}

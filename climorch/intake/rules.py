@@ -20,6 +20,7 @@ from climorch.errors import Fault, InvalidInputError
 from climorch.intake.branching import branch_faults, branch_of
 from climorch.intake.calendar import model_date
 from climorch.intake.editing import IMPOSSIBLE, changed_by, new_priority
+from climorch.intake.ending import condition_of
 from climorch.intake.planning import make_plan, provenance, require_no
 from climorch.model.commands import EvaluateRule, encode_record
 from climorch.model.edits import AddSimulation, Committed, Edit, told
@@ -114,6 +115,8 @@ def question_of(
     workflow = workflows.get(simulation.plan.workflow)
     rules = workflow.rules if workflow is not None else []
     rule = next((r for r in rules if r.name == command.rule), None)
+    if workflow is not None and rule is None:
+        rule = condition_of(simulation, workflow, command.rule)
     if workflow is None or rule is None:
         return RuleFailed(
             simulation=simulation.name,

@@ -88,10 +88,13 @@ class MoveEnd(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     end : str
         Its new end, as in `Span`; not before what is committed, and no later
         phase may have begun from the old one.
+    why : str
+        For ``explain``.
     """
 
     stage: str
     end: str
+    why: str = ""
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -141,7 +144,8 @@ def _told(edit: Edit) -> str:
         case AddStage():
             return f"add stage {edit.stage!r}"
         case MoveEnd():
-            return f"end {edit.stage!r} at {edit.end}"
+            why = f": {edit.why}" if edit.why else ""
+            return f"end {edit.stage!r} at {edit.end}{why}"
         case Finish():
             return "finish"
         case SetPriority():

@@ -105,6 +105,8 @@ class RuleTime(Enum):
     """Each time more of its stage is committed."""
     SIMULATION = "simulation"
     """Once all stages are committed to their ends; again likewise."""
+    UNTIL = "until"
+    """Where its stage may end early, once that is committed; see `RulePlan.every`."""
 
 
 class RulePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,12 +123,35 @@ class RulePlan(msgspec.Struct, frozen=True, kw_only=True):
     most : int
         How often it may ask for something, of one simulation, and over how many
         generations of simulations that come from each other by it.
+    every : int
+        Segments, or their parts, after which a stage may end early: at the first
+        common boundary from there on.
+    window_s : float
+        Model time whose metrics are kept for it, in seconds.
     """
 
     name: str
     when: str
     on: RuleTime = RuleTime.STAGE
     most: int = 1000
+    every: int = 1
+    window_s: float = 0.0
+
+    def asks_at(self, plan: SetPlan, boundary: int) -> bool:
+        """Whether its stage may end early at a common boundary of its set.
+
+        Parameters
+        ----------
+        plan : SetPlan
+            Of the set.
+        boundary : int
+            Which.
+        """
+        counts = plan.counts[self.when]
+        return (
+            0 < boundary < plan.last
+            and counts[boundary] // self.every > counts[boundary - 1] // self.every
+        )
 
 
 class Branch(msgspec.Struct, frozen=True, kw_only=True):
@@ -281,6 +306,19 @@ class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return {
             s.name: tuple(r for r in self.rules if self.set_of.get(r.when) == s.name)
             for s in self.sets
+        }
+
+    @cached_property
+    def checks(self) -> dict[str, tuple[int, ...]]:
+        """Set name to the boundaries at which one of its stages may end early."""
+        return {
+            s.name: tuple(
+                boundary
+                for boundary in range(1, s.last)
+                if any(rule.asks_at(s, boundary) for rule in rules)
+            )
+            for s in self.sets
+            if (rules := [r for r in self.rules_of[s.name] if r.on is RuleTime.UNTIL])
         }
 
     @cached_property

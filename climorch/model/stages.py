@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from climorch.model.advance import Advance, Segment
 from climorch.model.codec import Storing
+from climorch.model.ending import Condition, Equilibrium, Until
 from climorch.model.numerics import Checks
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import Coupling
@@ -90,7 +91,10 @@ class Stage:
         Where it begins if the end that it comes after has moved. ``"joined"``: at
         that end, and ends where it is declared to; ``"shifted"``: at that end, with
         as many segments as declared; ``"dated"``: where it is declared to, from
-        states of another date. None: joined.
+        states of another date. None: joined. After a stage with ``until`` it must be
+        said.
+    until : Until, Equilibrium, callable or None
+        When it ends before the end of its span, with all that are coupled to it.
     """
 
     name: str
@@ -109,6 +113,7 @@ class Stage:
     parts: int = 1
     on_demand: bool = False
     begins: str | None = None
+    until: Until | Equilibrium | Condition | None = None
 
 
 def storing_of(stages: Iterable[Stage]) -> dict[str, dict[str, Storing]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from climorch.model.edits import Committed, Edit
+from climorch.model.ending import Condition, Equilibrium, Until
 from climorch.model.judging import Score, ScoreFunction
 from climorch.model.numerics import BlowUp, Checks, Remedy, Retry
 from climorch.model.pace import CheckpointStrategy
@@ -117,6 +118,7 @@ class Workflow:
         parts: int = 1,
         on_demand: bool = False,
         begins: str | None = None,
+        until: Until | Equilibrium | Condition | None = None,
     ) -> Stage:
         """Add a stage; `Stage` says more about each parameter.
 
@@ -124,7 +126,7 @@ class Workflow:
         ----------
         name, step, span, init, after, check_finite, output_chunk, checkpointing
             As for `Stage`.
-        scope, checks, parts, on_demand, begins
+        scope, checks, parts, on_demand, begins, until
             Likewise.
         reads : mapping of str to Coupling, optional
             Stages whose exports it reads: `SAME` or `PREVIOUS`.
@@ -154,6 +156,7 @@ class Workflow:
             parts=parts,
             on_demand=on_demand,
             begins=begins,
+            until=until,
         )
         return self._add(declared)
 

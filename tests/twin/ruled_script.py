@@ -101,6 +101,22 @@ def flow() -> Workflow:
         after=["sea"],
         on_demand=True,
     )
+    # Ends after two of its four years; what comes after it lasts as long as declared.
+    wf.stage(
+        "spin",
+        unchanged,
+        init=xr.Dataset(),
+        span=years(1996, 2000),
+        until=lambda course: course.segments >= 2,
+    )
+    wf.stage(
+        "spun",
+        unchanged,
+        init=xr.Dataset(),
+        span=years(2000, 2002),
+        after=["spin"],
+        begins="shifted",
+    )
     wf.rule("steer", when="sea", then=steer, on="commit")
     wf.rule("bad", when="dry", then=faulty)
     return wf

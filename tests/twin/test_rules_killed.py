@@ -36,9 +36,12 @@ def test_what_a_rule_asked_for_holds_exactly_once_wherever_the_driver_dies(
     wanted = found["wanted"]
     assert sorted(wanted["simulations"]) == ["s", "s-branch", "t", "t-branch"]
     assert wanted["twice"] == []
-    assert len(wanted["answers"]) == 12
+    assert len(wanted["answers"]) == 16
     of_s = wanted["simulations"]["s"]
     assert "'late': [1, 2]" in of_s[-1]
+    # A condition ended it early, and what comes after it followed.
+    assert "'spin': [1, 2], 'spun': [1, 2]" in of_s[-1]
+    assert "until spin" in of_s[2]
     # A rule that raises stops nobody, and is told.
     assert "finished" in of_s
     assert any("KeyError: 'dry'" in str(value) for value in of_s)

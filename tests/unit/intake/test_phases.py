@@ -54,6 +54,16 @@ def test_phases_that_are_right_have_no_fault() -> None:
             "begin in ways that differ: dated, joined",
         ),
         ([{"on_demand": True}], "every stage is on demand"),
+        ([{"until": 3}], "stage 's0', until: got int; pass an Equilibrium"),
+        (
+            [
+                {"until": bool, "reads": {"s1": co.SAME}},
+                {},
+                {"after": ["s1"], "span": LATER},
+            ],
+            "stage 's2', after 's1': that one may end early, and where this one begins "
+            "then is not said",
+        ),
         (
             [{}, {"reads": {"s0": co.SAME}, "on_demand": True}],
             "reads 's0': only one of the two is on demand",
