@@ -103,8 +103,9 @@ def test_two_values_are_too_few() -> None:
 )
 def test_what_is_no_equilibrium_is_refused(given: Any) -> None:
     """With the place."""
+    told: dict[str, Any] = {"metric": "heat", "bound": 0.1, "window": 3.0}
     with pytest.raises(InvalidInputError, match=rf"Equilibrium\.{next(iter(given))}"):
-        Equilibrium(**{"metric": "heat", "bound": 0.1, "window": 3.0, **given})
+        Equilibrium(**(told | given))
 
 
 @pytest.mark.parametrize(
@@ -112,8 +113,9 @@ def test_what_is_no_equilibrium_is_refused(given: Any) -> None:
 )
 def test_what_cannot_be_asked_is_refused(given: Any) -> None:
     """With the place."""
+    told: dict[str, Any] = {"condition": bool}
     with pytest.raises(InvalidInputError, match=rf"Until\.{next(iter(given))}"):
-        Until(**{"condition": bool, **given})
+        Until(**(told | given))
 
 
 def test_a_condition_may_be_said_in_three_ways() -> None:
