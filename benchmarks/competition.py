@@ -26,7 +26,6 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.bench import Figures, report
@@ -54,18 +53,6 @@ def scenario(*, quick: bool) -> Told:
         told["crowd"] |= {"simulations": 2000}
         told["budget"]["node_hours"] /= 2
     return told
-
-
-@dataclass(slots=True)
-class Passes:
-    """Counts the passes of an allocation, which asks before each what is new."""
-
-    count: int = 0
-
-    def __call__(self, now_s: float) -> tuple[e.Fact, ...]:
-        """Tell nothing."""
-        self.count += 1
-        return ()
 
 
 def common_bars(figures: Figures, *, shares: bool = True) -> dict[str, bool]:
@@ -132,9 +119,7 @@ def one_selfish(told: Told) -> Verdict:
 def crowd(told: Told) -> Verdict:
     """Let thousands wait, and a gang that no site has."""
     many = told["crowd"]
-    passes = Passes()
     orchestrator = Orchestrator(Policies())
-    orchestrator.asked = passes
     twin = Twin(orchestrator, site_of(told), seed=told["seed"])
     facts = [
         submission(told, f"s{i:05d}", nodes=many["nodes"], segments=many["segments"])
@@ -159,8 +144,8 @@ def crowd(told: Told) -> Verdict:
         "busy": busy,
         "gang_told": why,
         "cpu_of_first_minute_s": began_s - begin_s,
-        "passes": passes.count,
-        "all_ms_per_pass": cpu_s / passes.count * 1e3,
+        "passes": orchestrator.passes,
+        "all_ms_per_pass": cpu_s / orchestrator.passes * 1e3,
     }
     return figures, {
         "gang is told": why == explained == told_why,

@@ -5,6 +5,8 @@ None of it is memory: it follows from the state, and is made anew after a replay
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from climorch.core.contest import Floors, capacity_of, contest_of
 from climorch.core.demand import (
     Demand,
@@ -17,6 +19,7 @@ from climorch.core.demand import (
 )
 from climorch.core.granting import audit
 from climorch.core.holds import broke
+from climorch.core.outlook import Exposures, nothing
 from climorch.core.state import CampaignState, SimulationState
 from climorch.core.upkeep import Policies
 from climorch.policy.board import Board
@@ -59,7 +62,12 @@ class Bids:
         post(self._board, simulation.name, demand)
         return True
 
-    def decide(self, state: CampaignState, rules: Policies) -> Allocation:
+    def decide(
+        self,
+        state: CampaignState,
+        rules: Policies,
+        before: Callable[[], None] = nothing,
+    ) -> Allocation:
         """Ask the policy who gets which nodes.
 
         Parameters
@@ -68,6 +76,8 @@ class Bids:
             What is known.
         rules : Policies
             The rules.
+        before : callable
+            Called before it is looked at what simulations would lose.
 
         Returns
         -------
@@ -88,6 +98,7 @@ class Bids:
             self._capacity,
             rules.moving,
             self._floors,
+            Exposures(state, before),
         )
         decided = decided_on(board, contest, rules.allocation, tell_all=False)
         audit(decided, board)

@@ -26,6 +26,7 @@ def contest_of(
     capacity: int | None = None,
     moving: Moving | None = None,
     floors: Floors | None = None,
+    exposed_s: Mapping[str, float] | None = None,
 ) -> Contest:
     """Return what decides between claims besides themselves, now.
 
@@ -43,6 +44,9 @@ def contest_of(
         When leases move by themselves; None: no move is planned.
     floors : Floors or None
         Where bare shares are kept from one contest to the next; changed.
+    exposed_s : mapping of str to float or None
+        What each simulation with nodes would lose now, in seconds; None: as the state
+        says.
     """
     several = len(wanted) > 1
     shared = shares(state, wanted, sharing, capacity, floors) if several else Shares()
@@ -55,7 +59,7 @@ def contest_of(
         slice_s=sharing.slice_s,
         patience_s=sharing.patience_s,
         moving=moving,
-        exposed_s=Exposures(state),
+        exposed_s=Exposures(state) if exposed_s is None else exposed_s,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 from climorch.core.bids import Bids
@@ -83,8 +84,12 @@ class Outcome:
     wake_at_s: float | None
 
 
-def nothing_new(now_s: float) -> Iterable[e.Fact]:
-    """Tell nothing; a twin in coarse mode tells how far all are, if it is asked."""
+Asked = Callable[[float, Iterable[str] | None], Iterable[e.Fact]]
+"""``asked(now_s, names)`` tells what simulations did by themselves; None: all."""
+
+
+def nothing_new(now_s: float, names: Iterable[str] | None) -> Iterable[e.Fact]:
+    """Tell nothing; a twin in coarse mode tells how far some are, or all."""
     return ()
 
 
@@ -97,13 +102,21 @@ class Orchestrator:
         The rules.
     state : CampaignState or None
         State to go on from; None: an empty campaign.
+
+    Attributes
+    ----------
+    allocation, passes : Allocation, int
+        What was decided about nodes last, and how often so far.
+    asked : callable
+        Tells what simulations did by themselves, before it is decided on.
     """
 
     def __init__(self, policies: Policies, state: CampaignState | None = None) -> None:
         self.policies = policies
         self.state = state or CampaignState()
         self.allocation = Allocation()
-        self.asked: Callable[[float], Iterable[e.Fact]] = nothing_new
+        self.passes = 0
+        self.asked: Asked = nothing_new
         # None of this is memory: it is made anew after a replay.
         self._touched: set[str] = set()
         # Those of which nothing but finished segments was heard.
@@ -158,6 +171,7 @@ class Orchestrator:
             touched, self._touched = self._touched, set()
             names, self._moved_on = touched | self._moved_on, set()
             visited |= names
+            self._hear(names, now_s, records)
             found = [self.state.simulations[name] for name in names]
             found.sort(key=lambda simulation: simulation.serial)
             for simulation in found:
@@ -205,9 +219,7 @@ class Orchestrator:
             for decision in ended_windows(self.state):
                 self._take(decision, now_s, records)
             self._nodes_changed = True
-            self._touched |= {
-                s.name for s in self.state.simulations.values() if s.lease
-            }
+            self._touched |= _with_leases(self.state)
         timed = self.state.timed
         self._edge_s = next_edge_s(self.state) if timed else math.inf
         if timed is not self._timed:
@@ -231,13 +243,11 @@ class Orchestrator:
             return
         simulations = self.state.simulations
         match record:
-            case e.SegmentFinished():
+            case e.SegmentFinished() | e.CopyHeld() | e.CopyFailed():
                 if record.simulation in simulations:
                     self._moved_on.add(record.simulation)
-                self._paced.update(record.paces)
-            case e.CopyHeld() | e.CopyFailed():
-                if record.simulation in simulations:
-                    self._moved_on.add(record.simulation)
+                if isinstance(record, e.SegmentFinished):
+                    self._paced.update(record.paces)
             case e.DriverStarted() | e.DriverStopped() | e.StopRequested():
                 self._touch_all()
             case e.WishTaken():
@@ -262,7 +272,7 @@ class Orchestrator:
             ):
                 self._nodes_changed = True
                 self._edge_s = -math.inf
-                self._touched |= {s.name for s in simulations.values() if s.lease}
+                self._touched |= _with_leases(self.state)
             case e.ProjectDeclared():
                 # With another share or budget, perhaps.
                 own = {
@@ -315,20 +325,41 @@ class Orchestrator:
             changed |= self._bids.see(self.state, simulation)
         if not changed:
             return
-        for fact in self.asked(now_s):
-            self._take(fact, now_s, records)
-        self.allocation = self._bids.decide(self.state, self.policies)
-        for record in leased(self.state, self.allocation):
+
+        hear_all = partial(self._hear, None, now_s, records)
+        self.passes += 1
+        decided = self._bids.decide(self.state, self.policies, hear_all)
+        self.allocation = decided
+        self._hear(decided.concerned, now_s, records)
+        for record in leased(self.state, decided):
             self._take(record, now_s, records)
+
+    def _hear(
+        self, names: Iterable[str] | None, now_s: float, records: list[Record]
+    ) -> None:
+        """Ask how far some are, or all, before anything is decided on it."""
+        for fact in self.asked(now_s, names):
+            self._take(fact, now_s, records)
 
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""
-        sets, now_s = simulation.sets.values(), self.state.now_s
-        times = [s.retry_at_s for s in sets if s.retry_at_s > now_s]
-        if self.state.timed:
-            due = (write_out_s(self.state, simulation, s) for s in sets)
-            times += [at_s for at_s in due if now_s < at_s < math.inf]
-        if times and (simulation.wants_nodes or simulation.lease):
-            self._retries[simulation.name] = min(times)
+        at_s = _retry_at_s(self.state, simulation)
+        if at_s < math.inf:
+            self._retries[simulation.name] = at_s
         else:
             self._retries.pop(simulation.name, None)
+
+
+def _with_leases(state: CampaignState) -> set[str]:
+    return {s.name for s in state.simulations.values() if s.lease}
+
+
+def _retry_at_s(state: CampaignState, simulation: SimulationState) -> float:
+    """Say when time alone calls for a look at a simulation; infinite: never."""
+    if not (simulation.wants_nodes or simulation.lease):
+        return math.inf
+    sets, now_s = simulation.sets.values(), state.now_s
+    times = [s.retry_at_s for s in sets]
+    if state.timed:
+        times += [write_out_s(state, simulation, s) for s in sets]
+    return min((at_s for at_s in times if at_s > now_s), default=math.inf)

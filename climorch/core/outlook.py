@@ -6,7 +6,7 @@ waiting for nodes are left out: the forecast is another matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, ValuesView
+from collections.abc import Callable, Iterator, Mapping, ValuesView
 
 from climorch.core.rhythm import steady_s
 from climorch.core.state import (
@@ -22,6 +22,7 @@ __all__ = [
     "checkpoint_age_s",
     "expected_end_s",
     "exposure_s",
+    "nothing",
     "period_s",
     "rate_sypd",
     "written_for_s",
@@ -196,6 +197,10 @@ def exposure_s(simulation: SimulationState, now_s: float) -> float:
     return found
 
 
+def nothing() -> None:
+    """Do nothing before it is looked at what would be lost."""
+
+
 class Exposures(Mapping[str, float]):
     """Compute that each simulation with nodes would lose now, in seconds.
 
@@ -206,18 +211,29 @@ class Exposures(Mapping[str, float]):
     ----------
     state : CampaignState
         What is known.
+    before : callable
+        Called once, before the first look: who went on by itself may tell then.
     """
 
-    def __init__(self, state: CampaignState) -> None:
+    def __init__(
+        self, state: CampaignState, before: Callable[[], None] = nothing
+    ) -> None:
         self._state = state
+        self._before = before
+
+    def _look(self) -> None:
+        before, self._before = self._before, nothing
+        before()
 
     def __getitem__(self, simulation: str) -> float:
+        self._look()
         found = self._state.simulations[simulation]
         if not found.lease:
             raise KeyError(simulation)
         return exposure_s(found, self._state.now_s)
 
     def __iter__(self) -> Iterator[str]:
+        self._look()
         return (s.name for s in self._state.simulations.values() if s.lease)
 
     def __len__(self) -> int:
@@ -225,6 +241,7 @@ class Exposures(Mapping[str, float]):
 
     def values(self) -> ValuesView[float]:
         """Return all of them, added up at once."""
+        self._look()
         now_s = self._state.now_s
         simulations = self._state.simulations.values()
         found = {s.name: exposure_s(s, now_s) for s in simulations if s.lease}

@@ -57,6 +57,7 @@ def pace_at(
     boundary: int,
     now_s: float,
     ends_s: float,
+    held_node_s: float | None = None,
 ) -> Pace:
     """Say what is known about a set that has reached a common boundary.
 
@@ -70,6 +71,8 @@ def pace_at(
         Driver's clock, seconds; nodes neither came nor went since they were counted.
     ends_s : float
         From `ends_s_of`.
+    held_node_s : float or None
+        Node-seconds that all leases have held until then; None: as the state says.
     """
     here, there = (s.plan.segments_at[b] for b in (boundary, boundary + 1))
     next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
@@ -78,7 +81,7 @@ def pace_at(
         boundaries=boundary // s.plan.parts - s.from_boundary // s.plan.parts,
         next_s=next_s,
         cost_s=s.cost_s,
-        mtbf_s=state.mtbf_s(len(simulation.lease), now_s),
+        mtbf_s=state.mtbf_s(len(simulation.lease), now_s, held_node_s),
         spent_s=faded(s.spent_s, now_s - s.spent_at_s),
         ends_in_s=ends_s - now_s,
         model_s=s.plan.commons[boundary],

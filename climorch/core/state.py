@@ -370,9 +370,15 @@ class CampaignState:
         """Return the seconds in which any node was up until a time."""
         return self.up_s + bool(self.nodes) * (now_s - self.counted_s)
 
-    def mtbf_s(self, nodes: int, now_s: float) -> float:
-        """Return the observed mean time between failures of so many nodes, seconds."""
-        up_s, held_s = self.any_up_s(now_s), self.held_node_s(now_s)
+    def mtbf_s(
+        self, nodes: int, now_s: float, held_node_s: float | None = None
+    ) -> float:
+        """Return the observed mean time between failures of so many nodes, seconds.
+
+        With what leases have held until then, if it is known.
+        """
+        up_s = self.any_up_s(now_s)
+        held_s = self.held_node_s(now_s) if held_node_s is None else held_node_s
         return lease_mtbf_s(self.losses, node_s=held_s, up_s=up_s, nodes=nodes)
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:

@@ -247,3 +247,8 @@ class Allocation:
     awaits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     review_at_s: float = math.inf
     moves: Mapping[str, Move] = field(default_factory=dict)
+
+    @property
+    def concerned(self) -> tuple[str, ...]:
+        """Simulations for which anything changes."""
+        return (*self.leases, *self.shrink, *self.preempt, *self.moves)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 import msgspec
 
@@ -123,12 +125,8 @@ class Round:
         sources = [*self._lent(claim, able), *self._given_up(claim, able, rights)]
         if sum(source.mask.bit_count() for source in sources) < need:
             return (), rights.later_s
-        if len(sources) > 1:
-            places = self._places(sources, need)
-            sources.sort(
-                key=lambda source: places[source.rank, source.claim.simulation]
-            )
-        chosen = _fewest(claim, sources, need, self.contest, self.standing)
+        ordered = self._in_order(sources, need)
+        chosen = _fewest(claim, ordered, need, self.contest, self.standing)
         return chosen, rights.later_s
 
     def _lent(self, claim: Claim, able: int) -> Iterator[Source]:
@@ -153,29 +151,26 @@ class Round:
                     overdue=claim.simulation == self.guest,
                 )
 
-    def _places(
-        self, sources: Iterable[Source], need: int
-    ) -> dict[tuple[Rank, str], tuple[float, ...]]:
-        """Say in which order sources are taken; lower goes first."""
-        found: dict[tuple[Rank, str], tuple[float, ...]] = {}
-        for source in sources:
-            other, rank = source.claim, source.rank
-            last_first = tuple(-part for part in self.contest.place(other))
-            if rank is Rank.LENT:
-                found[rank, other.simulation] = rank, *last_first
-                continue
-            # The smallest that is enough, else the largest first.
-            size = source.mask.bit_count()
-            fit = (0, size) if size >= need else (1, -size)
-            exposed_s = self._exposed_s(other)
-            found[rank, other.simulation] = (
-                rank,
-                other.level,
-                *fit,
-                exposed_s,
-                *last_first,
-            )
-        return found
+    def _in_order(self, sources: Sequence[Source], need: int) -> Iterator[Source]:
+        """Yield sources in the order in which they are taken.
+
+        What they would lose is asked only of those of whom nothing else tells who
+        goes first.
+        """
+        places = [(_kind_of_place(source, need), source) for source in sources]
+        places.sort(key=itemgetter(0))
+        for _, group in groupby(places, key=itemgetter(0)):
+            alike = [source for _, source in group]
+            if len(alike) > 1:
+                alike.sort(key=self._place_among_such)
+            yield from alike
+
+    def _place_among_such(self, source: Source) -> tuple[float, ...]:
+        other = source.claim
+        last_first = tuple(-part for part in self.contest.place(other))
+        if source.rank is Rank.LENT:
+            return last_first
+        return self._exposed_s(other), *last_first
 
     def _exposed_s(self, other: Claim) -> float:
         """Return what it would lose; who does not checkpoint is no safer for that."""
@@ -268,9 +263,19 @@ class _Rights:
             yield other
 
 
+def _kind_of_place(source: Source, need: int) -> tuple[int, ...]:
+    """Sort sources by kind of right, then by level and by how well they fit."""
+    if source.rank is Rank.LENT:
+        return (Rank.LENT,)
+    # The smallest that is enough, else the largest first.
+    size = source.mask.bit_count()
+    fit = (0, size) if size >= need else (1, -size)
+    return source.rank, source.claim.level, *fit
+
+
 def _fewest(
     claim: Claim,
-    sources: list[Source],
+    sources: Iterable[Source],
     need: int,
     contest: Contest,
     standing: Mapping[str, Standing],

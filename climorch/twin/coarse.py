@@ -25,6 +25,7 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.strides import SetAdvanced
 from climorch.policy.partnering import partner_copy_of
+from climorch.twin.held_nodes import HeldNodes
 from climorch.twin.storage import ENDED_S, Storage
 from climorch.twin.stride import Stride
 from climorch.twin.world import World
@@ -45,6 +46,8 @@ HASTE = 0.5
 # Common boundaries before that, from where on each one is awaited; as all are while
 # nothing is known of its pace.
 FEW = 6
+# Changes of leases after which those are forgotten that nobody asks for any more.
+MANY = 10_000
 
 # A simulation may go on by itself although this was decided on it.
 HARMLESS = (c.SetLease, c.PublishResults, c.DeleteCheckpoint)
@@ -61,10 +64,13 @@ class _Team:
     until_s: float
     load: float
     number: int
+    # Until when it is known what its sets did.
+    seen_s: float
     alarm: simpy.Timeout | None = None
 
     def run(self, until_s: float) -> None:
         """Go on up to a time; what happens first in any set comes first."""
+        self.seen_s = until_s
         if len(self.strides) == 1:
             self.strides[0].run(until_s)
             return
@@ -84,14 +90,14 @@ class _Team:
         """Whether a set is near its end."""
         return any(stride.ended for stride in self.strides)
 
-    def look_s(self, now_s: float) -> float:
+    def look_s(self) -> float:
         """Say when it must be looked after, at the latest."""
         plan = self.simulation.plan
         haste = HASTE * plan.nodes / max(plan.most_nodes, plan.nodes)
         ends_s = (
             s.next_s
             if s.left <= FEW or not s.period_s
-            else now_s + haste * s.left * s.period_s
+            else self.seen_s + haste * s.left * s.period_s
             for s in self.strides
         )
         return min(self.until_s, *ends_s)
@@ -127,6 +133,7 @@ class Coarse:
         # before and is so no more.
         self._due: list[tuple[float, int, str]] = []
         self._number = count()
+        self._held = HeldNodes(orchestrator.state)
         self._load = 0.0
         world.disturbed = self.disturb
         orchestrator.asked = self.told
@@ -136,15 +143,13 @@ class Coarse:
             # Just after the storage has noticed.
             env.timeout(edge_s + ENDED_S).callbacks.append(self._spell)
 
-    def before(self, facts: Iterable[e.Fact], woken: bool) -> list[e.Fact]:
+    def before(self, facts: Iterable[e.Fact]) -> list[e.Fact]:
         """Tell how those are that a decision may concern.
 
         Parameters
         ----------
         facts : iterable of Fact
             That will be decided on.
-        woken : bool
-            Whether time alone calls for a decision.
 
         Returns
         -------
@@ -152,13 +157,29 @@ class Coarse:
             To be decided on before these.
         """
         names = {getattr(fact, "simulation", None) for fact in facts}
-        if woken or None in names:
+        if None in names:
             return self.told(self._env.now)
-        teams = self._teams.keys() & names
-        return [f for name in sorted(teams) for f in self._told(self._teams[name])]
+        return self.told(self._env.now, (n for n in names if n is not None))
 
-    def told(self, now_s: float) -> list[e.Fact]:
-        """Tell how far all are at a time; clock of the run, seconds."""
+    def told(self, now_s: float, names: Iterable[str] | None = None) -> list[e.Fact]:
+        """Tell how far some are.
+
+        Parameters
+        ----------
+        now_s : float
+            Clock of the run, seconds.
+        names : iterable of str or None
+            Simulations; None: all.
+
+        Returns
+        -------
+        list of Fact
+            Of those who went on by themselves and did anything.
+        """
+        if names is not None:
+            asked = [self._teams[n] for n in names if n in self._teams]
+            asked.sort(key=lambda team: team.number)
+            return [f for team in asked for f in self._told(team, now_s)]
         due: dict[int, _Team] = {}
         while self._due and self._due[0][0] <= now_s:
             _, number, name = heappop(self._due)
@@ -178,6 +199,9 @@ class Coarse:
         facts : iterable of Fact
             On what.
         """
+        self._held.note()
+        if len(self._held) > MANY and self._teams:
+            self._held.forget(min(team.seen_s for team in self._teams.values()))
         if not self._teams:
             return
         state = self._orchestrator.state
@@ -259,11 +283,12 @@ class Coarse:
                 simulation,
                 s,
                 w.leave(),
+                self._held,
                 alone=len(found) == 1,
             )
             for s, w in zip(found, works, strict=True)
         ]
-        team = _Team(simulation, strides, until_s, load, next(self._number))
+        team = _Team(simulation, strides, until_s, load, next(self._number), now_s)
         self._teams[name] = team
         self._note(team)
         self._set_alarm(name, team)
@@ -284,7 +309,7 @@ class Coarse:
     def _set_alarm(self, name: str, team: _Team) -> None:
         self._silence(team)
         now_s = self._env.now
-        team.alarm = self._env.timeout(max(team.look_s(now_s) - now_s, 0.0))
+        team.alarm = self._env.timeout(max(team.look_s() - now_s, 0.0))
         team.alarm.callbacks.append(lambda _: self._look(name, team))
 
     def _silence(self, team: _Team) -> None:

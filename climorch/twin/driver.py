@@ -226,7 +226,7 @@ class Twin:
         self._facts.clear()
         coarse = self._coarse
         if coarse is not None:
-            facts = [*coarse.before(facts, self._woken), *facts]
+            facts = [*coarse.before(facts), *facts]
         self._woken = False
         outcome = self.orchestrator.handle(facts, now_s)
         if self._watcher is not None:

@@ -15,6 +15,7 @@ from climorch.core.frontier import ready_segments
 from climorch.core.state import CampaignState, SetState, SimulationState
 from climorch.core.upkeep import Policies
 from climorch.model.strides import SetAdvanced
+from climorch.twin.held_nodes import HeldNodes
 from climorch.twin.lab import Lab, Running, Standing
 from climorch.twin.solo import go_alone
 from climorch.twin.way import Way
@@ -39,6 +40,8 @@ class Stride:
         The set, as the orchestrator knows it.
     standing : Standing
         What is under way.
+    held : HeldNodes
+        What all leases have held.
     alone : bool
         Whether no other set of the simulation computes.
 
@@ -60,6 +63,7 @@ class Stride:
         simulation: SimulationState,
         s: SetState,
         standing: Standing,
+        held: HeldNodes,
         *,
         alone: bool,
     ) -> None:
@@ -74,6 +78,7 @@ class Stride:
             known=s,
             here=here,
             at=standing,
+            held=held,
             factor=lab.storage.factor,
             committed=s.committed,
             counted=len(s.commits) + s.deleted + (s.checkpoint is not None),

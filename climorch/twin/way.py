@@ -19,6 +19,7 @@ from climorch.model.pace import CheckpointStrategy
 from climorch.model.strides import SetAdvanced, Written
 from climorch.policy.limits import faded, judge
 from climorch.policy.retention import Kept, guarded
+from climorch.twin.held_nodes import HeldNodes
 from climorch.twin.lab import Lab, Standing
 
 __all__ = ["Way"]
@@ -48,6 +49,8 @@ class Way:
         The set as it is, as far as decisions on it go by that.
     at : Standing
         What is under way.
+    held : HeldNodes
+        What all leases have held.
     factor : float
         How many times longer than on a good day the storage takes.
     committed : int
@@ -77,6 +80,7 @@ class Way:
     known: SetState
     here: SetState
     at: Standing
+    held: HeldNodes
     factor: float
     committed: int
     counted: int
@@ -96,7 +100,15 @@ class Way:
     def plan(self, boundary: int, now_s: float) -> None:
         """Ask whether there is to be a checkpoint at a boundary, as is asked live."""
         here = self.here
-        pace = pace_at(self.state, self.simulation, here, boundary, now_s, self.ends_s)
+        pace = pace_at(
+            self.state,
+            self.simulation,
+            here,
+            boundary,
+            now_s,
+            self.ends_s,
+            self.held.until(now_s),
+        )
         ruling = judge(self.strategy.due(pace), pace, self.rules.limits)
         if ruling.due:
             here.planned = boundary

@@ -9,6 +9,7 @@ import pytest
 
 from climorch.core.orchestrator import Orchestrator
 from climorch.core.progress import Policies
+from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.plan import StagePlan
 from climorch.model.protection import Protection
@@ -79,6 +80,24 @@ def test_coupled_stages_wait_for_each_other(
     _, coarse = agree(lambda play: play.submit(*stages), every=every, **USUAL)
 
     assert told_in_one(coarse) > 60
+
+
+def test_who_is_not_decided_on_is_not_told_of() -> None:
+    """Nodes change hands a hundred times beside one that goes on by itself."""
+
+    def prepare(play: Play) -> None:
+        play.submit(stage(segments=400))
+        for number in range(50):
+            after_s = 60.0 * number + 100.0
+            play.submit(stage(segments=5), name=f"t{number}", after_s=after_s)
+
+    _, coarse = agree(prepare, **USUAL)
+
+    leases = [r for _, r in coarse.records if isinstance(r, c.SetLease)]
+    told = [f for _, f in coarse.facts(e.SetAdvanced) if f.simulation == "s"]
+    assert len(leases) >= 100
+    assert 1 <= len(told) <= 15
+    assert told_in_one(coarse) > 390
 
 
 WISHES: dict[str, tuple[e.Fact, ...]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from climorch.core.outlook import (
+    Exposures,
     checkpoint_age_s,
     expected_end_s,
     exposure_s,
@@ -172,3 +173,20 @@ def test_exposure_is_what_is_computed_and_not_committed() -> None:
     s.committed(1)
     # One second of the running segment has passed.
     assert exposure_s(s.simulation(), s.now_s) == 1.0
+
+
+def test_whoever_may_tell_first_is_asked_once_before_the_first_look() -> None:
+    """Not at all where nobody asks what would be lost."""
+    s = Script()
+    s.nodes("n")
+    s.tell(submitted(stage()))
+    asked: list[float] = []
+
+    exposures = Exposures(s.orchestrator.state, lambda: asked.append(s.now_s))
+    assert asked == []
+
+    assert exposures["s"] == 0.0
+    assert list(exposures) == ["s"]
+    assert list(exposures.values()) == [0.0]
+    assert len(exposures) == 1
+    assert asked == [s.now_s]

@@ -362,3 +362,28 @@ def test_with_nothing_left_most_that_wait_are_not_looked_at() -> None:
     few = allocate([*waiting, running], offers, tell_all=False)
     assert few.waits == {"w0": "needs 2 more nodes; 0 are free"}
     assert len(allocate([*waiting, running], offers).waits) == 40
+
+
+class _Secret(dict[str, float]):
+    """What each would lose, of which nobody may ask."""
+
+    def get(self, name: str, default: object = None) -> float:
+        raise LookupError(name)
+
+
+@pytest.mark.parametrize(("gangs", "asked"), [((1, 2), False), ((1, 1), True)])
+def test_what_would_be_lost_is_asked_only_of_those_that_are_alike(
+    gangs: tuple[int, int], asked: bool
+) -> None:
+    """A gang that is smaller and enough goes first, whatever it would lose."""
+    wants = asker(1, project="q", priority=1)
+    runs = [claim("a", gangs[0], held="ab"[: gangs[0]])]
+    runs.append(claim("c", gangs[1], held="cd"[: gangs[1]]))
+    offers = [NodeOffer(name=n) for c in runs for n in c.held]
+    contest = Contest(now_s=NOW_S, exposed_s=_Secret())
+
+    if asked:
+        with pytest.raises(LookupError):
+            allocate([wants, *runs], offers, contest)
+    else:
+        assert [*allocate([wants, *runs], offers, contest).preempt] == ["a"]
