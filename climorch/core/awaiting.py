@@ -20,6 +20,7 @@ from climorch.core.outlook import expected_end_s, period_s
 from climorch.core.state import CampaignState, Phase, SimulationState
 from climorch.core.stretch import write
 from climorch.policy.allocation import Allocate, allocate
+from climorch.policy.board import Board
 from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
 from climorch.policy.holders import standings
 from climorch.policy.rights import lag, right_from_s
@@ -45,12 +46,15 @@ class Market:
         The rules and measures.
     decided : Allocation
         What the allocation says.
+    board : Board
+        Claims and offers, arranged.
     """
 
     claims: tuple[Claim, ...]
     offers: tuple[NodeOffer, ...]
     contest: Contest
     decided: Allocation
+    board: Board
 
     def claim_of(self, simulation: str) -> Claim | None:
         """Return what a simulation asks for; None: nothing, or it shall have none."""
@@ -119,6 +123,7 @@ def market_of(
         offers=board.offers(),
         contest=contest,
         decided=decided_on(board, contest, allocation, tell_all=True),
+        board=board,
     )
 
 

@@ -9,6 +9,7 @@ from climorch.core.awaiting import market_of
 from climorch.core.factors import (
     checkpoint_factors,
     going,
+    guest_factors,
     project_factors,
     protection_factors,
     set_factors,
@@ -103,6 +104,8 @@ def explain(
         factors["nodes go at"] = ends
     if status.status == "waiting":
         factors["waits for"] = wait_factors(state, simulation, market, now_s)
+        if guest := guest_factors(simulation, market):
+            factors["has waited too long"] = guest
     factors |= move_factors(state, simulation)
     factors |= _nodes_away(state, simulation)
     factors |= hang_factors(simulation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Set
 from typing import Any
 
 from climorch.core.awaiting import Market, coming, expected_start
@@ -15,16 +16,18 @@ from climorch.core.pacing import pace_at, too_long
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.core.upkeep import Policies, strategy_of
 from climorch.model.events import Cause
-from climorch.model.scenario import Project
-from climorch.policy.fairtree import normalised_shares
+from climorch.model.scenario import DEFAULT_PROJECT, Project
+from climorch.policy.fairtree import Account, normalised_shares
 from climorch.policy.holders import standings
 from climorch.policy.limits import faded
+from climorch.policy.overdue import guest_from_s, guest_of
 from climorch.policy.partnering import PartnerCopy, partner_copy_of, partners
 from climorch.policy.sharing import Sharing, lasts_s, remaining_node_s, share_tree
 
 __all__ = [
     "checkpoint_factors",
     "going",
+    "guest_factors",
     "project_factors",
     "protection_factors",
     "set_factors",
@@ -60,8 +63,10 @@ def project_factors(
         wanted[claim.project] = wanted.get(claim.project, 0.0) + most
     usage = state.usage_at(state.now_s)
     decayed = {p: used.decayed_node_s for p, used in usage.items()}
-    root = share_tree(state.projects.values(), dict.fromkeys(wanted, 0.0) | decayed)
+    known = wanted.keys() | decayed.keys() | state.projects.keys()
+    parts = _parts_of_the_site(state, dict.fromkeys(wanted, 0.0) | decayed, known)
     shared = shares(state, wanted, sharing)
+    ranks = sorted(shared.ranks[p] for p in known)
     whole = sum(decayed.values())
     used_s = usage[name].node_s if name in usage else 0.0
     held = usage[name].nodes if name in usage else 0
@@ -70,10 +75,11 @@ def project_factors(
         "name": name,
         "institution": project.institution or name,
         "share": project.share,
-        "share of the site": normalised_shares(root)[name],
+        "share of the site": parts[name],
+        "share of the default project": parts.get(DEFAULT_PROJECT),
         "share of decayed usage": decayed.get(name, 0.0) / whole if whole else 0.0,
-        "place in Fair Tree": shared.ranks[name] + 1,
-        "projects": len(shared.ranks),
+        "place in Fair Tree": ranks.index(shared.ranks[name]) + 1,
+        "projects": len(ranks),
         "nodes wanted": wanted[name],
         "nodes it should hold": shared.targets[name],
         "nodes of its bare share": shared.floors[name],
@@ -82,6 +88,49 @@ def project_factors(
         "budget, node-hours": project.budget_node_hours,
         "budget left, node-hours": None if left_s == math.inf else left_s / 3600,
         "budget lasts, s": _finite(lasts_s(project, used_s, nodes=held)),
+    }
+
+
+def _parts_of_the_site(
+    state: CampaignState, usage: Mapping[str, float], known: Set[str]
+) -> dict[str, float]:
+    """Return the share of each project that is there.
+
+    The default one is in every tree; where nobody submitted to it, it takes nothing.
+    """
+    root = share_tree(state.projects.values(), usage)
+    there = [c for c in root.children if c.children or c.name in known]
+    return normalised_shares(Account(name="", children=tuple(there)))
+
+
+def guest_factors(simulation: SimulationState, market: Market) -> Factors:
+    """Say when a simulation that waits has waited too long, and what follows.
+
+    Parameters
+    ----------
+    simulation, market
+        As for `project_factors`.
+
+    Returns
+    -------
+    dict
+        Empty where it waits for no whole gang. Times in the driver's clock, seconds;
+        None: not as things are.
+    """
+    claim = market.claim_of(simulation.name)
+    if claim is None or claim.under_way:
+        return {}
+    contest, board = market.contest, market.board
+    guest, _ = guest_of(board, contest, board.pool(contest.now_s))
+    target = contest.targets.get(claim.project, math.inf)
+    floor = contest.floors.get(claim.project, 0.0)
+    return {
+        "waits since": _finite(claim.waits_since_s),
+        "patience, s": contest.patience_s,
+        "project should hold, of its bare share": target / floor if floor else None,
+        "served before all others from": _finite(guest_from_s(board, contest, claim)),
+        "served before all others": guest is claim,
+        "who is": None if guest is None else guest.simulation,
     }
 
 

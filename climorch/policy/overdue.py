@@ -14,9 +14,8 @@ import math
 from climorch.policy.board import Board
 from climorch.policy.claims import Claim, Contest
 from climorch.policy.pool import Pool
-from climorch.policy.waiting import Line
 
-__all__ = ["guest_of"]
+__all__ = ["guest_from_s", "guest_of"]
 
 # Debts delay, they do not starve: a project may live above its share on nodes that
 # nobody else can use. After so many times its patience a gang is a guest all the same.
@@ -63,7 +62,7 @@ def guest_of(board: Board, contest: Contest, pool: Pool) -> tuple[Claim | None, 
             claim = line.oldest[0][2]
             if pool.able(claim).bit_count() < claim.nodes:
                 continue
-            from_s = since_s + _patience_s(board, contest, line, claim)
+            from_s = since_s + _patience_s(board, contest, claim)
             if from_s > contest.now_s:
                 later_s = min(later_s, from_s)
                 continue
@@ -84,12 +83,36 @@ def _solvent(project: str, contest: Contest) -> bool:
     return target >= SOLVENT * contest.floors.get(project, 0.0)
 
 
-def _patience_s(board: Board, contest: Contest, line: Line, claim: Claim) -> float:
+def guest_from_s(board: Board, contest: Contest, claim: Claim) -> float:
+    """Say from when on one that waits may be served before all others.
+
+    Parameters
+    ----------
+    board, contest
+        As for `guest_of`.
+    claim : Claim
+        Who waits, without nodes.
+
+    Returns
+    -------
+    float
+        Driver's clock, seconds, as things are; one at a time, the one that has
+        waited longest first. Infinite: not while others of its project have a higher
+        priority.
+    """
+    if claim.priority < -board.waiting.firsts[claim.project][0][0].lower:
+        return math.inf
+    from_s = claim.waits_since_s + _patience_s(board, contest, claim)
+    if _solvent(claim.project, contest):
+        return from_s
+    return max(from_s, claim.waits_since_s + INDEBTED * contest.patience_s)
+
+
+def _patience_s(board: Board, contest: Contest, claim: Claim) -> float:
     """Say how long one has to wait before it is a guest."""
-    kind = line.kind
-    if kind.unbroken or kind.nodes > board.holders.within_reach(claim):
+    if claim.unbroken or claim.nodes > board.holders.within_reach(claim):
         return contest.patience_s
     # Turns within its project will do: each has one in so many of them.
     target = min(contest.targets.get(claim.project, math.inf), board.nodes)
-    rounds = board.wanted_by(claim.project) / max(target, kind.nodes)
+    rounds = board.wanted_by(claim.project) / max(target, claim.nodes)
     return contest.patience_s + rounds * contest.slice_s

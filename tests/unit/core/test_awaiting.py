@@ -250,10 +250,10 @@ def test_shares_protection_and_walltime_are_told() -> None:
     told = explain(state, "b", s.now_s).factors
     assert told["nodes go at"] == {"n": 9000.0}
     project = told["project"]
-    # The default project is the third.
-    assert project["share of the site"] == pytest.approx(0.6)
+    # Nobody submitted to the default project.
+    assert project["share of the site"] == pytest.approx(0.75)
     assert project["share of decayed usage"] == 1.0
-    assert (project["place in Fair Tree"], project["projects"]) == (2, 3)
+    assert (project["place in Fair Tree"], project["projects"]) == (2, 2)
     assert project["nodes of its bare share"] == pytest.approx(1.5)
     assert project["nodes held"] == 2
     other = explain(state, "k", s.now_s).factors

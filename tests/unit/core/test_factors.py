@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from climorch.core.explain import explain
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.protection import Protection
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
-from tests.unit.core.script import Script, plan, stage
+from tests.unit.core.script import Script, plan, stage, submitted
 
 
 def running(**more: Any) -> Script:
@@ -39,16 +41,17 @@ def factors(s: Script) -> dict[str, Any]:
 
 
 def test_a_project_is_told_with_its_share_its_usage_and_its_nodes() -> None:
-    """A project that is alone should hold all, and has the place behind others."""
+    """A project that is alone should hold all, and comes first."""
     assert factors(running())["project"] == {
         "name": "p",
         "institution": "p",
         "share": 1.0,
-        # The default project has the other half.
-        "share of the site": 0.5,
+        # Nobody submitted to the default project: it takes nothing from others.
+        "share of the site": 1.0,
+        "share of the default project": None,
         "share of decayed usage": 1.0,
-        "place in Fair Tree": 2,
-        "projects": 2,
+        "place in Fair Tree": 1,
+        "projects": 1,
         "nodes wanted": 3.0,
         "nodes it should hold": 2.0,
         "nodes of its bare share": 2.0,
@@ -136,3 +139,41 @@ def test_windows_of_its_nodes_are_told() -> None:
         },
     )
     assert told["nodes go at"] == {"m": 1e5}
+
+
+def test_the_default_project_is_told_with_its_share_once_somebody_is_in_it() -> None:
+    """It has a share of 1 beside one with 3; who has used nothing comes first."""
+    s = running(share=3)
+    s.tell(submitted(stage(), name="t"))
+
+    told = factors(s)["project"]
+
+    assert told["share of the site"] == 0.75
+    assert told["share of the default project"] == 0.25
+    assert (told["place in Fair Tree"], told["projects"]) == (2, 2)
+
+
+def test_who_waits_is_told_when_it_has_waited_too_long() -> None:
+    """Three days for more nodes than its project can free, by default."""
+    s = running()
+    began_s = s.now_s + 1.0
+    s.tell(submitted(stage(nodes=2), name="t"))
+
+    def told() -> Any:
+        found = explain(s.orchestrator.state, "t", s.now_s).factors
+        return found.get("has waited too long")
+
+    assert told() == {
+        "waits since": began_s,
+        "patience, s": 3 * 86_400.0,
+        "project should hold, of its bare share": pytest.approx(2.0, rel=0.2),
+        "served before all others from": began_s + 3 * 86_400.0,
+        "served before all others": False,
+        "who is": None,
+    }
+
+    s.tell(e.PriorityRequested(simulation="s", priority=2), after_s=3 * 86_400.0)
+
+    assert told()["served before all others"] is True
+    assert told()["who is"] == "t"
+    assert "has waited too long" not in factors(s)
