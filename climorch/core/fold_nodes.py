@@ -17,7 +17,7 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.causes import Cause
 from climorch.policy.quarantine import LONGEST_MEMORY_S, MOST_MISHAPS, Mishap
-from climorch.policy.reliability import TOGETHER_S, torn
+from climorch.policy.reliability import TOGETHER_S, goes_on, torn
 from climorch.policy.reliability import node_lost as counted
 
 __all__ = [
@@ -108,7 +108,10 @@ def _mourn(state: CampaignState, node: str, holder: SimulationState | None) -> N
     if any(m.hang and m.node == node and m.at_s >= since_s for m in state.mishaps):
         # Its process was killed because a segment hung there.
         return
-    leases = sum(len(s.lease) > 1 for s in state.simulations.values())
+    leases = 0
+    if not goes_on(state.losses, state.now_s):
+        # Thousands of nodes may go with the first one: leases are counted once.
+        leases = sum(len(s.lease) > 1 for s in state.simulations.values())
     state.losses = counted(
         state.losses,
         at_s=state.now_s,
@@ -131,12 +134,12 @@ def _mourn(state: CampaignState, node: str, holder: SimulationState | None) -> N
 
 def _tear(state: CampaignState, holder: SimulationState, node: str) -> None:
     """Count a lease once where an event took a node and its partner."""
-    began_s, around = state.losses.began_s, state.taken.union(holder.lease)
-    ring = [n for n in holder.ring if n in around]
+    began_s, taken = state.losses.began_s, state.taken
+    ring = [n for n in holder.ring if n in taken or n in holder.lease]
     if len(ring) < 2 or holder.torn_s == began_s:
         return
     at = ring.index(node)
-    if not state.taken.isdisjoint((ring[at - 1], ring[(at + 1) % len(ring)])):
+    if not taken.isdisjoint((ring[at - 1], ring[(at + 1) % len(ring)])):
         holder.torn_s = began_s
         state.losses = torn(state.losses)
 

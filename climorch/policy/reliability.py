@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 __all__ = [
     "Losses",
     "everything_lost",
+    "goes_on",
     "lease_mtbf_s",
     "node_lost",
     "severe_mtbf_s",
@@ -92,14 +93,15 @@ def node_lost(
         Whether somebody held it. Free nodes that go one by one do not count: a
         bad one that nobody has would make all leases look bad.
     leases : int
-        Leases of two or more nodes, this one's included.
+        Leases of two or more nodes, this one's included; of an event that goes on,
+        what was counted at its first node stays.
 
     Returns
     -------
     Losses
         With one more event, or with one node more in the newest.
     """
-    if losses.lost and at_s - losses.began_s <= TOGETHER_S:
+    if goes_on(losses, at_s):
         without = _counted(losses, -1)
         # Those that join meanwhile may be lost once more: never more than all.
         of = max(losses.of, losses.lost + 1)
@@ -108,6 +110,19 @@ def node_lost(
         losses, began_s=at_s, lost=1, of=max(up, 1), held=held, leases=leases
     )
     return _counted(began, +1)
+
+
+def goes_on(losses: Losses, at_s: float) -> bool:
+    """Tell whether a node that is lost at a time belongs to the newest event.
+
+    Parameters
+    ----------
+    losses : Losses
+        So far.
+    at_s : float
+        Clock, seconds.
+    """
+    return losses.lost > 0 and at_s - losses.began_s <= TOGETHER_S
 
 
 def torn(losses: Losses) -> Losses:

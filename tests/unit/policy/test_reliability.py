@@ -8,6 +8,7 @@ import pytest
 from climorch.policy.reliability import (
     Losses,
     everything_lost,
+    goes_on,
     lease_mtbf_s,
     node_lost,
     severe_mtbf_s,
@@ -166,3 +167,20 @@ def test_what_was_expected_counts_as_one_event(
     found_s = severe_mtbf_s(Losses(torn=events), up_s=up_s, prior_s=100.0)
 
     assert found_s == expected_s
+
+
+@pytest.mark.parametrize(
+    ("after_s", "same"), [(0.0, True), (60.0, True), (60.1, False)]
+)
+def test_a_loss_soon_after_the_first_belongs_to_the_same_event(
+    after_s: float, same: bool
+) -> None:
+    """Leases are counted at the first node of an event only."""
+    first = node_lost(Losses(), at_s=100.0, up=10, leases=4)
+    assert not goes_on(Losses(), 100.0)
+
+    then_s = 100.0 + after_s
+    second = node_lost(first, at_s=then_s, up=9, leases=0)
+
+    assert goes_on(first, then_s) is same
+    assert (second.lost, second.leases) == ((2, 4) if same else (1, 0))
