@@ -19,6 +19,7 @@ from climorch.twin.closures import Closures
 from climorch.twin.coarse import Coarse
 from climorch.twin.ledger import Ledger
 from climorch.twin.site import TwinSite
+from climorch.twin.thrift import seldom_collected
 from climorch.twin.world import (
     RemedyAnswer,
     RuleAnswer,
@@ -193,6 +194,10 @@ class Twin:
         Ledger
             Closed at the end.
         """
+        with seldom_collected():
+            return self._run(until_s)
+
+    def _run(self, until_s: float) -> Ledger:
         env, end_s = self._env, self.begin_s + until_s
         if not self._started:
             self._started = True
