@@ -225,6 +225,8 @@ class Coarse:
                     raise InternalError(f"decided on {name!r} before it was told of")
                 self._end(name)
             else:
+                for stride in team.strides:
+                    stride.see_ends()
                 self._set_alarm(name, team)
 
     def begin(self, outcome: Outcome) -> None:

@@ -137,6 +137,10 @@ class Stride:
         """Return what it did since it was last asked; None: nothing happened."""
         return self._way.told()
 
+    def see_ends(self) -> None:
+        """See when nodes of the lease go, after that changed."""
+        self._way.see_ends()
+
     def slowed(self, now_s: float, factor: float) -> None:
         """Let the storage be so many times slower from now on than on a good day."""
         self._way.slowed(now_s, factor)

@@ -93,8 +93,12 @@ class Way:
     ends_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        # Neither changes while nothing concerns the simulation.
+        # This does not change while nothing concerns the simulation.
         self.strategy = strategy_of(self.rules, self.simulation, self.known)
+        self.see_ends()
+
+    def see_ends(self) -> None:
+        """See when nodes of the lease go, after that changed."""
         self.ends_s = ends_s_of(self.state, self.simulation)
 
     def plan(self, boundary: int, now_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from climorch.model.plan import StagePlan
 from climorch.model.protection import Protection
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
-from climorch.policy.checkpointing import Daly, EverySegments, EveryWall
+from climorch.policy.checkpointing import BeforeEvent, Daly, EverySegments, EveryWall
 from climorch.policy.limits import Limits
 from climorch.twin.costs import Overheads
 from climorch.twin.hazards import Absence, Failures, Outages
@@ -146,6 +147,29 @@ def test_what_is_wanted_acts_at_the_next_boundary(wish: tuple[e.Fact, ...]) -> N
     _, coarse = agree(prepare, until_s=4000.0, **USUAL)
 
     assert told_in_one(coarse) > 100
+
+
+def test_a_window_that_is_told_of_late_changes_when_checkpoints_are_due() -> None:
+    """A strategy that asks when nodes go hears of it in the middle of a stride."""
+    rules = Policies(
+        checkpointing=EverySegments(count=40) | BeforeEvent(lead_s=1200.0),
+        limits=Limits(most_exposure_s=math.inf, most_overhead=math.inf),
+    )
+
+    def prepare(play: Play) -> None:
+        play.submit(stage(segments=300))
+        window = Window(name="w", start_s=2500.0, stop_s=2600.0)
+        play.twin.post(e.WindowDeclared(window=window), after_s=903.0)
+
+    fine, coarse = agree(prepare, policies=rules, **USUAL)
+
+    copies = [
+        len(s.commits) + s.deleted
+        for play in (fine, coarse)
+        for s in play.twin.orchestrator.state.simulations["s"].sets.values()
+    ]
+    assert copies[0] == copies[1] > 50
+    assert told_in_one(coarse) > 200
 
 
 def test_a_node_that_dies_costs_what_it_costs_in_fine_mode() -> None:
