@@ -57,8 +57,9 @@ def advanced(state: CampaignState, fact: e.SetAdvanced) -> None:
     s.checkpoint = fact.checkpoint
     s.since_s, s.from_boundary = fact.since_s, fact.from_boundary
     s.binds, s.binds_why, s.put_off = fact.binds, fact.binds_why, fact.put_off
+    source = s.commits.get(s.committed)
     for written in fact.written:
-        _committed(s, written, fact)
+        source = _committed(s, written, fact, source)
     if fact.written:
         simulation = state.simulations[fact.simulation]
         simulation.failures.clear()
@@ -91,18 +92,22 @@ def _computed(s: SetState, stage: str, seconds: tuple[float, ...], nodes: int) -
         s.done[stage] = first + len(seconds)
 
 
-def _committed(s: SetState, written: e.Written, fact: e.SetAdvanced) -> None:
-    """Add a checkpoint whose results are out."""
+def _committed(
+    s: SetState,
+    written: e.Written,
+    fact: e.SetAdvanced,
+    source: CheckpointState | None,
+) -> CheckpointState:
+    """Add a checkpoint whose results are out, after the newest good one before it."""
     s.newest[fact.attempt] = written.boundary
     s.cost_s = mean(s.cost_s, fact.cost_s)
     age_s = written.committed_s - s.spent_at_s
     s.spent_s = faded(s.spent_s, age_s) + fact.cost_s
     s.spent_at_s = written.committed_s
     s.writing = learn(s.writing, written.seconds)
-    source = s.commits.get(s.committed)
     if written.independent or source is None:
         s.copies += 1
-    s.commits[written.boundary] = CheckpointState(
+    commit = s.commits[written.boundary] = CheckpointState(
         boundary=written.boundary,
         attempt=fact.attempt,
         committed_s=written.committed_s,
@@ -112,3 +117,4 @@ def _committed(s: SetState, written: e.Written, fact: e.SetAdvanced) -> None:
         copy=s.copies if written.independent or source is None else source.copy,
         published=True,
     )
+    return commit

@@ -74,8 +74,10 @@ def pace_at(
     held_node_s : float or None
         Node-seconds that all leases have held until then; None: as the state says.
     """
-    here, there = (s.plan.segments_at[b] for b in (boundary, boundary + 1))
-    next_s = max((there[g] - here[g]) * s.pace_s.get(g, 0.0) for g in here)
+    here, there = s.plan.segments_at[boundary], s.plan.segments_at[boundary + 1]
+    next_s, pace_s = 0.0, s.pace_s
+    for stage, count in here.items():
+        next_s = max(next_s, (there[stage] - count) * pace_s.get(stage, 0.0))
     return Pace(
         since_s=now_s - s.since_s,
         boundaries=boundary // s.plan.parts - s.from_boundary // s.plan.parts,
