@@ -254,14 +254,10 @@ class Orchestrator:
                 self._touch(record.wish)
             case e.DrainRequested() | e.UndrainRequested() | c.NodeQuarantined():
                 self._nodes_changed = True
-                self._touched |= {
-                    s.name for s in simulations.values() if record.node in s.lease
-                }
+                self._touched |= _with_leases(self.state, record.node)
             case e.NodeDeadline():
                 self._nodes_changed, self._edge_s = True, -math.inf
-                self._touched |= {
-                    s.name for s in simulations.values() if record.node in s.lease
-                }
+                self._touched |= _with_leases(self.state, record.node)
             case e.NodeJoined() | e.NodeLost():
                 self._nodes_changed = self._losses = True
             case (
@@ -325,7 +321,6 @@ class Orchestrator:
             changed |= self._bids.see(self.state, simulation)
         if not changed:
             return
-
         hear_all = partial(self._hear, None, now_s, records)
         self.passes += 1
         decided = self._bids.decide(self.state, self.policies, hear_all)
@@ -350,8 +345,10 @@ class Orchestrator:
             self._retries.pop(simulation.name, None)
 
 
-def _with_leases(state: CampaignState) -> set[str]:
-    return {s.name for s in state.simulations.values() if s.lease}
+def _with_leases(state: CampaignState, node: str = "") -> set[str]:
+    """Name whoever holds nodes, or one of them."""
+    simulations = state.simulations.values()
+    return {s.name for s in simulations if (node in s.lease if node else s.lease)}
 
 
 def _retry_at_s(state: CampaignState, simulation: SimulationState) -> float:
