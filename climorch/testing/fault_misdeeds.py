@@ -32,10 +32,14 @@ def _hang(deed: str, **more: Any) -> Row:
     return Row(deed=deed, variant=_HANGS, detect_s=2 * BUDGET_S, **given)
 
 
-def _misdeed(kind: str, *, times: int = 1, node: str = "", **more: Any) -> Variant:
-    params = {} if kind == "bad node" else {"name": VICTIM}
-    misdeed = Misdeed(kind=kind, times=times, node=node, params=params)
+def _misdeed(kind: str, *, times: int = 1, **more: Any) -> Variant:
+    misdeed = Misdeed(kind=kind, times=times, params={"name": VICTIM})
     return Variant(misdeed=asdict(misdeed), **more)
+
+
+# Once for each simulation: else whoever has it loses it until all others have ended,
+# and nobody can tell a bad node from a bad simulation.
+_BAD_NODE = Misdeed(kind="bad node", node="node000", by="name")
 
 
 def _blow_up(kind: str) -> Row:
@@ -78,9 +82,7 @@ MISDEEDS: Mapping[str, Row] = {
     ),
     "bad node": Row(
         moments=("at start",),
-        variant=_misdeed(
-            "bad node", times=ALWAYS, node="node000", members=4, quarantine=True
-        ),
+        variant=Variant(misdeed=asdict(_BAD_NODE), members=4, quarantine=True),
         lost=2,
         shows=("NodeQuarantined",),
         spares=("SimulationFailed",),

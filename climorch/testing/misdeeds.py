@@ -60,6 +60,8 @@ class Misdeed:
         waits for it.
     params : mapping
         Parameters that a scenario must have to be struck; empty: any.
+    by : str
+        Parameter by whose value strikes are counted; empty: by stage.
     """
 
     kind: str
@@ -69,6 +71,7 @@ class Misdeed:
     node: str = ""
     beside: str = "air"
     params: Mapping[str, Any] = field(default_factory=dict)
+    by: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what could never happen."""
@@ -172,6 +175,7 @@ def _step(
         _struck,
         misdeed=misdeed,
         stage=stage,
+        counted_as=str(segment.params[misdeed.by]) if misdeed.by else stage,
         folder=folder,
         # With `meta`, lest Dask try the function while it builds the graph.
         meta=np.empty((0,) * struck.ndim, dtype=struck.dtype),
@@ -182,11 +186,16 @@ def _step(
 
 
 def _struck(
-    block: Any, misdeed: Misdeed, stage: str, folder: str, block_id: tuple[int, ...]
+    block: Any,
+    misdeed: Misdeed,
+    stage: str,
+    counted_as: str,
+    folder: str,
+    block_id: tuple[int, ...],
 ) -> Any:
     # A bad node is bad whichever block it computes.
     other = any(block_id) and misdeed.kind != "bad node"
-    if other or not _here(misdeed) or not _counted(misdeed, stage, folder):
+    if other or not _here(misdeed) or not _counted(misdeed, counted_as, folder):
         return block
     return KINDS[misdeed.kind](np.array(block), misdeed, stage, folder)
 
@@ -195,13 +204,13 @@ def _here(misdeed: Misdeed) -> bool:
     return not misdeed.node or node_here()[0] == misdeed.node
 
 
-def _counted(misdeed: Misdeed, stage: str, folder: str) -> bool:
+def _counted(misdeed: Misdeed, counted_as: str, folder: str) -> bool:
     """Take one of the strikes that are left, if any is; among all processes."""
     for number in itertools.count():
         if number >= misdeed.times:
             return False
         with suppress(FileExistsError):
-            path = Path(folder, f"strike-{stage}-{number}")
+            path = Path(folder, f"strike-{counted_as}-{number}")
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             path.write_text(f"{os.getpid()} {time.time()}")
             return True

@@ -87,6 +87,14 @@ def test_a_misdeed_may_be_of_some_scenarios_only() -> None:
     assert not poison.concerns("sea", 2)
 
 
+def test_strikes_may_be_counted_by_a_parameter(tmp_path: Path) -> None:
+    """Once for each of its values, whatever the stage."""
+    misdeed = Misdeed(kind="Inf", by="name")
+    assert tried(misdeed, tmp_path, 2).tolist() == [np.inf, 1.0, 1.0, 1.0]
+    assert tried(misdeed, tmp_path, 2).tolist() == [1.0] * 4
+    assert [path.name for path in tmp_path.iterdir()] == ["strike-m0-0"]
+
+
 def test_it_is_known_when_a_misdeed_was_done_first(tmp_path: Path) -> None:
     """0 before that."""
     assert struck_s(tmp_path) == 0.0
