@@ -69,7 +69,8 @@ MISDEEDS: Mapping[str, Row] = {
     "deadlock of two coupled stages": Row(
         moments=_BOTH,
         variant=_misdeed("coupled deadlock", hang_s=BUDGET_S, side_by_side=True),
-        detect_s=2 * BUDGET_S,
+        # Both of them compute, for all that is known.
+        detect_s=4 * BUDGET_S,
         cause="HANG",
     ),
     "poison task": Row(
