@@ -19,9 +19,25 @@ from climorch.policy.claims import Allocation, Claim, Contest, NodeOffer
 from climorch.policy.limits import Limits
 from climorch.policy.moving import Moving
 from climorch.policy.partnering import PartnerCopy
+from climorch.policy.promise import SiblingPromise
+from climorch.policy.prospects import (
+    Belief,
+    Correlation,
+    Promise,
+    PromiseRule,
+    Prospect,
+    Ranking,
+    Skill,
+)
 from climorch.policy.quarantine import Quarantine
 from climorch.policy.retention import KeepAny, KeepCalendar, Kept
 from climorch.policy.scrubbing import Scrub
+from climorch.policy.simple_promise import (
+    EqualSplit,
+    FixedPriorities,
+    SubmissionOrder,
+    SuccessiveHalving,
+)
 
 __all__ = [
     "AddStage",
@@ -29,15 +45,19 @@ __all__ = [
     "AnyOf",
     "Archive",
     "BeforeEvent",
+    "Belief",
     "BlowUp",
     "ByteBudget",
     "Checks",
     "Claim",
     "Codec",
     "Contest",
+    "Correlation",
     "Course",
+    "EqualSplit",
     "Equilibrium",
     "Finish",
+    "FixedPriorities",
     "Judged",
     "KeepAny",
     "KeepCalendar",
@@ -50,13 +70,21 @@ __all__ = [
     "Pace",
     "Partial",
     "PartnerCopy",
+    "Promise",
+    "PromiseRule",
+    "Prospect",
     "Quarantine",
+    "Ranking",
     "Remedy",
     "Retry",
     "Scope",
     "Scrub",
     "SetPriority",
     "SetResources",
+    "SiblingPromise",
+    "Skill",
+    "SubmissionOrder",
+    "SuccessiveHalving",
     "Until",
     "area_mean",
 ]

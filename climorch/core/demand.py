@@ -64,10 +64,7 @@ def grounds_of(state: CampaignState, simulation: SimulationState) -> Grounds:
         Which.
     """
     return (
-        state.stopping
-        or not simulation.wants_nodes
-        or simulation.preempted is not None
-        or spent(state, simulation),
+        _asks_nothing(state, simulation),
         simulation.plan,
         simulation.priority,
         simulation.scenario,
@@ -80,6 +77,7 @@ def grounds_of(state: CampaignState, simulation: SimulationState) -> Grounds:
         simulation.interruptions_s,
         simulation.waits_since_s,
         simulation.moved,
+        simulation.standing,
         staying(state, simulation),
         state.timed,
     )
@@ -97,12 +95,7 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
     """
     plan, keep = simulation.plan, simulation.shrink_to
     stays = staying(state, simulation)
-    if (
-        state.stopping
-        or not simulation.wants_nodes
-        or simulation.preempted is not None
-        or spent(state, simulation)
-    ):
+    if _asks_nothing(state, simulation):
         # What is closed to it cannot be had by everybody; the offers know.
         return Demand(claim=None, leaving=simulation.lease)
     if keep is None or keep < plan.nodes:
@@ -114,6 +107,7 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
     wanting = moving or len(stays) < max(plan.nodes, most)
     wanting |= _protected_from(state, simulation)
     moved, avoids = simulation.moved, leaving(simulation)
+    place, yields = _promised(simulation)
     claim = Claim(
         simulation=simulation.name,
         project=simulation.scenario.project,
@@ -139,11 +133,28 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         avoids=avoids,
         seeks=moved.seek if moved is not None and avoids else (),
         moved_s=-math.inf if moved is None else moved.at_s,
+        standing=place,
+        yields=yields,
     )
     away = frozenset(claim.held)
     return Demand(
         claim=claim, leaving=tuple(n for n in simulation.lease if n not in away)
     )
+
+
+def _asks_nothing(state: CampaignState, simulation: SimulationState) -> bool:
+    return (
+        state.stopping
+        or not simulation.wants_nodes
+        or simulation.preempted is not None
+        or spent(state, simulation)
+    )
+
+
+def _promised(simulation: SimulationState) -> tuple[int | None, str]:
+    """Return its place by promise and why it gives way, if promise decides."""
+    standing = simulation.standing
+    return (None, "") if standing is None else (standing.place, standing.yields)
 
 
 def _protected_from(state: CampaignState, simulation: SimulationState) -> bool:

@@ -18,6 +18,7 @@ from climorch.core.factors import (
     window_factors,
 )
 from climorch.core.hanging import hang_factors
+from climorch.core.promising import promise_factors
 from climorch.core.remedying import remedy_factors
 from climorch.core.ruling import rule_factors
 from climorch.core.scoring import score_factors
@@ -108,9 +109,9 @@ def explain(
             factors["has waited too long"] = guest
     factors |= move_factors(state, simulation)
     factors |= _nodes_away(state, simulation)
-    factors |= hang_factors(simulation)
-    factors |= remedy_factors(simulation)
+    factors |= hang_factors(simulation) | remedy_factors(simulation)
     factors |= score_factors(simulation)
+    factors |= promise_factors(state, simulation, rules.promise)
     factors |= rule_factors(simulation)
     for s in simulation.sets.values():
         factors[f"set {s.name}"] = set_factors(simulation, s)

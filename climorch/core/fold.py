@@ -33,6 +33,7 @@ from climorch.core.fold_nodes import (
     quarantined,
 )
 from climorch.core.fold_paces import note_paces
+from climorch.core.fold_promise import PROMISE
 from climorch.core.fold_remedies import REMEDIES, refuse_former
 from climorch.core.fold_rules import RULES, note_metrics, settle_metrics
 from climorch.core.fold_scores import SCORES, forget_faults
@@ -300,4 +301,5 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     **ARCHIVE,
     **RULES,
     **SCORES,
+    **PROMISE,
 }

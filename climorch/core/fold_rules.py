@@ -108,6 +108,9 @@ def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
         # Should there be more to do now, it waits for nodes from now on.
         simulation.waits_since_s = state.now_s
     simulation.plan, simulation.declared = fact.plan, fact.declared
+    if fact.scenario.project != before.project:
+        # Its place was one among others.
+        simulation.standing = None
     if fact.scenario.priority != before.priority:
         # Else what a user asked for since stays.
         simulation.priority = fact.scenario.priority

@@ -19,6 +19,7 @@ from climorch.core.horizon import next_edge_s
 from climorch.core.leasing import leased
 from climorch.core.partnering import write_out_s
 from climorch.core.progress import Policies, move_on, next_records
+from climorch.core.promising import Ranks
 from climorch.core.seating import ended_windows, place_windows
 from climorch.core.shunning import next_trial_s, verdicts
 from climorch.core.state import CampaignState, SimulationState
@@ -30,6 +31,7 @@ from climorch.model.commands import (
     Command,
     NodeShunned,
     NodeTrusted,
+    PromiseRanked,
     Record,
     SharingSet,
     WindowEnded,
@@ -122,6 +124,7 @@ class Orchestrator:
         # Those of which nothing but finished segments was heard.
         self._moved_on: set[str] = set()
         self._bids = Bids(policies.sharing.slice_s)
+        self._ranks = Ranks(policies.promise)
         self._retries: dict[str, float] = {}
         self._paced: set[str] = set()
         self._nodes_changed = True
@@ -235,6 +238,7 @@ class Orchestrator:
     def _take(self, record: Record, now_s: float, records: list[Record]) -> None:
         apply(self.state, record, now_s)
         records.append(record)
+        self._ranks.note(self.state, record)
         self._touch(record)
 
     def _touch(self, record: Record) -> None:
@@ -280,7 +284,7 @@ class Orchestrator:
                 self._ask_again |= bool(own)
             case NodeShunned() | NodeTrusted():
                 self._nodes_changed = True
-            case e.CampaignOpened() | SharingSet():
+            case e.CampaignOpened() | SharingSet() | PromiseRanked():
                 pass
             case _:
                 if record.simulation in simulations:
@@ -317,6 +321,10 @@ class Orchestrator:
             found += [self.state.simulations[n] for n in sorted(self._touched - known)]
         if moved or self._nodes_changed:
             self._bids.lay_out(self.state)
+        for ranked in self._ranks.due(self.state):
+            self._take(ranked, now_s, records)
+            own = self.state.simulations.values()
+            found += [s for s in own if s.scenario.project == ranked.project]
         for simulation in found:
             changed |= self._bids.see(self.state, simulation)
         if not changed:

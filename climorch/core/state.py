@@ -14,6 +14,7 @@ from climorch.core.edited import Edited, RuleFault
 from climorch.core.lifecycle import Control, Phase, Status
 from climorch.core.scoring import Scored, owed
 from climorch.core.sets import CheckpointState, InArchive, SetState
+from climorch.core.standing import ProjectPromise, Standing
 from climorch.model.events import Cause
 from climorch.model.plan import Branch, RulePlan, RuleTime, SimulationPlan
 from climorch.model.scenario import Project, Scenario
@@ -122,6 +123,8 @@ class SimulationState:
         What rules made of it, the newest last.
     declared : SimulationPlan or None
         What the script says that it is, if rules made another thing of it.
+    standing : Standing or None
+        Where it stands by promise; None: turns decide, or it is of no use.
     metrics : dict of str to dict
         By stage: what the last committed segment returned.
     courses : dict of str to tuple of (int, dict)
@@ -165,6 +168,7 @@ class SimulationState:
     scores_asked: dict[str, int] = field(default_factory=dict)
     edits: tuple[Edited, ...] = ()
     declared: SimulationPlan | None = None
+    standing: Standing | None = None
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     courses: dict[str, tuple[tuple[int, dict[str, float]], ...]] = field(
         default_factory=dict
@@ -311,6 +315,8 @@ class CampaignState:
         What nodes took for their work.
     stored_bytes : int
         Of the files of all checkpoints, each counted once.
+    promises : dict of str to ProjectPromise
+        What was decided about the promise of each project, as far as any was.
     proven : dict of str to list of (int, str)
         By workflow, who has finished a segment: serials, ascending, and names.
     """
@@ -339,6 +345,7 @@ class CampaignState:
     paces: Paces = field(default_factory=Paces)
     stored_bytes: int = 0
     proven: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    promises: dict[str, ProjectPromise] = field(default_factory=dict)
 
     def usage_at(self, now_s: float) -> dict[str, Usage]:
         """Return what each project has used until a time, with what it holds since."""

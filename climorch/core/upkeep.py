@@ -36,6 +36,7 @@ from climorch.policy.budgeting import ByteBudget
 from climorch.policy.checkpointing import CheckpointStrategy, Daly, Overrides
 from climorch.policy.limits import Limits
 from climorch.policy.moving import Moving
+from climorch.policy.prospects import PromiseRule
 from climorch.policy.quarantine import (
     Suspect,
     bad_nodes,
@@ -94,6 +95,9 @@ class Policies:
         How institutions and projects share the nodes.
     allocation : Allocate
         Which simulation holds which nodes.
+    promise : PromiseRule or None
+        Which simulations of a project should have its nodes, such as
+        `SiblingPromise`; None: they take turns.
     moving : Moving
         When nodes count as slow, and when leases move by themselves.
     remedies : mapping of str to Remedy
@@ -113,6 +117,7 @@ class Policies:
     watch: Watch = field(default_factory=Watch)
     sharing: Sharing = field(default_factory=Sharing)
     allocation: Allocate = allocate
+    promise: PromiseRule | None = None
     moving: Moving = field(default_factory=Moving)
     remedies: Mapping[str, Remedy] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from climorch.model.events import Cause
+from climorch.model.promising import PromiseRanked
 
 __all__ = [
     "CheckpointPlanned",
@@ -20,6 +21,7 @@ __all__ = [
     "NodeShunned",
     "NodeTrusted",
     "PreemptPlanned",
+    "PromiseRanked",
     "RolledBack",
     "SegmentCommitted",
     "SharingSet",
@@ -253,6 +255,7 @@ Decision = (
     | NodeQuarantined
     | ShrinkPlanned
     | PreemptPlanned
+    | PromiseRanked
     | MovePlanned
     | NodeShunned
     | NodeTrusted

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -87,16 +88,30 @@ class Scenario(_Named, frozen=True, kw_only=True):
         Within a project, higher goes first; equal ones take turns.
     protection : Protection
         On which terms others may take its nodes.
+    value : float
+        What it is worth if it turns out good enough, in units of the user's; > 0.
+    group : str
+        Declared kin: others of it are expected to do alike; empty: parameters alone
+        say who is near.
+    mandatory : bool
+        Whether it goes first, whatever it promises.
+    deadline : datetime or None
+        When it is worth nothing any more, with a time zone.
     """
 
     params: dict[str, Any] = {}
     project: str = DEFAULT_PROJECT
     priority: int = 0
     protection: Protection = Protection()
+    value: float = 1.0
+    group: str = ""
+    mandatory: bool = False
+    deadline: datetime | None = None
 
     def __post_init__(self) -> None:
         _refuse([name_fault(self.name, place="Scenario.name")], "scenario")
         _refuse([name_fault(self.project, place="Scenario.project")], "scenario")
+        _refuse(self._promise_faults(), "scenario")
         problem = json_problem(self.params)
         if problem is not None:
             fault = Fault(
@@ -106,6 +121,31 @@ class Scenario(_Named, frozen=True, kw_only=True):
                 "string-keyed dicts of these; load anything larger in init",
             )
             _refuse([fault], "scenario")
+
+    def _promise_faults(self) -> Iterator[Fault]:
+        place = f"scenario {self.name!r}"
+        if not _positive(self.value):
+            yield Fault(
+                place=f"{place}, value",
+                problem=f"got {self.value!r}, expected a finite number > 0",
+                remedy="say what it is worth beside other scenarios",
+            )
+        group: object = self.group
+        if not isinstance(group, str):
+            yield Fault(
+                place=f"{place}, group",
+                problem=f"got {group!r}, expected text",
+                remedy="name its kin, or leave it out",
+            )
+        deadline: object = self.deadline
+        if deadline is not None and not (
+            isinstance(deadline, datetime) and deadline.tzinfo is not None
+        ):
+            yield Fault(
+                place=f"{place}, deadline",
+                problem=f"got {deadline!r}, expected a datetime with a time zone",
+                remedy="such as datetime(2027, 3, 1, tzinfo=UTC)",
+            )
 
 
 def _positive(value: float) -> bool:

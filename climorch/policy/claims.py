@@ -107,6 +107,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         Nodes that it is to have instead, if they are free.
     moved_s : float
         When it last began to move by itself, driver's clock, seconds.
+    standing : int or None
+        Its place by promise among those of its project, lower first; None: whole
+        turns decide.
+    yields : str
+        Why it gives its nodes to whoever waits and stands before it; empty: it does
+        not.
     """
 
     simulation: str
@@ -133,6 +139,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     avoids: tuple[str, ...] = ()
     seeks: tuple[str, ...] = ()
     moved_s: float = -math.inf
+    standing: int | None = None
+    yields: str = ""
 
     @property
     def under_way(self) -> bool:
@@ -183,9 +191,11 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True):
         return median(self.exposed_s.values()) if self.exposed_s else 0.0
 
     def place(self, claim: Claim) -> tuple[int, int, int, int]:
-        """Return what sorts claims by whose turn it is, shares met or not."""
+        """Return what sorts claims by promise, or by turns, shares met or not."""
         rank = self.ranks.get(claim.project, 0)
-        return rank, -claim.priority, self.turns(claim), claim.serial
+        standing = claim.standing
+        turns = self.turns(claim) if standing is None else standing
+        return rank, -claim.priority, turns, claim.serial
 
     def turns(self, claim: Claim) -> int:
         """Count the whole turns that a simulation has had."""

@@ -66,6 +66,8 @@ class Crew:
         Likewise, of those whose terms let nobody interrupt them, ever.
     green : dict of str to Claim
         Who committed nothing yet.
+    yielding : dict of str to Claim
+        Those of ``ripe`` that give their nodes to whoever stands before them.
     nodes : int
         Nodes of all but those that are never interrupted.
     """
@@ -73,6 +75,7 @@ class Crew:
     ripe: list[Turn] = field(default_factory=list)
     kept: list[Turn] = field(default_factory=list)
     green: dict[str, Claim] = field(default_factory=dict)
+    yielding: dict[str, Claim] = field(default_factory=dict)
     nodes: int = 0
 
 
@@ -127,7 +130,12 @@ class Holders:
             return
         turn = claim.turn_s, claim.serial, next(self._number), claim
         self._turns[name] = turn
-        insort(crew.ripe if claim.exempt_until_s < math.inf else crew.kept, turn)
+        if claim.exempt_until_s == math.inf:
+            insort(crew.kept, turn)
+            return
+        insort(crew.ripe, turn)
+        if claim.yields:
+            crew.yielding[name] = claim
 
     def drop(self, claim: Claim) -> None:
         """Forget one that was put in."""
@@ -149,6 +157,7 @@ class Holders:
         else:
             turns = crew.ripe if claim.exempt_until_s < math.inf else crew.kept
             del turns[bisect_left(turns, turn)]
+            crew.yielding.pop(name, None)
         if not (crew.ripe or crew.kept or crew.green):
             del crews[claim.priority, claim.level]
 

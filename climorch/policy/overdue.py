@@ -60,6 +60,15 @@ def guest_of(board: Board, contest: Contest, pool: Pool) -> tuple[Claim | None, 
                 later_s = min(later_s, since_s + contest.patience_s)
                 break
             claim = line.oldest[0][2]
+            if claim.standing is not None:
+                # To wait is what promise asks of all but who stands first.
+                claim = line.members[0][1]
+                if line is not board.waiting.firsts[project][0][1]:
+                    continue
+                since_s = claim.waits_since_s
+                if since_s + contest.patience_s > contest.now_s:
+                    later_s = min(later_s, since_s + contest.patience_s)
+                    continue
             if pool.able(claim).bit_count() < claim.nodes:
                 continue
             from_s = since_s + _patience_s(board, contest, claim)

@@ -244,6 +244,10 @@ class _Rights:
             yield from crew.green.values()
             yield from (turn[-1] for turn in crew.ripe)
         elif priority == claim.priority and not mends:
+            if claim.standing is not None:
+                yield from crew.yielding.values()
+                if not self._overdue:
+                    return
             span_s = contest.slice_s
             if self._overdue:
                 span_s = min(span_s, contest.min_run_s)

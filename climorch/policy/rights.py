@@ -1,9 +1,9 @@
 """By what right a simulation may take what another one holds, and from when on.
 
 What was borrowed out of turn may be taken first. Between projects the fair share
-decides, within one the priority, protection and whose turn it is. Who has waited too
-long for more than the turns of its project can give may take from everybody once,
-shares or not. Ignores whose nodes would be enough: that is `reclaim`'s.
+decides, within one the priority, protection, and promise or whose turn it is. Who has
+waited too long for more than the turns of its project can give may take from everybody
+once, shares or not. Ignores whose nodes would be enough: that is `reclaim`'s.
 """
 
 from __future__ import annotations
@@ -174,6 +174,11 @@ def _by_rule(
     if other.priority < claim.priority:
         return Rank.LOWER, exempt_s, f"{asks} has a higher priority"
     if other.priority > claim.priority or not other.fruitful:
+        return None
+    if claim.standing is not None and other.standing is not None:
+        # Whoever was started is let finish, but for who gives way.
+        if other.yields and claim.standing < other.standing:
+            return Rank.EQUAL, exempt_s, other.yields
         return None
     turn_s = contest.slice_s
     # Whole turns are compared, so that equals do not push each other out; with as

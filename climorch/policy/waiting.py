@@ -98,7 +98,9 @@ class Waiting:
             line = lines[kind] = Line(kind)
         else:
             self._unlist(claim.project, line)
-        turns = int(claim.served_s // self._slice_s)
+        turns = claim.standing
+        if turns is None:
+            turns = int(claim.served_s // self._slice_s)
         place = Place(-claim.priority, turns, claim.serial, next(self._number))
         self._places[claim.simulation] = place
         insort(line.members, (place, claim))

@@ -20,6 +20,7 @@ PACKAGES = (
     "policy",
     "report",
     "rules",
+    "scores",
     "sites",
     "storage",
     "testing",

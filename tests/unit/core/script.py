@@ -94,6 +94,10 @@ def words(record: c.Record) -> str:
             return f"shrink {record.simulation} to {record.nodes}"
         case c.PreemptPlanned():
             return f"preempt {record.simulation}: {record.why}"
+        case c.PromiseRanked():
+            order = ",".join(map(str, record.order)) if record.on else "off"
+            pauses = "".join(f", {name} gives way" for name in record.pauses)
+            return f"promise {record.project}: {order}{pauses}"
         case c.MovePlanned():
             left = ",".join(record.leave) or "none"
             return f"move {record.simulation} from {left}: {record.why}"

@@ -91,6 +91,8 @@ def example(kind: type[msgspec.Struct]) -> Any:
     }
     if kind in (c.SetLease, c.WindowPlaced):
         values["nodes"] = ("n0", "n1")
+    if kind is c.PromiseRanked:
+        values["project"] = "p"
     if kind is e.SetAdvanced:
         values["seconds"] = {"a": (0.5, 0.25)}
     return kind(**values)

@@ -127,6 +127,10 @@ def test_an_edit_is_plain_data() -> None:
                 "min_between_s": 0.0,
                 "max_preemptions": None,
             },
+            "value": 1.0,
+            "group": "",
+            "mandatory": False,
+            "deadline": None,
         },
     }
 
