@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from climorch.core.state import CampaignState
 from climorch.core.upkeep import Policies
+from climorch.engine.comparing import compared
 from climorch.engine.steering import Steering
 from climorch.errors import NotFoundError
 from climorch.model import events as e
 from climorch.storage.usage import StorageReport, TierUse, storage_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Custody"]
 
@@ -90,6 +95,30 @@ class Custody(Steering):
             budget_bytes=None if budget is None else budget.bytes,
             counted_bytes=state.stored_bytes,
         )
+
+    def compare(self, stage: str) -> xr.Dataset:
+        """Say what the scores of a stage said, of all scenarios at equal model time.
+
+        Parameters
+        ----------
+        stage : str
+            Whose results were judged.
+
+        Returns
+        -------
+        xarray.Dataset, dims (scenario, metric, model_time)
+            ``value``, ``sd`` and ``samples`` of every score, and of its metrics as
+            ``score.metric``; NaN where a scenario is not as far, or its score failed.
+            ``threshold`` along the metrics; NaN: none.
+
+        Raises
+        ------
+        NotFoundError
+            If no simulation has a score of that stage.
+        InvalidInputError
+            If their calendars differ.
+        """
+        return compared(self._state(), stage)
 
     def _place(self, path: Path) -> tuple[str, str, int]:
         """Tell whose checkpoint a path is."""
