@@ -202,12 +202,8 @@ class Orchestrator:
 
     def _wake_at_s(self) -> float | None:
         """When time alone may change a decision; None: never."""
-        first_s = min(
-            *self._retries.values(),
-            self._edge_s,
-            self._trial_s,
-            self.allocation.review_at_s,
-        )
+        edges = self._edge_s, self._trial_s, self.allocation.review_at_s
+        first_s = min(*self._retries.values(), *edges)
         return None if first_s == math.inf else first_s
 
     def _pass_edges(self, now_s: float, records: list[Record]) -> None:
@@ -323,8 +319,7 @@ class Orchestrator:
             self._bids.lay_out(self.state)
         for ranked in self._ranks.due(self.state):
             self._take(ranked, now_s, records)
-            own = self.state.simulations.values()
-            found += [s for s in own if s.scenario.project == ranked.project]
+            found += _of(self.state, ranked.project)
         for simulation in found:
             changed |= self._bids.see(self.state, simulation)
         if not changed:
@@ -347,10 +342,14 @@ class Orchestrator:
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""
         at_s = _retry_at_s(self.state, simulation)
+        self._retries.pop(simulation.name, None)
         if at_s < math.inf:
             self._retries[simulation.name] = at_s
-        else:
-            self._retries.pop(simulation.name, None)
+
+
+def _of(state: CampaignState, project: str) -> list[SimulationState]:
+    own = state.simulations.values()
+    return [s for s in own if s.scenario.project == project]
 
 
 def _with_leases(state: CampaignState, node: str = "") -> set[str]:
