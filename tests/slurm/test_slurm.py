@@ -201,6 +201,38 @@ def test_nodes_are_left_before_maintenance_that_slurm_announces(
     until(lambda: none_left(slurm), what="an empty queue")
 
 
+def test_a_preempted_node_has_the_time_of_grace(
+    slurm: MiniSlurm, tmp_path: Path
+) -> None:
+    """Its agent hears of it at once; what computes there leaves at a boundary."""
+    made = campaign(tmp_path / "root", segments=40, work_s=0.3)
+    manner = Manner(poll_s=1.0, look_s=1.0, patience_s=60.0, grace_s=20.0)
+    run = made.start(site(tmp_path / "meet", partition="low", manner=manner))
+    until(lambda: finished(run, "s") > 5 and finished(run, "t") > 5, what="segments")
+    host = next(iter(busy(slurm).values()))
+    better = slurm.call(
+        *("sbatch", "--parsable", "--partition=normal", f"--nodelist={host}"),
+        *("--exclusive", "--time=1", "--output=/dev/null", "--wrap=sleep 20"),
+    ).strip()
+    try:
+        assert run.wait(timeout_s=200.0)
+    finally:
+        slurm.call("scancel", better)
+
+    check(made, segments=40)
+    facts = records(made)
+    # By the agent, or by the queue, which then tells another end.
+    moved = {f.node.partition(".")[0] for f in facts if isinstance(f, e.NodeDeadline)}
+    assert host in moved
+    computed = Counter(
+        (fact.simulation, fact.stage, fact.segment)
+        for fact in facts
+        if isinstance(fact, e.SegmentFinished)
+    )
+    assert set(computed.values()) == {1}
+    until(lambda: none_left(slurm), what="an empty queue")
+
+
 def test_a_job_that_slurm_refuses_is_told_with_its_words(
     slurm: MiniSlurm, tmp_path: Path
 ) -> None:

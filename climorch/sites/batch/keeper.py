@@ -12,12 +12,13 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 from climorch.core.ports import SiteNews
 from climorch.sites.batch.calls import Answer
-from climorch.sites.batch.jobs import Call, Closure, Dialect, Job, JobRequest, JobState
+from climorch.sites.batch.ends import NodeEnds
+from climorch.sites.batch.jobs import Call, Dialect, Job, JobRequest, JobState
 from climorch.sites.batch.renewal import Bucket, Renewal, lead_s, pause_s, renew
 
 __all__ = ["JobKeeper"]
@@ -26,12 +27,8 @@ logger = logging.getLogger(__name__)
 
 # Maintenance is asked for with every so many questions about jobs.
 CLOSURES_EVERY = 5
-# An end that moves by less is told by nobody.
-SAME_S = 1.0
 # Ends, and waits in the queue, that are remembered.
 MOST_ENDED = 50
-# A warning that is older, in seconds, is none.
-STALE_S = 600.0
 # Longest pause after refused submissions, in seconds.
 LONGEST_PAUSE_S = 600.0
 
@@ -60,6 +57,8 @@ class JobKeeper:
         Jobs that are not over, by number.
     ended : list of Job
         The newest that are, in the order in which that was learned.
+    ends : NodeEnds
+        When nodes go.
     news : SiteNews or None
         Told of ends of nodes and of trouble.
     """
@@ -87,10 +86,7 @@ class JobKeeper:
         self._serial = self._refused = 0
         self._waits_s: list[float] = []
         self._released: set[str] = set()
-        self._told: dict[str, float] = {}
-        # What agents heard, which the queue does not tell.
-        self._warned: dict[str, tuple[float, str]] = {}
-        self._closures: list[Closure] = []
+        self.ends = NodeEnds(self._goes, now)
         self._not_before_s = -math.inf
         self._troubles: dict[str, str] = {}
 
@@ -109,18 +105,31 @@ class JobKeeper:
             turn += 1
             await asyncio.sleep(self._poll_s)
 
-    async def cancel(self) -> None:
-        """End all jobs that are not over, those that wait too."""
-        jobs = await self._ask()
-        found = self.known.values() if jobs is None else jobs
-        ids = [job.id for job in found if not job.state.over]
-        if ids:
-            await self.run(self.dialect.cancel(ids))
+    async def end(self, *, patience_s: float) -> None:
+        """End all jobs: those that wait at once, the others as they give up.
+
+        Parameters
+        ----------
+        patience_s : float
+            Seconds that those which have nodes get to end by themselves.
+        """
+        end_s = self._now() + patience_s
+        first = True
+        while jobs := [job for job in await self._open() if not job.state.over]:
+            late = self._now() >= end_s
+            ids = [job.id for job in jobs if late or (first and job.state.waits)]
+            if ids:
+                await self.run(self.dialect.cancel(ids))
+            if late:
+                break
+            first = False
+            await asyncio.sleep(min(1.0, self._poll_s))
         self.known.clear()
 
-    def forget_told(self) -> None:
-        """Tell all ends again: whoever listens is another one."""
-        self._told.clear()
+    async def _open(self) -> Iterable[Job]:
+        """Return the jobs of ours; where nobody tells, those that were known."""
+        jobs = await self._ask()
+        return list(self.known.values()) if jobs is None else jobs
 
     async def look(self) -> None:
         """Ask once, tell what is new, and ask for what is missing."""
@@ -129,7 +138,7 @@ class JobKeeper:
             return
         now_s = self._now()
         self._note(jobs, now_s)
-        self._tell_ends(jobs)
+        self.ends.tell(jobs)
         self._tell_hopeless(jobs)
         turn = renew(
             self.wanted,
@@ -198,7 +207,7 @@ class JobKeeper:
         if answer.good:
             # Asked for rarely: what cannot be read stays as it was.
             with contextlib.suppress(ValueError):
-                self._closures = self.dialect.closed(answer.stdout)
+                self.ends.closures = self.dialect.closed(answer.stdout)
 
     def _note(self, jobs: list[Job], now_s: float) -> None:
         """Compare with what was known: who began, and who ended, and why."""
@@ -222,9 +231,7 @@ class JobKeeper:
                 "job=%s ended cause=%s reason=%s", job.id, over.state.value, job.reason
             )
             self.ended.append(over)
-            for node in job.nodes:
-                self._told.pop(node, None)
-                self._warned.pop(node, None)
+            self.ends.forget(job)
         del self.ended[:-MOST_ENDED], self._waits_s[:-MOST_ENDED]
         self.known = {job.id: job for job in jobs if not job.state.over}
         if gone:
@@ -236,39 +243,7 @@ class JobKeeper:
             )
             self.trouble("quick", text if wait_s else "")
 
-    def warn(self, node: str, end_s: float, why: str) -> None:
-        """Take a warning that a node got: it goes then, whatever the queue tells."""
-        self._warned[node] = end_s, why
-        self._goes(node, end_s, why)
-
-    def _tell_ends(self, jobs: Iterable[Job]) -> None:
-        """Tell when nodes go, where that is another time than was told."""
-        for job in jobs:
-            if job.state is not JobState.RUNNING:
-                continue
-            for host, node in zip(job.hosts, job.nodes, strict=True):
-                ends = [(job.ends_s, "its job ends"), *self._sooner(host, node)]
-                known = [end for end in ends if not math.isnan(end[0])]
-                if known:
-                    self._goes(node, *min(known))
-
-    def _sooner(self, host: str, node: str) -> Iterator[tuple[float, str]]:
-        """Yield what may take a node before its job ends."""
-        now_s = self._now()
-        for closure in self._closures:
-            if closure.covers(host) and closure.stop_s > now_s:
-                yield closure.start_s, f"maintenance {closure.name}"
-        if node in self._warned:
-            end_s, why = self._warned[node]
-            # Who is still there so long after was given more time.
-            if end_s > now_s - STALE_S:
-                yield end_s, why
-
     def _goes(self, node: str, end_s: float, why: str) -> None:
-        """Tell when a node goes, unless that is known."""
-        if abs(self._told.get(node, math.inf) - end_s) < SAME_S:
-            return
-        self._told[node] = end_s
         if self.news is not None:
             self.news.goes(node, end_s, why)
 

@@ -6,6 +6,7 @@ python -m climorch.sites.batch.node BEACON NAME
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -63,7 +64,8 @@ def main() -> None:
         # One worker per node: nothing to be forked from.
         "distributed.worker.multiprocessing-method": "spawn",
     }
-    with dask.config.set(settings):
+    # The agent interrupts who is to go.
+    with dask.config.set(settings), contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(beacon, sys.argv[2]))
 
 

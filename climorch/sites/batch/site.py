@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 # How often the agents' notes are read, and they are shown that the driver lives.
 NOTICE_S = 1.0
 BEAT_S = 5.0
+# Longest time that an agent takes to end once it has looked, in seconds.
+AGENT_ENDS_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,7 @@ class BatchSite:
         """Keep so many jobs; those of an earlier driver are taken over."""
         if self._scheduler is None:
             raise InvalidInputError("open the site before starting nodes")
-        self.keeper.forget_told()
+        self.keeper.ends.again()
         self._tasks = [
             asyncio.create_task(self.keeper.keep()),
             asyncio.create_task(self._attend()),
@@ -254,7 +256,7 @@ class BatchSite:
         await self.part()
         with contextlib.suppress(OSError):
             await asyncio.to_thread(self.meeting.leave)
-        await self.keeper.cancel()
+        await self.keeper.end(patience_s=self.manner.look_s + AGENT_ENDS_S)
 
     def _make_certificate(self) -> str:
         """Make a key for this session; return the path of key and certificate."""
@@ -279,7 +281,7 @@ class BatchSite:
                 for notice in await asyncio.to_thread(self.meeting.notices):
                     logger.warning("node=%s goes why=%s", notice.node, notice.why)
                     end_s = time.time() + notice.left_s
-                    self.keeper.warn(notice.node, end_s, notice.why)
+                    self.keeper.ends.warn(notice.node, end_s, notice.why)
                 if time.monotonic() - beaten_s >= BEAT_S:
                     await asyncio.to_thread(self.meeting.beat)
                     beaten_s = time.monotonic()

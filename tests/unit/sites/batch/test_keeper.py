@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -262,8 +263,8 @@ async def test_an_end_is_told_again_only_where_it_moves(bench: Bench) -> None:
     ]
     await bench.keeper.ask_closures()
     await bench.look(30.0)
-    bench.keeper.warn("n1.1", 60.0, "SIGTERM")
-    bench.keeper.warn("n1.1", 60.5, "SIGTERM")
+    bench.keeper.ends.warn("n1.1", 60.0, "SIGTERM")
+    bench.keeper.ends.warn("n1.1", 60.5, "SIGTERM")
 
     assert bench.news.ends == [
         ("n1.1", 3600.0, "its job ends"),
@@ -277,7 +278,7 @@ async def test_a_warning_holds_until_the_job_is_over(bench: Bench) -> None:
     await bench.look(0.0)
     bench.fake.becomes("1", state=JobState.RUNNING, hosts=("n1",), ends_s=3600.0)
     await bench.look(10.0)
-    bench.keeper.warn("n1.1", 60.0, "SIGTERM")
+    bench.keeper.ends.warn("n1.1", 60.0, "SIGTERM")
     await bench.look(20.0)
     assert bench.news.ends[-1] == ("n1.1", 60.0, "SIGTERM")
     # It is there long after: it was given its time back.
@@ -334,16 +335,36 @@ async def test_a_job_that_waits_for_what_never_comes_is_told(bench: Bench) -> No
 
 
 async def test_the_end_takes_all_jobs_with_it(bench: Bench) -> None:
-    """Those that wait too; where nobody answers, those that were known."""
+    """Who waits at once; who has nodes gets a moment to give them back."""
     await bench.look(0.0)
-    await bench.look(10.0)
-    await bench.keeper.cancel()
+    bench.fake.becomes("1", state=JobState.RUNNING, hosts=("n",), ends_s=3600.0)
+    await bench.keeper.end(patience_s=0.0)
     assert bench.fake.queue == []
-    await bench.look(20.0)
-    await bench.look(30.0)
+    assert bench.fake.calls[-1] == ("cancel", "2", "1")
+    assert bench.keeper.known == {}
+
+
+async def test_jobs_that_end_by_themselves_are_not_cancelled(bench: Bench) -> None:
+    """Their agents were told that it is over."""
+    await bench.look(0.0)
+    for number in ("1", "2"):
+        bench.fake.becomes(number, state=JobState.RUNNING, hosts=("n",))
+    asked = bench.fake.took("query")
+    ending = asyncio.create_task(bench.keeper.end(patience_s=30.0))
+    while bench.fake.took("query") == asked:
+        await asyncio.sleep(0)
+    for number in ("1", "2"):
+        bench.fake.becomes(number, state=JobState.DONE)
+    await ending
+    assert bench.fake.took("cancel") == 0
+
+
+async def test_where_nobody_answers_what_was_known_is_ended(bench: Bench) -> None:
+    """It is tried, whatever comes of it."""
+    await bench.look(0.0)
     bench.fake.broken = "down"
-    await bench.keeper.cancel()
-    assert bench.fake.calls[-1] == ("cancel", "3", "4")
+    await bench.keeper.end(patience_s=0.0)
+    assert bench.fake.calls[-1] == ("cancel", "1", "2")
 
 
 async def test_a_job_held_after_a_failed_launch_is_released_once(bench: Bench) -> None:

@@ -1,0 +1,87 @@
+"""When the nodes of jobs go, told once, and again where that moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from climorch.sites.batch.jobs import Closure, Job, JobState
+
+__all__ = ["NodeEnds"]
+
+# An end that moves by less, in seconds, is told by nobody.
+SAME_S = 1.0
+# A warning that is older, in seconds, is none.
+STALE_S = 600.0
+
+
+class NodeEnds:
+    """Ends of nodes by their jobs, by maintenance and by warnings.
+
+    Parameters
+    ----------
+    report : callable
+        Told a node, UTC seconds and the reason.
+    now : callable
+        UTC seconds.
+
+    Attributes
+    ----------
+    closures : sequence of Closure
+        Maintenance, as it was told last.
+    """
+
+    def __init__(
+        self, report: Callable[[str, float, str], None], now: Callable[[], float]
+    ) -> None:
+        self.closures: Sequence[Closure] = ()
+        self._report = report
+        self._now = now
+        self._told: dict[str, float] = {}
+        # What agents heard, which the queue does not tell.
+        self._warned: dict[str, tuple[float, str]] = {}
+
+    def again(self) -> None:
+        """Tell all ends again: whoever listens is another one."""
+        self._told.clear()
+
+    def forget(self, job: Job) -> None:
+        """Forget a job that is over."""
+        for node in job.nodes:
+            self._told.pop(node, None)
+            self._warned.pop(node, None)
+
+    def warn(self, node: str, end_s: float, why: str) -> None:
+        """Take a warning that a node got: it goes then, whatever the queue tells."""
+        self._warned[node] = end_s, why
+        self._goes(node, end_s, why)
+
+    def tell(self, jobs: Iterable[Job]) -> None:
+        """Tell when nodes go, where that is another time than was told."""
+        for job in jobs:
+            if job.state is not JobState.RUNNING:
+                continue
+            for host, node in zip(job.hosts, job.nodes, strict=True):
+                ends = [(job.ends_s, "its job ends"), *self._sooner(host, node)]
+                known = [end for end in ends if not math.isnan(end[0])]
+                if known:
+                    self._goes(node, *min(known))
+
+    def _sooner(self, host: str, node: str) -> Iterator[tuple[float, str]]:
+        """Yield what may take a node before its job ends."""
+        now_s = self._now()
+        for closure in self.closures:
+            if closure.covers(host) and closure.stop_s > now_s:
+                yield closure.start_s, f"maintenance {closure.name}"
+        if node in self._warned:
+            end_s, why = self._warned[node]
+            # Who is still there so long after was given more time.
+            if end_s > now_s - STALE_S:
+                yield end_s, why
+
+    def _goes(self, node: str, end_s: float, why: str) -> None:
+        """Tell when a node goes, unless that is known."""
+        if abs(self._told.get(node, math.inf) - end_s) < SAME_S:
+            return
+        self._told[node] = end_s
+        self._report(node, end_s, why)
