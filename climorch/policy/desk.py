@@ -70,16 +70,17 @@ class Desk:
 
         Those that nothing could come of are left out.
         """
-        # Who computes already comes before who does not, protected ones first;
-        # but not who does so out of turn.
+        # Who computes already comes before who does not, protected ones first; but not
+        # who does so out of turn, unless it is protected: it may send others away for
+        # what it lacks, and they would take it again.
         mending = self.board.mending.values()
-        first = [c for c in mending if not c.borrowed]
+        first = [c for c in mending if c.level > 0 or not c.borrowed]
         yield from sorted(first, key=lambda c: (-c.level, -c.priority, c.serial))
         if self._guest is not None:
             yield self._guest
         out_of_turn: dict[str, list[tuple[Place, Claim]]] = {}
         for claim in mending:
-            if claim.borrowed:
+            if claim.borrowed and claim.level <= 0:
                 place = Place(*self.contest.place(claim)[1:], -1)
                 out_of_turn.setdefault(claim.project, []).append((place, claim))
         firsts = self.board.waiting.firsts

@@ -102,12 +102,14 @@ def test_to_tell_all_decides_nothing_else(world: World) -> None:
 
 @given(world=waiting())
 def test_who_has_waited_too_long_moves_nobody_in_circles(world: World) -> None:
-    """Asked again at the same instant nothing changes."""
+    """Asked again at the same instant it ends soon: there is one guest at a time."""
     # Without moves: who is on its way comes before all others until it is there.
     still = replace(world.contest, moving=None)
     claims = tuple(replace(claim, avoids=(), seeks=()) for claim in world.claims)
     world = dataclasses.replace(world, claims=claims, contest=still)
-    decided = world.allocate()
-
-    again = world.planned(decided).allocate()
-    assert (again.leases, again.shrink, again.preempt) == ({}, {}, {})
+    for _ in range(len(world.claims) + 1):
+        decided = world.allocate()
+        if not (decided.leases or decided.shrink or decided.preempt):
+            return
+        world = world.planned(decided)
+    raise AssertionError(f"still goes on: {decided}")

@@ -353,3 +353,15 @@ def test_who_was_just_interrupted_or_never_is_borrows_nothing() -> None:
     later = replace(rules, now_s=1500.0)
     found = allocate([large, tired, never, want("a", held="c")], up("abc"), later)
     assert found.leases == {"x": ("a",)}
+
+
+def test_a_protected_borrower_that_lost_a_node_gets_the_next_one() -> None:
+    """It may send others away for it; they would else take it again without end."""
+    rules = Contest(now_s=1000.0, targets={"": 0.0}, slice_s=100.0)
+    others = [replace(want(n, serial=i), held=()) for i, n in enumerate("stu")]
+    broken = replace(borrowing("x", 2, held="d"), level=1, serial=9, fruitful=False)
+
+    decided = allocate([*others, broken], up("abcd"), rules)
+    assert decided.leases["x"] == ("d", "a")
+    assert decided.preempt == {}
+    assert [*decided.waits] == ["u"]
