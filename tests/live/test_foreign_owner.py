@@ -152,6 +152,7 @@ def test_a_gang_that_loses_a_node_is_given_a_lent_one_at_a_boundary(
     assert [r.simulation for r in kinds(found, c.RolledBack)] == ["gang"]
 
 
+@pytest.mark.benchmark
 def test_an_owner_who_drains_a_node_first_costs_nobody_anything(
     tmp_path: Path, theirs: LocalCluster
 ) -> None:

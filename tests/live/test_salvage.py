@@ -93,7 +93,13 @@ def test_a_second_node_lost_while_a_copy_is_written_out(
     ("die", "after", "begun"),
     [
         # The copy is gone with the driver and its nodes.
-        pytest.param("checkpoints.begin", False, (0, "init"), id="nothing"),
+        pytest.param(
+            "checkpoints.begin",
+            False,
+            (0, "init"),
+            id="nothing",
+            marks=pytest.mark.benchmark,
+        ),
         # A folder that is whole is finished by whoever finds it.
         pytest.param("commit.promote", False, (4, "checkpoint"), id="written"),
         # A commit that no row tells of is found on the disk.

@@ -61,7 +61,7 @@ def whole(campaign: Campaign, run: Run, segments: int) -> None:
     assert kinds(records(campaign), c.RolledBack) == []
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("nodes", [1, pytest.param(2, marks=pytest.mark.benchmark)])
 def test_a_lease_moves_off_a_node_that_is_loaded(
     tmp_path: Path, theirs: LocalCluster, nodes: int
 ) -> None:
@@ -90,6 +90,7 @@ def test_a_lease_moves_off_a_node_that_is_loaded(
     assert again.boundary in saved
 
 
+@pytest.mark.benchmark
 def test_without_the_rule_it_stays_on_the_loaded_node(
     tmp_path: Path, theirs: LocalCluster
 ) -> None:
