@@ -47,6 +47,11 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     draft: msgspec.Raw
 
 
+# Made once, at import, as in the manifest: threads must not.
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_DRAFT = msgspec.json.Decoder(Draft)
+
+
 def encode_draft(draft: Draft) -> bytes:
     """Encode a draft together with its own hash.
 
@@ -90,11 +95,11 @@ def read_draft(directory: Path) -> Draft | None:
     except FileNotFoundError:
         return None
     try:
-        envelope = msgspec.json.decode(data, type=_Envelope)
+        envelope = _ENVELOPE.decode(data)
         body = bytes(envelope.draft)
         if xxhash.xxh3_128_hexdigest(body) != envelope.xxh3:
             return None
-        draft = msgspec.json.decode(body, type=Draft)
+        draft = _DRAFT.decode(body)
     except msgspec.MsgspecError:
         return None
     safe = all(is_safe_key(key) for key in draft.fixed)

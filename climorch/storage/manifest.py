@@ -184,6 +184,17 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     manifest: msgspec.Raw
 
 
+class _Version(msgspec.Struct):
+    format: int
+
+
+# Made once, at import: what msgspec learns of a type it learns at its first use, and
+# two threads that make it learn at the same time end the process.
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_VERSION = msgspec.json.Decoder(_Version)
+_MANIFEST = msgspec.json.Decoder(Manifest)
+
+
 def encode_manifest(manifest: Manifest) -> bytes:
     """Encode a manifest together with its own hash.
 
@@ -223,15 +234,15 @@ def decode_manifest(data: bytes, place: str) -> Manifest:
         If hash, format, a key or a size is wrong.
     """
     try:
-        envelope = msgspec.json.decode(data, type=_Envelope)
+        envelope = _ENVELOPE.decode(data)
         body = bytes(envelope.manifest)
         if xxhash.xxh3_128_hexdigest(body) != envelope.xxh3:
             raise _corrupt(place, "does not have the hash that it states")
-        version = msgspec.json.decode(body, type=_Version).format
+        version = _VERSION.decode(body).format
         if version != FORMAT:
             problem = f"has format {version}, this version reads {FORMAT}"
             raise _corrupt(place, problem)
-        manifest = msgspec.json.decode(body, type=Manifest)
+        manifest = _MANIFEST.decode(body)
     except msgspec.MsgspecError as error:
         raise _corrupt(place, f"cannot be decoded ({error})") from error
     for problem in _problems(manifest):
@@ -273,10 +284,6 @@ def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
     if len(data) > MAX_BYTES:
         raise _corrupt(str(path), f"has more than {MAX_BYTES} bytes")
     return decode_manifest(data, str(path))
-
-
-class _Version(msgspec.Struct):
-    format: int
 
 
 def _content(manifest: Manifest) -> object:

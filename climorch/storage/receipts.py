@@ -14,6 +14,9 @@ from climorch.storage.names import is_safe_key
 
 __all__ = ["read_receipts"]
 
+# Made once, at import, as in the manifest: threads must not.
+_LINE = msgspec.json.Decoder(ReceiptLine)
+
 
 def read_receipts(directory: Path) -> Iterator[ReceiptLine]:
     """Read the notes of all writers of a folder.
@@ -34,7 +37,6 @@ def read_receipts(directory: Path) -> Iterator[ReceiptLine]:
     BackendError
         If the file system fails.
     """
-    decoder = msgspec.json.Decoder(ReceiptLine)
     with durable.translated("read receipts", directory):
         try:
             names = sorted(n for n in os.listdir(directory) if n.endswith(".jsonl"))
@@ -43,7 +45,7 @@ def read_receipts(directory: Path) -> Iterator[ReceiptLine]:
         lines = [ln for n in names for ln in (directory / n).read_bytes().splitlines()]
     for text in lines:
         try:
-            line = decoder.decode(text)
+            line = _LINE.decode(text)
         except msgspec.MsgspecError:
             # The last line of a writer that was killed.
             continue
