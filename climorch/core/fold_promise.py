@@ -17,10 +17,9 @@ UNSAID = Promised(reason="")
 
 def _ranked(state: CampaignState, decision: PromiseRanked) -> None:
     before = {}
-    for simulation in state.simulations.values():
-        if simulation.scenario.project == decision.project:
-            before[simulation.name] = simulation.standing
-            simulation.standing = None
+    for simulation in state.of_project(decision.project):
+        before[simulation.name] = simulation.standing
+        simulation.standing = None
     if not decision.on:
         state.promises.pop(decision.project, None)
         return

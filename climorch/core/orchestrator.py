@@ -271,11 +271,7 @@ class Orchestrator:
                 self._touched |= _with_leases(self.state)
             case e.ProjectDeclared():
                 # With another share or budget, perhaps.
-                own = {
-                    s.name
-                    for s in simulations.values()
-                    if s.scenario.project == record.project.name
-                }
+                own = {s.name for s in self.state.of_project(record.project.name)}
                 self._touched |= own
                 self._ask_again |= bool(own)
             case NodeShunned() | NodeTrusted():
@@ -319,7 +315,7 @@ class Orchestrator:
             self._bids.lay_out(self.state)
         for ranked in self._ranks.due(self.state):
             self._take(ranked, now_s, records)
-            found += _of(self.state, ranked.project)
+            found += self.state.of_project(ranked.project)
         for simulation in found:
             changed |= self._bids.see(self.state, simulation)
         if not changed:
@@ -345,11 +341,6 @@ class Orchestrator:
         self._retries.pop(simulation.name, None)
         if at_s < math.inf:
             self._retries[simulation.name] = at_s
-
-
-def _of(state: CampaignState, project: str) -> list[SimulationState]:
-    own = state.simulations.values()
-    return [s for s in own if s.scenario.project == project]
 
 
 def _with_leases(state: CampaignState, node: str = "") -> set[str]:

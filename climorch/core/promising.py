@@ -125,11 +125,11 @@ def rank_project(
     PromiseRanked
         At most one.
     """
-    own = [s for s in state.simulations.values() if s.scenario.project == project]
     if rule is None:
         if project in state.promises:
             yield PromiseRanked(project=project, on=False)
         return
+    own = state.of_project(project)
     ranking, fault = _asked(rule, [*prospects_of(state, project)], state.now_s)
     found = {p.simulation: _promised(p) for p in ranking.order}
     by_name = {s.name: s for s in own}
@@ -281,15 +281,11 @@ def promise_factors(
     if known.fault:
         told["fault"] = known.fault
     if standing is not None:
-        own = [
-            other.standing
-            for other in state.simulations.values()
-            if other.scenario.project == project and other.standing is not None
-        ]
+        own = state.of_project(project)
         promised = standing.promised
         told |= {
             "place": standing.place + 1,
-            "of": len(own),
+            "of": sum(other.standing is not None for other in own),
             "because of": promised.reason,
             "expected final margin, scaled": promised.mean,
             "standard deviation": promised.sd,

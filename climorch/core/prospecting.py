@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from climorch.core.scoring import owed
+from climorch.core.scoring import newest, owed
 from climorch.core.state import CampaignState, Control, SimulationState
 from climorch.model.plan import StagePlan
 from climorch.model.scoring import ScorePlan
@@ -33,9 +33,7 @@ def prospects_of(state: CampaignState, project: str) -> Iterator[Prospect]:
     Prospect
         Not of those that a user has paused: nodes are of no use to them now.
     """
-    for simulation in state.simulations.values():
-        if simulation.scenario.project != project:
-            continue
+    for simulation in state.of_project(project):
         if simulation.control is not Control.PAUSED or simulation.complete:
             yield _prospect(state, simulation)
 
@@ -59,9 +57,9 @@ def failing(simulation: SimulationState) -> str:
         if blown.count and s.committed <= blown.worst:
             return f"the numbers of set {s.name} blew up {blown.count} times"
     for score in simulation.plan.scores:
-        known = simulation.scores.get(score.name)
-        if known and known[mark := max(known)].not_finite:
-            return f"score {score.name} is not finite at mark {mark}"
+        last = newest(simulation, score.name)
+        if last and last[1].not_finite:
+            return f"score {score.name} is not finite at mark {last[0]}"
     return ""
 
 
@@ -117,12 +115,12 @@ def _skills(simulation: SimulationState) -> tuple[tuple[Skill, ...], bool | None
     )
     if not simulation.complete:
         return skills, None
-    if not known or owed(simulation, score) is not None:
+    last = newest(simulation, score.name)
+    if last is None or owed(simulation, score) is not None:
         return (), None
-    last = known[max(known)]
-    if last.value is None:
+    if last[1].value is None:
         # A mistake in the score says nothing of the simulation.
-        return (), False if last.not_finite else None
+        return (), False if last[1].not_finite else None
     return skills, True
 
 

@@ -9,6 +9,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from climorch.model.commands import EvaluateScore
@@ -23,6 +24,7 @@ __all__ = [
     "Scored",
     "ask_scores",
     "faults_told",
+    "newest",
     "next_mark",
     "owed",
     "published",
@@ -84,6 +86,20 @@ def next_mark(score: ScorePlan, stage: StagePlan, after: int) -> int | None:
     return last
 
 
+def newest(simulation: SimulationState, score: str) -> tuple[int, Scored] | None:
+    """Return the newest mark of a score and what it said there; None: nothing yet.
+
+    Parameters
+    ----------
+    simulation : SimulationState
+        Whose.
+    score : str
+        Its name.
+    """
+    known = simulation.scores.get(score)
+    return max(known.items(), key=itemgetter(0)) if known else None
+
+
 def published(simulation: SimulationState, stage: str) -> int:
     """Return how many segments of a stage have their results published.
 
@@ -126,9 +142,8 @@ def owed(simulation: SimulationState, score: ScorePlan) -> int | None:
     """
     s = simulation.sets[simulation.plan.set_of[score.stage]]
     stage = s.plan.stage(score.stage)
-    mark = next_mark(
-        score, stage, max(simulation.scores.get(score.name, ()), default=0)
-    )
+    last = newest(simulation, score.name)
+    mark = next_mark(score, stage, last[0] if last else 0)
     if mark is None or mark > published(simulation, score.stage):
         return None
     for name in score.needs:
@@ -169,9 +184,9 @@ def faults_told(simulation: SimulationState) -> str:
         Whose.
     """
     return "; ".join(
-        f"score {name} failed at mark {mark}: {known[mark].fault}"
-        for name, known in simulation.scores.items()
-        if known and known[mark := max(known)].fault
+        f"score {name} failed at mark {last[0]}: {last[1].fault}"
+        for name in simulation.scores
+        if (last := newest(simulation, name)) and last[1].fault
     )
 
 
@@ -188,9 +203,8 @@ def score_factors(simulation: SimulationState) -> dict[str, Any]:
         known = simulation.scores.get(score.name, {})
         asked = simulation.scores_asked.get(score.name)
         told: dict[str, Any] = {"threshold": score.threshold, "is asked at": asked}
-        if known:
-            mark = max(known)
-            scored = known[mark]
+        if last := newest(simulation, score.name):
+            mark, scored = last
             told |= {"mark": mark, "marks scored": len(known)}
             if scored.value is not None:
                 margin = score.margin(scored.value)

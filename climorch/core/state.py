@@ -347,6 +347,11 @@ class CampaignState:
     proven: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     promises: dict[str, ProjectPromise] = field(default_factory=dict)
 
+    def of_project(self, project: str) -> list[SimulationState]:
+        """Return the simulations of a project, in order of submission."""
+        own = self.simulations.values()
+        return [s for s in own if s.scenario.project == project]
+
     def usage_at(self, now_s: float) -> dict[str, Usage]:
         """Return what each project has used until a time, with what it holds since."""
         return {

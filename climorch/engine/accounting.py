@@ -60,10 +60,8 @@ class Accounting(Custody):
             If the journal is damaged, or cannot be read.
         """
         since_s, until_s = period_of(period)
-        cuts = tuple(edge_s for edge_s in (since_s, until_s) if math.isfinite(edge_s))
-        keeper = self._books(cuts)
-        found = booked(keeper, self._folder.name, cuts=cuts, power=power)
-        return found.select(since_s=since_s, until_s=until_s, project=project)
+        whole = self._whole(since_s, until_s, power)
+        return whole.select(since_s=since_s, until_s=until_s, project=project)
 
     def report(
         self,
@@ -93,14 +91,14 @@ class Accounting(Custody):
             As for `ledger`.
         """
         state = self._state()
-        whole = self.ledger(power=power)
+        since_s, until_s = period_of(period)
+        whole = self._whole(since_s, until_s, power)
         projects = projects_of(state, whole)
         if project is not None and project not in projects:
             raise NotFoundError(
                 f"no project {project!r} has simulations here; there are "
                 f"{', '.join(projects) or 'none yet'}"
             )
-        since_s, until_s = period_of(period)
         chosen = projects if project is None else (project,)
         history = history_of_ledger(whole, project=project)
         known = len(history) >= LEVEL_MONTHS
@@ -109,11 +107,17 @@ class Accounting(Custody):
             project=project,
             since_s=since_s,
             until_s=until_s,
-            ledger=self.ledger(period=period, project=project, power=power),
+            ledger=whole.select(since_s=since_s, until_s=until_s, project=project),
             plans=tuple(planned(state, self.policies, whole, name) for name in chosen),
             outlook=forecast_series(history) if known else None,
             notes=notes_on(whole, known=known),
         )
+
+    def _whole(self, since_s: float, until_s: float, power: Power | None) -> Ledger:
+        """Return the ledger of everybody, kept so that it can be cut there."""
+        cuts = tuple(edge_s for edge_s in (since_s, until_s) if math.isfinite(edge_s))
+        keeper = self._books(cuts)
+        return booked(keeper, self._folder.name, cuts=cuts, power=power)
 
     def _books(self, cuts: tuple[float, ...]) -> Bookkeeper:
         """Read the journal, without what costs nothing."""

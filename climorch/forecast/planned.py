@@ -51,7 +51,7 @@ def planned(
     Planned
         Of cancelled simulations nothing is left.
     """
-    own = [s for s in state.simulations.values() if s.scenario.project == project]
+    own = state.of_project(project)
     lefts = {s.name: _left(state, policies, s) for s in own}
     known = [left for left in lefts.values() if left is not None]
     declared = state.projects.get(project)
