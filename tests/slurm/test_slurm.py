@@ -19,6 +19,7 @@ from climorch import Alarm, Campaign, Run, Scenario
 from climorch.core.ports import Site
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.model.commands import Record
 from climorch.sites.slurm import Manner, SlurmSite
 from climorch.testing.faults import Script, committed_twice, until
 from climorch.testing.models import box_workflow, reference_run
@@ -90,6 +91,16 @@ def finished(run: Run, simulation: str) -> int:
         isinstance(record, e.SegmentFinished) and record.simulation == simulation
         for record, _ in run.facts()
     )
+
+
+def computed_once(facts: list[Record]) -> bool:
+    """Whether each segment that was finished was finished once, and some were."""
+    computed = Counter(
+        (fact.simulation, fact.stage, fact.segment)
+        for fact in facts
+        if isinstance(fact, e.SegmentFinished)
+    )
+    return set(computed.values()) == {1}
 
 
 def leases(run: Run) -> set[str]:
@@ -192,12 +203,7 @@ def test_nodes_are_left_before_maintenance_that_slurm_announces(
     assert moved[0].partition(".")[0] == host
     assert moved[1] == "maintenance m1"
     # Whoever was there left at a boundary: each segment was computed once.
-    computed = Counter(
-        (fact.simulation, fact.stage, fact.segment)
-        for fact in facts
-        if isinstance(fact, e.SegmentFinished)
-    )
-    assert set(computed.values()) == {1}
+    assert computed_once(facts)
     until(lambda: none_left(slurm), what="an empty queue")
 
 
@@ -224,12 +230,7 @@ def test_a_preempted_node_has_the_time_of_grace(
     # By the agent, or by the queue, which then tells another end.
     moved = {f.node.partition(".")[0] for f in facts if isinstance(f, e.NodeDeadline)}
     assert host in moved
-    computed = Counter(
-        (fact.simulation, fact.stage, fact.segment)
-        for fact in facts
-        if isinstance(fact, e.SegmentFinished)
-    )
-    assert set(computed.values()) == {1}
+    assert computed_once(facts)
     until(lambda: none_left(slurm), what="an empty queue")
 
 
