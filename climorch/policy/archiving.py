@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from climorch.errors import InvalidInputError
+from climorch.model.ranges import range_faults
 from climorch.policy.calendar import frequency_faults, unit_number
-from climorch.policy.ranges import range_faults
 from climorch.policy.retention import Kept
 
 __all__ = ["Archive", "worth_recalling"]

@@ -15,7 +15,7 @@ import msgspec
 
 from climorch.errors import InvalidInputError
 from climorch.model.pace import Pace
-from climorch.policy.ranges import range_faults
+from climorch.model.ranges import range_faults
 
 __all__ = ["MEMORY_S", "Binds", "Limits", "Ruling", "faded", "judge"]
 

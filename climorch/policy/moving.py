@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from climorch.errors import InvalidInputError
-from climorch.policy.ranges import range_faults
+from climorch.model.ranges import range_faults
 
 __all__ = ["MOST_STRIKES", "Moved", "Moving"]
 

@@ -14,8 +14,8 @@ import msgspec
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.pace import CheckpointStrategy, Pace
+from climorch.model.ranges import range_faults
 from climorch.policy.checkpointing import AnyOf, Daly, either
-from climorch.policy.ranges import range_faults
 from climorch.policy.reliability import Losses, severe_mtbf_s
 
 __all__ = ["CopyPace", "PartnerCopy", "partner_copy_of", "partners"]

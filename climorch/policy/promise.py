@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist, median
 
 from climorch.errors import InvalidInputError
+from climorch.model.ranges import range_faults
 from climorch.policy.foretelling import Foretold, foretell
 from climorch.policy.prospects import (
     Belief,
@@ -23,7 +24,6 @@ from climorch.policy.prospects import (
     Prospect,
     Ranking,
 )
-from climorch.policy.ranges import range_faults
 from climorch.policy.siblings import Estimate, kinship, learned
 
 __all__ = ["SiblingPromise"]

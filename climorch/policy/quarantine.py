@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from climorch.errors import InvalidInputError
-from climorch.policy.ranges import range_faults
+from climorch.model.ranges import range_faults
 
 __all__ = [
     "LONGEST_MEMORY_S",

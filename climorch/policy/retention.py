@@ -13,8 +13,8 @@ from typing import Protocol
 import msgspec
 
 from climorch.errors import InvalidInputError
+from climorch.model.ranges import range_faults
 from climorch.policy.calendar import frequency_faults, unit_number
-from climorch.policy.ranges import range_faults
 
 __all__ = [
     "KeepAny",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from climorch.errors import InvalidInputError
-from climorch.policy.ranges import range_faults
+from climorch.model.ranges import range_faults
 
 __all__ = ["Scrub"]
 

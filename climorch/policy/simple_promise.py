@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from climorch.errors import InvalidInputError
+from climorch.model.ranges import range_faults
 from climorch.policy.prospects import Promise, Prospect, Ranking, Skill
-from climorch.policy.ranges import range_faults
 
 __all__ = ["EqualSplit", "FixedPriorities", "SubmissionOrder", "SuccessiveHalving"]
 

@@ -108,8 +108,8 @@ class SlurmSite(BatchSite):
         )
         faults = [
             *filter(None, [name_fault(name, place="SlurmSite.name")]),
-            *least_faults("SlurmSite", request, LEAST),
-            *least_faults("SlurmSite", wanted, {"jobs": 1, "start_s": 0.0}),
+            *least_faults(request, LEAST, place="SlurmSite"),
+            *least_faults(wanted, {"jobs": 1, "start_s": 0.0}, place="SlurmSite"),
         ]
         if nodes % max(nodes_per_job, 1):
             faults.append(

@@ -24,6 +24,7 @@ from distributed.security import Security
 
 from climorch.core.ports import SiteNews
 from climorch.errors import BackendError, Fault, InvalidInputError
+from climorch.model.ranges import range_faults
 from climorch.sites.batch import agent
 from climorch.sites.batch.calls import run
 from climorch.sites.batch.certificates import security_from
@@ -83,7 +84,7 @@ class Manner:
 
     def __post_init__(self) -> None:
         least = {"poll_s": 0.1, "timeout_s": 1.0, "patience_s": 1.0, "look_s": 0.01}
-        faults = least_faults("Manner", self, {**least, "grace_s": 0.0})
+        faults = least_faults(self, {**least, "grace_s": 0.0})
         if faults:
             raise InvalidInputError("no site can be kept so", faults=faults)
 
@@ -292,27 +293,25 @@ class BatchSite:
                 self.keeper.trouble("folder", "")
 
 
-def least_faults(place: str, given: object, least: Mapping[str, float]) -> list[Fault]:
+def least_faults(
+    given: object, least: Mapping[str, float], *, place: str = ""
+) -> list[Fault]:
     """Return which numbers of an object are too small, or no numbers.
 
     Parameters
     ----------
-    place : str
-        Name of what has them.
     given : object
         With an attribute for each.
     least : mapping of str to float
         Name to the least value.
+    place : str
+        As for `range_faults`.
     """
-    return [
-        Fault(
-            place=f"{place}.{name}",
-            problem=f"got {getattr(given, name)!r}, expected at least {bound:g}",
-            remedy="give a plain number",
-        )
+    wanted = [
+        (name, bound <= getattr(given, name) < math.inf, f"at least {bound:g}")
         for name, bound in least.items()
-        if not bound <= getattr(given, name) < math.inf
     ]
+    return range_faults(given, wanted, remedy="give a plain number", place=place)
 
 
 def _command(folder: Path) -> tuple[str, ...]:
