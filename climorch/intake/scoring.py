@@ -13,6 +13,7 @@ import xarray as xr
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.calendar import model_time
 from climorch.model.judging import Judged, Partial, Score, ScoreFunction
+from climorch.model.plain import is_finite_number
 from climorch.model.scoring import Direction
 from climorch.model.workflow import Workflow
 from climorch.policy.calendar import frequency_faults
@@ -82,7 +83,7 @@ def _value_faults(score: Score, here: str) -> Iterator[Fault]:
             problem=f"got {score.direction!r}",
             remedy='say which values are better: "max" or "min"',
         )
-    if threshold is not None and not _is_finite(threshold):
+    if threshold is not None and not is_finite_number(threshold):
         yield Fault(
             place=f"{here}, threshold",
             problem=f"got {threshold!r}, expected a finite number or None",
@@ -96,7 +97,7 @@ def _value_faults(score: Score, here: str) -> Iterator[Fault]:
             problem=f"got {every!r}, expected a whole number >= 1",
             remedy="count segments, or give a frequency such as '5YS'",
         )
-    if not (_is_finite(score.limit_s) and score.limit_s > 0):
+    if not (is_finite_number(score.limit_s) and score.limit_s > 0):
         yield Fault(
             place=f"{here}, limit_s",
             problem=f"got {score.limit_s!r}, expected seconds > 0",
@@ -215,9 +216,3 @@ def _of_several(values: np.ndarray[Any, np.dtype[np.float64]]) -> Answer:
         sd=float(values.std(ddof=1) / math.sqrt(len(values))),
         samples=len(values),
     )
-
-
-def _is_finite(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value)

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.plain import is_finite_number
 from climorch.model.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Equilibrium:
                 remedy=f"give a finite number {'>= 0' if name == 'bound' else '> 0'}",
             )
             for name, value, least in numbers
-            if not (_is_number(value) and value >= least)
+            if not (is_finite_number(value) and value >= least)
         ]
         if faults:
             raise InvalidInputError("this is no equilibrium", faults=faults)
@@ -182,7 +183,7 @@ class Until:
         checks = (
             ("condition", callable(self.condition), "a function of a Course"),
             ("every", whole and self.every >= 1, "a whole number >= 1"),
-            ("window", _is_number(self.window) and self.window > 0, "years, > 0"),
+            ("window", is_finite_number(self.window) and self.window > 0, "years, > 0"),
         )
         faults = [
             Fault(
@@ -236,8 +237,3 @@ def area_mean(
     """
     cosine = field[lat].copy(data=np.cos(np.deg2rad(field[lat].to_numpy())))
     return field.weighted(cosine).mean(None if dims is None else list(dims))
-
-
-def _is_number(value: float) -> bool:
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return plain and math.isfinite(value)

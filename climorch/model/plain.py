@@ -1,12 +1,13 @@
-"""Whether values come back from the journal as they were."""
+"""Whether values that users gave are plain: numbers, and what the journal can hold."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
 
-__all__ = ["CHANGES", "json_problem"]
+__all__ = ["CHANGES", "is_finite_number", "json_problem"]
 
 CHANGES = "they change when written as JSON"
 
@@ -24,3 +25,16 @@ def json_problem(values: Any) -> str | None:
     except (TypeError, ValueError, RecursionError) as error:
         return str(error)
     return None if same else CHANGES
+
+
+def is_finite_number(value: object) -> bool:
+    """Tell whether a value is a plain number, neither NaN nor infinite; True is none.
+
+    Parameters
+    ----------
+    value : object
+        What a user gave, who may have no type checker.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -11,7 +10,7 @@ import msgspec
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.names import name_fault
-from climorch.model.plain import json_problem
+from climorch.model.plain import is_finite_number, json_problem
 from climorch.model.protection import Protection
 
 __all__ = ["DEFAULT_PROJECT", "Project", "Scenario"]
@@ -151,8 +150,7 @@ class Scenario(_Named, frozen=True, kw_only=True):
 def _positive(value: float) -> bool:
     # A bool and numbers of other kinds would come back from the journal as
     # something else, or not at all.
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return plain and math.isfinite(value) and value > 0
+    return is_finite_number(value) and value > 0
 
 
 def _refuse(faults: Iterable[Fault | None], what: str) -> None:
