@@ -36,7 +36,8 @@ class Node:
         self.meeting.prepare()
         self.workers = folder / "workers"
         self.workers.touch()
-        worker = [sys.executable, "-c", WORKER, str(folder)]
+        # Without site: coverage in it would set a handler of its own.
+        worker = [sys.executable, "-S", "-c", WORKER, str(folder)]
         self.agent = subprocess.Popen(
             [sys.executable, agent.__file__, str(self.meeting.folder), *worker],
             env={**os.environ, "SLURMD_NODENAME": "n7", "SLURM_JOB_ID": "42"},
