@@ -5,9 +5,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-__all__ = ["Source", "imports", "is_type_checking", "runtime_imports", "sources"]
+__all__ = [
+    "Source",
+    "imports",
+    "is_type_checking",
+    "read",
+    "runtime_imports",
+    "sources",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +64,26 @@ def sources(root: Path, *folders: str) -> list[Source]:
             inside = path.relative_to(root / folder).parts
             if any(part.startswith((".", "__pycache__")) for part in inside):
                 continue
-            text = path.read_text(encoding="utf-8")
             name = path.relative_to(root).as_posix()
-            found.append(Source(path=name, text=text, tree=ast.parse(text, name)))
+            found.append(read(path, name, path.stat().st_mtime_ns))
     return found
+
+
+@cache
+def read(path: Path, name: str, changed_ns: int) -> Source:
+    """Read a file that was last changed then, once per file of tests.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of the file.
+    name : str
+        What it is called in faults.
+    changed_ns : int
+        When it was changed, so that a file that is written anew is read anew.
+    """
+    text = path.read_text(encoding="utf-8")
+    return Source(path=name, text=text, tree=ast.parse(text, name))
 
 
 def imports(node: ast.AST) -> Iterator[tuple[int, str]]:
