@@ -11,6 +11,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -109,7 +110,11 @@ class Attempt:
                 make_segment(self.simulation, self.plan, stage, 0),
                 (*seed, stage.name),
             )
-            tag = make_tag(self.simulation)
+            # Who waits for ever behind an init that does so has no segment to lose.
+            limited = replace(
+                self._watched(stage, 0), limit_s=self.services.watch.begin_s
+            )
+            tag = make_tag(self.simulation, watched=limited)
             held = hold(self.services.client, advance, tag)
             self.states[stage.name] = await load_others(
                 self.services.client, held.state, tag

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TypeGuard
@@ -182,7 +183,7 @@ class SetRunner:
                 repaired=repaired,
             )
 
-        await self._guarded(bring, failed)
+        await self._guarded(bring, failed, within_s=self.services.watch.given_up_s)
 
     async def _segment(self, attempt: Attempt, command: StartSegment) -> None:
         services = self.services
@@ -279,16 +280,19 @@ class SetRunner:
             async with self._writing:
                 await self._copies.salvage(command)
 
-        await self._guarded(write, partial(_no_copy, SalvageFailed, command))
+        failed = partial(_no_copy, SalvageFailed, command)
+        await self._guarded(write, failed, within_s=self.services.watch.given_up_s)
 
     async def _guarded(
         self,
         work: Callable[[], Awaitable[None]],
         failed: Callable[[BaseException], Fact],
+        *,
+        within_s: float = math.inf,
     ) -> None:
-        """Do a piece of work; whatever it raises becomes a fact."""
+        """Do a piece of work; whatever it raises becomes a fact, as does no end."""
         try:
-            await work()
+            await _within(work, within_s)
         except asyncio.CancelledError:
             raise
         # A ConflictError among them: if a newer driver took over, the journal
@@ -320,6 +324,20 @@ def _hung(error: BaseException) -> TypeGuard[ModelFailedError]:
 
 def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+async def _within(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Do a piece of work, or give it up: a lost answer is never heard of again."""
+    try:
+        async with asyncio.timeout(None if seconds == math.inf else seconds) as limit:
+            await work()
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise TimeoutError(
+            f"no end after {seconds:g} s, twice Watch.begin_s; if it takes longer "
+            "where all is well, give a larger one"
+        ) from error
 
 
 async def _after(

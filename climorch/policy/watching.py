@@ -54,6 +54,11 @@ class Watch:
         A node that reads one block of a checkpoint for so many seconds is stuck,
         > 0; ``inf``: never. Above what the slowest storage takes for one: who is
         found reads anew, and as slowly.
+    begin_s : float
+        A task of `init` that executes for so many seconds is stuck, > 0; ``inf``:
+        never. An attempt that has no states after twice as long, be they restored
+        or made by `init`, is given up: some answer was lost. So is a copy that is
+        not written out by then.
 
     Raises
     ------
@@ -66,6 +71,7 @@ class Watch:
     stuck_factor: float = 3.0
     limits_s: Mapping[str, float] = field(default_factory=dict)
     read_s: float = 1800.0
+    begin_s: float = 1800.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -74,6 +80,7 @@ class Watch:
             ("stuck_min_s", self.stuck_min_s, 0.0),
             ("stuck_factor", self.stuck_factor, 1.0),
             ("read_s", self.read_s, 0.0),
+            ("begin_s", self.begin_s, 0.0),
             *((f"limits_s[{s!r}]", limit, 0.0) for s, limit in self.limits_s.items()),
         ]
         faults = [
@@ -87,6 +94,11 @@ class Watch:
         ]
         if faults:
             raise InvalidInputError("this watch cannot be kept", faults=faults)
+
+    @property
+    def given_up_s(self) -> float:
+        """Seconds after which what an attempt begins with is waited for no more."""
+        return 2 * self.begin_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ def test_one_of_four_nodes_lost_costs_at_most_the_segment_under_way(
 
 
 @pytest.mark.live
+@pytest.mark.benchmark
 def test_without_copies_the_same_loss_costs_all_since_the_disk(
     tmp_path: Path,
 ) -> None:

@@ -116,6 +116,7 @@ def test_of_a_node_that_is_retired_only_its_holder_feels_anything(
         assert back.boundary == newest
 
 
+@pytest.mark.benchmark
 def test_a_gang_that_loses_a_node_is_given_a_lent_one_at_a_boundary(
     tmp_path: Path, theirs: LocalCluster
 ) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import pytest
 import xarray as xr
 
@@ -173,3 +174,39 @@ def test_tasks_that_wait_for_each_other_are_told_with_both_stacks(
 
     ((fact, _),) = hung(campaign, "tasks")
     assert fact.stack.count("in _waits_for_the_other") == 2
+
+
+def hangs_once(values: Any, folder: str) -> Any:
+    """Wait for ever, the first time that a node gets here."""
+    mark = Path(folder) / "begun"
+    if not mark.exists():
+        mark.touch()
+        time.sleep(3600)
+    return values
+
+
+@pytest.mark.live
+def test_an_init_that_hangs_is_found_and_tried_again(tmp_path: Path) -> None:
+    """Its node is killed, with the line where it stood; nothing waits for ever."""
+    campaign = Campaign(
+        "c", root=tmp_path, policies=policies(watch=Watch(begin_s=BUDGET_S))
+    )
+    wf = box_workflow("s", segments=2)
+    box = wf.stages[0]
+
+    def late(segment: Segment, inputs: Any) -> Any:
+        made: Any = box.init(segment, inputs)  # type: ignore[operator,misc]
+        heat = da.asarray(made["heat"].data)
+        # Told what comes of it, Dask does not try it beforehand.
+        heat = heat.map_blocks(hangs_once, str(tmp_path), meta=heat._meta)
+        return made.assign(heat=(("lat", "lon"), heat))
+
+    wf.stages[0] = replace(box, init=late)
+    campaign.submit(wf, scenario=Scenario("s"))
+    with nothing_left_behind():
+        assert campaign.run(LocalSite(nodes=1)).finished
+
+    ((fact, _),) = hung(campaign, "s")
+    assert fact.stage == box.name
+    assert "hangs_once" in fact.message
+    assert same(ended(campaign, "s"), reference_run("s", segments=2))

@@ -201,6 +201,7 @@ def test_a_driver_killed_while_the_disk_refuses_rows_is_followed(disk: Disk) -> 
 
 @pytest.mark.live
 @pytest.mark.timeout(240)
+@pytest.mark.benchmark
 def test_memory_for_records_that_wait_is_bounded(tmp_path: Path) -> None:
     """The driver ends with an error that says why; the next one goes on."""
     root, ill = tmp_path / "root", tmp_path / "ill"

@@ -28,7 +28,10 @@ FEW: list[Any] = [
         Cell(kind="one worker stopped", step=None, call=40),
         marks=pytest.mark.benchmark,
     ),
-    Cell(kind="driver and scheduler killed", step="receipt", call=2),
+    pytest.param(
+        Cell(kind="driver and scheduler killed", step="receipt", call=2),
+        marks=pytest.mark.benchmark,
+    ),
 ]
 
 

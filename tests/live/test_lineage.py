@@ -71,6 +71,7 @@ def test_roots_keep_the_number_of_tasks_flat(tmp_path: Path) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.benchmark
 def test_one_of_eight_nodes_lost_costs_only_what_it_held(tmp_path: Path) -> None:
     """Blocks of a lost node are loaded or computed again, and no others."""
     shape = (16, 4)

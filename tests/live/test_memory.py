@@ -57,6 +57,7 @@ def peaks(pids: set[int]) -> dict[int, int]:
 
 @pytest.mark.live
 @pytest.mark.timeout(300)
+@pytest.mark.benchmark
 def test_two_gigabytes_step_and_checkpoint_within_three_times_and_one(
     tmp_path: Path,
 ) -> None:

@@ -104,6 +104,7 @@ def test_without_the_rule_it_stays_on_the_loaded_node(
     assert [r.nodes[-1] for r in kinds(found, c.SetLease) if r.nodes] == [node]
 
 
+@pytest.mark.benchmark
 def test_with_no_other_node_it_stays_and_says_so(
     tmp_path: Path, theirs: LocalCluster
 ) -> None:
@@ -126,6 +127,7 @@ def test_with_no_other_node_it_stays_and_says_so(
 
 
 @pytest.mark.live
+@pytest.mark.benchmark
 def test_a_lease_moves_off_a_process_that_gets_a_tenth_of_a_core(
     tmp_path: Path,
 ) -> None:

@@ -109,6 +109,7 @@ def test_a_frozen_node_is_killed_and_replaced_and_costs_no_bit(tmp_path: Path) -
 
 
 @pytest.mark.live
+@pytest.mark.benchmark
 def test_without_the_watch_a_frozen_node_stays(tmp_path: Path) -> None:
     """Nobody else notices: Dask's own limit is off."""
     rules = policies(watch=Watch(frozen_s=float("inf")))

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from climorch.engine.runner import SetRunner
+from climorch.model.commands import StartAttempt
+from climorch.model.events import Cause
+from climorch.policy.watching import Watch
 
 
 class Ending:
@@ -52,3 +55,38 @@ def test_each_attempt_takes_away_what_it_left_though_the_next_one_fails_too(
         return swept
 
     assert asyncio.run(play()) == list(order)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_an_attempt_begins_with_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    """A lost answer is told as a failure; an error of its own stays what it was."""
+    facts: list[Any] = []
+
+    async def never(*_: Any, **__: Any) -> None:
+        if own:
+            raise TimeoutError("the storage took too long")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("climorch.engine.runner.bring_states", never)
+    monkeypatch.setattr("climorch.engine.runner.Attempt", lambda *_: SimpleNamespace())
+
+    async def play() -> None:
+        services: Any = SimpleNamespace(watch=Watch(begin_s=0.005), post=facts.append)
+        state: Any = SimpleNamespace(held=SimpleNamespace(salvaged=None))
+        runner = SetRunner(services, "s", state)
+        runner.start(StartAttempt(simulation="s", set="a", attempt=3, boundary=2))
+        await runner.closed()
+
+    asyncio.run(play())
+
+    (fact,) = facts
+    assert (fact.set, fact.attempt, fact.boundary) == ("a", 3, 2)
+    assert fact.cause is Cause.TRANSIENT
+    assert fact.message == (
+        "TimeoutError: the storage took too long"
+        if own
+        else "TimeoutError: no end after 0.01 s, twice Watch.begin_s; if it takes "
+        "longer where all is well, give a larger one"
+    )

@@ -224,6 +224,7 @@ def test_a_watch_that_cannot_be_kept_is_refused_with_all_faults() -> None:
             stuck_min_s=-1,
             stuck_factor=1,
             read_s=0,
+            begin_s=0,
             limits_s={"a": math.nan},
         )
 
@@ -232,6 +233,7 @@ def test_a_watch_that_cannot_be_kept_is_refused_with_all_faults() -> None:
         "Watch.stuck_min_s",
         "Watch.stuck_factor",
         "Watch.read_s",
+        "Watch.begin_s",
         "Watch.limits_s['a']",
     ]
 
