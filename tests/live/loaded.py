@@ -22,11 +22,12 @@ from climorch.testing.models import box_workflow
 
 # In-process nodes share it: names of nodes that are loaded now.
 LOADED: set[str] = set()
-QUICK_S, SLOW_S = 0.05, 0.5
+# Far apart: on a crowded machine either takes a tenth of a second longer.
+QUICK_S, SLOW_S = 0.05, 1.0
 
 
 def _sleep(block: Any) -> Any:
-    """Take ten times as long on a node that is loaded."""
+    """Take twenty times as long on a node that is loaded."""
     time.sleep(SLOW_S if str(get_worker().name) in LOADED else QUICK_S)
     return block
 

@@ -19,7 +19,7 @@ from tests.live.cases import ended, kinds, policies, records, same
 from tests.live.loaded import LOADED, throttled, working
 from tests.live.outside import Outside, cluster
 
-# A task that sleeps may be late on a busy machine, not ten times.
+# A task that sleeps may be late on a busy machine, not by so much.
 QUICK = Moving(slow_factor=4.0, slow_min_s=0.2, rest_s=1.0)
 
 
@@ -38,7 +38,7 @@ def begun(
     """Start a simulation, let it show its pace, load the last of its nodes."""
     campaign = Campaign("c", root=root, policies=policies(every=2, moving=moving))
     campaign.submit(
-        working("s", segments=segments, nodes=nodes, chunk=2), scenario=Scenario("s")
+        working("s", segments=segments, nodes=nodes, chunk=4), scenario=Scenario("s")
     )
     run = campaign.start(DaskSite(theirs.scheduler_address, min_nodes=3))
     until_record(root, "c", e.SegmentFinished, count=8, run=run)
