@@ -146,6 +146,7 @@ def test_a_journal_that_cannot_be_written_is_told_until_it_can(
     assert inbox.look(folder).wishes == ()
 
 
+@pytest.mark.benchmark
 def test_results_that_cannot_be_published_are_told_until_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

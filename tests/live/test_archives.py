@@ -124,7 +124,9 @@ def url_of(kind: str, tmp_path: Path) -> str:
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("kind", ["file", "s3"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("file", marks=pytest.mark.benchmark), "s3"]
+)
 def test_a_campaign_outlives_the_loss_of_its_disk(
     tmp_path: Path, s3: S3, kind: str
 ) -> None:
@@ -239,6 +241,7 @@ def harm(path: Path) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.benchmark
 def test_a_driver_killed_in_an_upload_is_followed_by_one_that_archives(
     tmp_path: Path,
 ) -> None:

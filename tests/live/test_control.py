@@ -130,6 +130,7 @@ def test_pause_from_a_second_process_that_reads_meanwhile(tmp_path: Path) -> Non
 
 
 @pytest.mark.live
+@pytest.mark.benchmark
 def test_resume_from_a_second_process(tmp_path: Path) -> None:
     """A simulation that was paused before the driver began goes on."""
     campaign = Campaign("c", root=tmp_path)
@@ -214,6 +215,7 @@ def test_drain_and_undrain_from_a_second_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.benchmark
 def test_maintenance_and_withdrawal_from_a_second_process(tmp_path: Path) -> None:
     """Who is on the node leaves it at a boundary, and comes back when it is free."""
     campaign = Campaign("c", root=tmp_path)

@@ -80,6 +80,7 @@ def test_without_copies_the_same_loss_costs_all_since_the_disk(
 
 
 @pytest.mark.live
+@pytest.mark.benchmark
 def test_holder_and_partner_lost_leave_the_older_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,6 +169,7 @@ def test_dask_that_is_set_otherwise_is_told_with_a_remedy(tmp_path: Path) -> Non
     assert plugin.NAME not in left["plugins"]
 
 
+@pytest.mark.benchmark
 def test_a_cluster_object_that_scales_replaces_a_lost_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

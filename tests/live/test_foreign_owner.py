@@ -18,7 +18,7 @@ from climorch.testing.models import box_workflow, reference_run
 from tests.live.cases import ended, kinds, policies, records, same
 from tests.live.outside import cluster, where
 
-SEGMENTS = 30
+SEGMENTS = 20
 GATE = threading.Event()
 
 

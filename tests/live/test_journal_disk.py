@@ -183,7 +183,7 @@ def test_while_the_disk_refuses_rows_work_goes_on_provisionally(disk: Disk) -> N
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "disk",
-    ["full", pytest.param("failing", marks=pytest.mark.benchmark)],
+    [pytest.param(k, marks=pytest.mark.benchmark) for k in ("full", "failing")],
     indirect=True,
 )
 def test_a_driver_killed_while_the_disk_refuses_rows_is_followed(disk: Disk) -> None:

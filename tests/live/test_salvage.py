@@ -62,7 +62,9 @@ SCRIPT = Path(__file__).with_name("campaign_script.py")
     ("second", "expected"),
     [
         pytest.param(spare, (4, "partner"), id="spare", marks=pytest.mark.benchmark),
-        pytest.param(of_one_block, (0, "init"), id="partner"),
+        pytest.param(
+            of_one_block, (0, "init"), id="partner", marks=pytest.mark.benchmark
+        ),
     ],
 )
 def test_a_second_node_lost_while_a_copy_is_written_out(

@@ -115,7 +115,7 @@ class Patient:
     "trouble",
     [
         "quota storage of checkpoints",
-        "read-only storage of checkpoints",
+        pytest.param("read-only storage of checkpoints", marks=pytest.mark.benchmark),
         pytest.param("full storage of results", marks=pytest.mark.benchmark),
         pytest.param("failing storage of results", marks=pytest.mark.benchmark),
     ],
@@ -210,6 +210,7 @@ def test_a_storage_that_hangs_blocks_nobody(tmp_path: Path) -> None:
     assert any("the storage is slow, or hangs" in text for text in hanging)
 
 
+@pytest.mark.benchmark
 def test_results_that_hang_on_their_way_block_nobody(tmp_path: Path) -> None:
     """Neither a publication nor the diagnostics of the next checkpoint."""
     patient = Patient(tmp_path / "root", "hanging storage of results")

@@ -102,6 +102,7 @@ def test_a_driver_killed_in_any_step_is_followed_at_once(
 
 @pytest.mark.live
 @pytest.mark.timeout(300)
+@pytest.mark.benchmark
 def test_another_host_waits_for_the_silence_and_then_takes_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

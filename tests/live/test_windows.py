@@ -76,6 +76,7 @@ def test_maintenance_moves_a_simulation_at_a_boundary(tmp_path: Path) -> None:
     whole(campaign, "s", segments=8)
 
 
+@pytest.mark.benchmark
 def test_a_window_of_the_whole_site_is_waited_through(tmp_path: Path) -> None:
     """All checkpoint before it; its nodes die in it; then all go on by themselves."""
     site = LocalSite(nodes=2)
