@@ -335,8 +335,8 @@ async def _within(work: Callable[[], Awaitable[None]], seconds: float) -> None:
         if not limit.expired():
             raise
         raise TimeoutError(
-            f"no end after {seconds:g} s, twice Watch.begin_s; if it takes longer "
-            "where all is well, give a larger one"
+            f"no end after {seconds:.0f} s, twice Watch.begin_s and a minute; if it "
+            "takes longer where all is well, give a larger one"
         ) from error
 
 

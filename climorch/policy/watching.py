@@ -27,6 +27,8 @@ __all__ = [
 
 # With many workers Dask lets heartbeats come seldom; so many may be missed.
 HEARTBEATS = 5
+# Beyond all that is watched, an attempt that has no states is waited for.
+LATE_S = 60.0
 LONGEST_PERIOD_S = 5.0
 _KEPT = "kept"
 
@@ -56,9 +58,9 @@ class Watch:
         found reads anew, and as slowly.
     begin_s : float
         A task of `init` that executes for so many seconds is stuck, > 0; ``inf``:
-        never. An attempt that has no states after twice as long, be they restored
-        or made by `init`, is given up: some answer was lost. So is a copy that is
-        not written out by then.
+        never. An attempt that has no states a minute after twice as long, be they
+        restored or made by `init`, is given up: some answer was lost. So is a copy
+        that is not written out by then.
 
     Raises
     ------
@@ -97,8 +99,11 @@ class Watch:
 
     @property
     def given_up_s(self) -> float:
-        """Seconds after which what an attempt begins with is waited for no more."""
-        return 2 * self.begin_s
+        """Seconds after which what an attempt begins with is waited for no more.
+
+        Late: whoever is stuck or frozen is to be found first, with its reason.
+        """
+        return 2 * self.begin_s + LATE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
