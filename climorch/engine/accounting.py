@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from climorch.engine.custody import Custody
 from climorch.engine.session import JOURNAL
@@ -13,12 +15,18 @@ from climorch.forecast.booked import Ledger, booked
 from climorch.forecast.entries import Power
 from climorch.forecast.history import history_of_ledger
 from climorch.forecast.ledger import KINDS, Bookkeeper
+from climorch.forecast.performance import Given, performance
 from climorch.forecast.periods import Period, period_of
 from climorch.forecast.planned import notes_on, planned, projects_of
 from climorch.forecast.reporting import Report
 from climorch.forecast.series import LEVEL_MONTHS
+from climorch.forecast.timekeeping import KINDS as TIMED
+from climorch.forecast.timekeeping import Timekeeper
 from climorch.model.commands import decode_record
 from climorch.storage.journal import SqliteJournal
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Accounting"]
 
@@ -113,6 +121,49 @@ class Accounting(Custody):
             notes=notes_on(whole, known=known),
         )
 
+    def performance(
+        self,
+        *,
+        power: Power | None = None,
+        resolution: Mapping[str, float] | None = None,
+        complexity: Mapping[str, float] | None = None,
+    ) -> xr.Dataset:
+        """Say how well stages compute, and the measures of CPMIP.
+
+        Parameters
+        ----------
+        power : Power or None
+            What a node draws, for joules per model year.
+        resolution, complexity : mapping of str to float, or None
+            By stage, as CPMIP counts them: spatial degrees of freedom, prognostic
+            variables. Only told again.
+
+        Returns
+        -------
+        xarray.Dataset
+            By ``simulation`` and ``stage``, by ``simulation``, by ``month``; each
+            variable says what it is.
+
+        Raises
+        ------
+        InvalidInputError
+            If a resolution or complexity is not finite and > 0.
+        CorruptDataError, BackendError
+            If the journal is damaged, or cannot be read.
+        """
+        given = Given(resolution=resolution or {}, complexity=complexity or {})
+        keeper, timekeeper = self._timed()
+        ledger = booked(keeper, self._folder.name, power=power)
+        return performance(ledger, timekeeper.times, given)
+
+    def _timed(self) -> tuple[Bookkeeper, Timekeeper]:
+        """Read the journal for books and times."""
+        keeper = Bookkeeper()
+        timekeeper = Timekeeper(keeper.books)
+        self._read(keeper, timekeeper)
+        timekeeper.close(keeper.now_s)
+        return keeper, timekeeper
+
     def _whole(self, since_s: float, until_s: float, power: Power | None) -> Ledger:
         """Return the ledger of everybody, kept so that it can be cut there."""
         cuts = tuple(edge_s for edge_s in (since_s, until_s) if math.isfinite(edge_s))
@@ -120,15 +171,22 @@ class Accounting(Custody):
         return booked(keeper, self._folder.name, cuts=cuts, power=power)
 
     def _books(self, cuts: tuple[float, ...]) -> Bookkeeper:
-        """Read the journal, without what costs nothing."""
+        """Read the journal for books."""
         keeper = Bookkeeper(cuts)
+        self._read(keeper)
+        return keeper
+
+    def _read(self, *readers: Bookkeeper | Timekeeper) -> None:
+        """Read the journal, without what costs nothing and takes no time."""
         path = self._folder / JOURNAL
         if not path.exists():
-            return keeper
+            return
+        kinds = KINDS if len(readers) == 1 else KINDS | TIMED
         with closing(SqliteJournal.open_readonly(path)) as journal:
             for row in journal.read():
-                if row.kind in KINDS:
-                    keeper.note(decode_record(row.payload), row.now_s)
-                else:
-                    keeper.tick(row.now_s)
-        return keeper
+                record = decode_record(row.payload) if row.kind in kinds else None
+                for reader in readers:
+                    if record is None:
+                        reader.tick(row.now_s)
+                    else:
+                        reader.note(record, row.now_s)

@@ -34,6 +34,7 @@ from climorch.model.storing import (
     StorageCounted,
 )
 from climorch.model.strides import SetAdvanced, Written
+from climorch.model.usage import Usage
 from climorch.model.wishes import (
     CancelRequested,
     DrainRequested,
@@ -227,6 +228,8 @@ class SegmentFinished(_Fact, frozen=True, kw_only=True):
         not told apart, only ``CheckpointCommitted.cost_s`` is known.
     vain_s : float
         Of ``seconds``, those of computing that a loss of nodes undid.
+    usage : Usage or None
+        What it used; None: not measured.
     """
 
     simulation: str
@@ -239,6 +242,7 @@ class SegmentFinished(_Fact, frozen=True, kw_only=True):
     paces: dict[str, float] = {}
     stall_s: float | None = None
     vain_s: float = 0.0
+    usage: Usage | None = None
 
 
 class SegmentFailed(_Fact, frozen=True, kw_only=True):

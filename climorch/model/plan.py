@@ -150,6 +150,11 @@ class SetPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.stages[0].parts
 
     @cached_property
+    def nodes(self) -> int:
+        """Nodes that its stages ask for which may run side by side."""
+        return _together(self, lambda stage: stage.resources.nodes)
+
+    @cached_property
     def after(self) -> frozenset[str]:
         """Stages outside the set that must be committed first."""
         own = {stage.name for stage in self.stages}
@@ -270,10 +275,7 @@ class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def nodes(self) -> int:
         """Nodes of the lease: of the largest phase, what may run together."""
-        return max(
-            sum(_together(s, lambda stage: stage.resources.nodes) for s in phase)
-            for phase in self.phases
-        )
+        return max(sum(s.nodes for s in phase) for phase in self.phases)
 
     @cached_property
     def most_nodes(self) -> int:

@@ -111,3 +111,15 @@ def test_a_report_of_nobody_is_refused(tmp_path: Path) -> None:
 def campaign_without_a_run(root: Path) -> Campaign:
     """Make a campaign that has no journal."""
     return Campaign("fresh", root=root)
+
+
+def test_performance_is_read_from_the_same_journal(tmp_path: Path) -> None:
+    """What it held, and what was given."""
+    found = campaign(tmp_path).performance(resolution={"a": 100.0})
+
+    assert found["held_s"].values.tolist() == [2 * HOUR_S]
+    assert found["resolution"].values.tolist() == [100.0]
+    assert found.attrs["campaign"] == "c"
+    with pytest.raises(InvalidInputError, match="no measures"):
+        campaign_without_a_run(tmp_path).performance(complexity={"a": 0.0})
+    assert campaign_without_a_run(tmp_path).performance().sizes["simulation"] == 0

@@ -9,6 +9,7 @@ from climorch.forecast.booked import Ledger, booked
 from climorch.forecast.entries import Power
 from climorch.forecast.ledger import Bookkeeper
 from climorch.forecast.parts import Part
+from climorch.forecast.timekeeping import Timekeeper
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.scenario import Project, Scenario
@@ -22,11 +23,12 @@ BEGIN_S = datetime(2026, 1, 31, 23, tzinfo=UTC).timestamp()
 
 
 class Journal:
-    """Writes records at seconds after `BEGIN_S`, and keeps books of them."""
+    """Writes records at seconds after `BEGIN_S`, and keeps books and times of them."""
 
     def __init__(self, *stages: Any, project: str = "p", cuts: Any = ()) -> None:
         self.cuts = tuple(cuts)
         self.keeper = Bookkeeper(self.cuts)
+        self.timekeeper = Timekeeper(self.keeper.books)
         self.tell(0, e.CampaignOpened(campaign="c", version="0"))
         self.tell(0, e.DriverStarted(epoch=1, host="h", pid=1))
         self.tell(0, e.ProjectDeclared(project=Project("p", institution="i")))
@@ -43,6 +45,7 @@ class Journal:
         """Journal records."""
         for record in records:
             self.keeper.note(record, BEGIN_S + after_s)
+            self.timekeeper.note(record, BEGIN_S + after_s)
 
     def lease(self, after_s: float, *nodes: str) -> None:
         """Let the simulation hold nodes."""
