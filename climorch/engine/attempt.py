@@ -37,6 +37,7 @@ from climorch.engine.steps import (
     settle,
 )
 from climorch.engine.tags import Watched, annotating, make_tag
+from climorch.engine.took import Took
 from climorch.engine.worker import RootSpec
 from climorch.intake.trace import make_segment, merge_exports
 from climorch.model.advance import Advance
@@ -78,7 +79,7 @@ class Attempt:
         self.exports: dict[str, dict[int, xr.Dataset]] = {}
         self.finals: dict[str, xr.Dataset] = {}
         self.not_finite: dict[str, int] = {}
-        self.took: dict[str, dict[str, float]] = {}
+        self.took: dict[str, Took] = {}
         # Boundary at which the states are roots and nothing was computed since.
         self.rooted_at: int | None = None
         self.outputs = Outputs(services, simulation, self.set.name, self.number)
@@ -148,6 +149,8 @@ class Attempt:
         self._forget_exports(stage.name)
         if held.output is not None:
             self.outputs.stage(stage, segment, held.output)
+            took = self.took.get(stage.name, Took())
+            self.took[stage.name] = replace(took, output_bytes=held.output.nbytes)
         return metrics
 
     async def _built(

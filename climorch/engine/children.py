@@ -39,12 +39,17 @@ class Told:
         Whether a process was made; whether it was given the state.
     build_s, run_s : float
         Seconds to make it; to load, run and dump.
+    cpu_s, memory_bytes : float, int
+        CPU seconds of the process and of what it started; the most memory that it
+        had, with the largest of what it started.
     """
 
     built: bool
     loaded: bool
     build_s: float
     run_s: float
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
 
 
 class Children:
@@ -185,4 +190,6 @@ class Children:
             loaded=loaded,
             build_s=built_s - begin_s,
             run_s=time.monotonic() - built_s,
+            cpu_s=answer.cpu_s,
+            memory_bytes=answer.memory_bytes,
         )

@@ -1,17 +1,21 @@
-"""Asks what the nodes of a lease took for a segment that was computed."""
+"""Asks what was used for a segment that was computed, and by which node."""
 
 from __future__ import annotations
 
-import contextlib
+import msgspec
 
 from climorch.engine.attempt import Attempt
-from climorch.engine.plugin import take_paces
+from climorch.engine.plugin import take_measures
+from climorch.engine.took import Took
+from climorch.model.usage import Usage
 
-__all__ = ["paces_of"]
+__all__ = ["measures_of"]
 
 
-async def paces_of(attempt: Attempt, stage: str, seconds: float) -> dict[str, float]:
-    """Say what each node took for its share of a segment.
+async def measures_of(
+    attempt: Attempt, stage: str, seconds: float
+) -> tuple[dict[str, float], Usage | None]:
+    """Say what each node took for its share of a segment, and what that used.
 
     Parameters
     ----------
@@ -24,20 +28,32 @@ async def paces_of(attempt: Attempt, stage: str, seconds: float) -> dict[str, fl
 
     Returns
     -------
-    dict of str to float
+    paces : dict of str to float
         Node to seconds; empty where nothing can be compared.
+    usage : Usage or None
+        None: nobody could be asked.
     """
-    took = attempt.took.pop(stage, None)
-    if took is not None:
-        return took
+    took = attempt.took.pop(stage, Took())
     services, simulation = attempt.services, attempt.simulation
-    lease = services.lease(simulation)
-    if len(lease) == 1:
-        return {lease[0]: seconds}
+    paces: dict[str, float] = {}
+    usage: Usage | None = None
     # A segment is not lost because nobody knows how fast it was.
-    with contextlib.suppress(OSError):
-        found: dict[str, float] = await services.client.run_on_scheduler(
-            take_paces, simulation, stage
+    try:
+        paces, usage = await services.client.run_on_scheduler(
+            take_measures, simulation, stage
         )
-        return found
-    return {}
+    except OSError:
+        pass
+    else:
+        usage = msgspec.structs.replace(
+            usage,
+            cpu_s=usage.cpu_s + took.cpu_s,
+            memory_bytes=usage.memory_bytes + took.memory_bytes,
+            output_bytes=took.output_bytes,
+        )
+    lease = services.lease(simulation)
+    if took.paces is not None:
+        paces = dict(took.paces)
+    elif len(lease) == 1:
+        paces = {lease[0]: seconds}
+    return paces, usage

@@ -18,6 +18,7 @@ import cloudpickle
 import numpy as np
 import xarray as xr
 
+from climorch.engine.metering import children_bytes, cpu_s, peak_bytes
 from climorch.engine.stacks import listen
 from climorch.engine.steps import cause_of
 from climorch.engine.wire import (
@@ -171,7 +172,13 @@ def _in_memory(returned: object, place: str) -> Advance:
 def _done(advancing: Advancing | None, message: object) -> Done:
     if advancing is None or not isinstance(message, Work):
         raise InternalError(f"a {type(message).__name__} came before its build")
-    return Done(advance=advancing(message))
+    before_s = cpu_s()
+    advance = advancing(message)
+    return Done(
+        advance=advance,
+        cpu_s=cpu_s() - before_s,
+        memory_bytes=peak_bytes() + children_bytes(),
+    )
 
 
 def _failed(error: BaseException) -> Failed:

@@ -33,6 +33,7 @@ from climorch.engine.outline import Outline, joined, outlined, own_fields
 from climorch.engine.services import Services
 from climorch.engine.steps import is_held, settle
 from climorch.engine.tags import LIGHT, Watched, annotating, make_tag
+from climorch.engine.took import Took
 from climorch.engine.worker import children_here, freeze
 from climorch.errors import InternalError
 from climorch.intake.contract import accepted
@@ -126,7 +127,7 @@ async def advance_opaque(
     inputs: Mapping[str, xr.Dataset],
     output_chunk: int | None,
     watched: Watched,
-) -> tuple[dict[str, Any], Advance, dict[str, float]]:
+) -> tuple[dict[str, Any], Advance, Took]:
     """Compute a segment and return it as fields that are cut out of it.
 
     Parameters
@@ -152,8 +153,8 @@ async def advance_opaque(
         Where the tasks of the fields run.
     advance : Advance
         Lazy, with keys that nobody else has.
-    took : dict of str to float
-        Its node and the seconds that the model ran.
+    took : Took
+        Its node and the seconds that the model ran; what that used.
 
     Raises
     ------
@@ -176,7 +177,10 @@ async def advance_opaque(
         *(told.build_s, told.run_s),
     )
     advance = _lazy(run, description, stage, output_chunk)
-    return tag, accepted(stage, state, advance), {node: told.run_s}
+    took = Took(
+        paces={node: told.run_s}, cpu_s=told.cpu_s, memory_bytes=told.memory_bytes
+    )
+    return tag, accepted(stage, state, advance), took
 
 
 def _place(services: Services, simulation: str, stage: Stage) -> str:

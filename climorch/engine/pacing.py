@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from climorch.engine.nodes import node_name
 from climorch.engine.tags import ANNOTATION, PACED
+from climorch.engine.usages import Usages
 
 if TYPE_CHECKING:
     from distributed import Scheduler
@@ -37,10 +38,16 @@ class Paces:
     ----------
     failed : callable
         Told of an exception, with where it came from.
+
+    Attributes
+    ----------
+    usages : Usages
+        What the same tasks used.
     """
 
     def __init__(self, failed: Callable[[str, Exception], None]) -> None:
         self._failed = failed
+        self.usages = Usages()
         self._leases: dict[str, tuple[str, ...]] = {}
         self._done: dict[tuple[str, str], dict[Any, dict[str, Done]]] = {}
 
@@ -60,6 +67,7 @@ class Paces:
             if leases.get(place[0]) != self._leases.get(place[0]):
                 del self._done[place]
         self._leases = dict(leases)
+        self.usages.follow(leases)
 
     def note(
         self,
@@ -132,12 +140,10 @@ class Paces:
         state = scheduler.tasks.get(key)
         worker = scheduler.workers.get(told.get("worker", ""))
         if state is not None and state.annotations and worker is not None:
-            self.note(
-                state.annotations.get(ANNOTATION),
-                key,
-                node_name(worker.name),
-                told.get("startstops") or (),
-            )
+            annotation = state.annotations.get(ANNOTATION)
+            startstops = told.get("startstops") or ()
+            self.note(annotation, key, node_name(worker.name), startstops)
+            self.usages.note(annotation, startstops)
 
 
 def equal_shares(done: Iterable[Mapping[str, Done]]) -> dict[str, float]:

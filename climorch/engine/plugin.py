@@ -15,6 +15,7 @@ from distributed import Scheduler, SchedulerPlugin
 
 from climorch.engine.labels import Labels
 from climorch.engine.lending import Lending
+from climorch.engine.metering import METRIC
 from climorch.engine.nodes import loss_reason, node_name
 from climorch.engine.ordering import Order
 from climorch.engine.overfull import Overfull
@@ -26,12 +27,13 @@ from climorch.engine.trimming import trim
 from climorch.engine.watchdog import Watchdog
 from climorch.errors import InternalError
 from climorch.model.causes import Cause
+from climorch.model.usage import Usage
 from climorch.policy.watching import Watch
 
 if TYPE_CHECKING:
     from distributed.scheduler import TaskState, WorkerState
 
-__all__ = ["NAME", "LeasePlugin", "set_leases", "take_leave", "take_paces"]
+__all__ = ["NAME", "LeasePlugin", "set_leases", "take_leave", "take_measures"]
 
 NAME = "climorch-leases"
 
@@ -342,10 +344,10 @@ def set_leases(
     return plugin.errors
 
 
-def take_paces(
+def take_measures(
     simulation: str, stage: str, dask_scheduler: Scheduler
-) -> dict[str, float]:
-    """Take what nodes took for a segment; runs on the Dask scheduler.
+) -> tuple[dict[str, float], Usage]:
+    """Take what a segment took and used; runs on the Dask scheduler.
 
     Parameters
     ----------
@@ -356,10 +358,18 @@ def take_paces(
 
     Returns
     -------
-    dict of str to float
+    paces : dict of str to float
         As `Paces.take`.
+    usage : Usage
+        As `Usages.take`.
     """
-    return _plugin(dask_scheduler).paces.take(simulation, stage)
+    paces = _plugin(dask_scheduler).paces
+    told = {
+        node_name(worker.name): worker.metrics.get(METRIC) or {}
+        for worker in dask_scheduler.workers.values()
+    }
+    usage = paces.usages.take(simulation, stage, told)
+    return paces.take(simulation, stage), usage
 
 
 def take_leave(dask_scheduler: Scheduler) -> None:

@@ -19,7 +19,7 @@ from climorch.engine import checkpointing
 from climorch.engine.attempt import Attempt
 from climorch.engine.child import ModelFailedError
 from climorch.engine.copying import Copies
-from climorch.engine.measuring import paces_of
+from climorch.engine.measuring import measures_of
 from climorch.engine.restoring import bring_states
 from climorch.engine.services import Services
 from climorch.engine.standing import with_others
@@ -196,7 +196,7 @@ class SetRunner:
             except ModelFailedError as error:
                 raise await with_others(services, attempt.tag, error) from error
             seconds = services.clock() - begin
-            paces = await paces_of(attempt, stage.name, seconds)
+            paces, usage = await measures_of(attempt, stage.name, seconds)
             tasks_logger.info(
                 "segment simulation=%s stage=%s segment=%d attempt=%d seconds=%.3f",
                 self.simulation,
@@ -215,6 +215,7 @@ class SetRunner:
                     nodes=len(services.lease(self.simulation)),
                     metrics=metrics,
                     paces=paces,
+                    usage=usage,
                 )
             )
 

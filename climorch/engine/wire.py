@@ -110,9 +110,21 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A segment is computed; everything in it is in memory."""
+    """A segment is computed; everything in it is in memory.
+
+    Attributes
+    ----------
+    advance : Advance
+        What it gave.
+    cpu_s : float
+        CPU seconds of the process and of what it started meanwhile.
+    memory_bytes : int
+        The most memory that it had, with the largest process that it started.
+    """
 
     advance: Advance
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

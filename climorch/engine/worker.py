@@ -22,8 +22,9 @@ from distributed.core import Status
 from climorch.engine import stacks
 from climorch.engine.checking import Findings, look_over
 from climorch.engine.children import Children
+from climorch.engine.metering import METRIC, Meter
 from climorch.engine.nodes import missing_resources, node_name
-from climorch.engine.tags import IO
+from climorch.engine.tags import ANNOTATION, IO
 from climorch.engine.trimming import trim
 from climorch.errors import InternalError
 from climorch.model.codec import Codec
@@ -123,6 +124,8 @@ class NodePlugin(WorkerPlugin):
         self._given: dict[str, float] = {}
         # Made on the node: it cannot be sent there.
         self.children: Children | None = None
+        self._worker: Worker | None = None
+        self._meter = Meter()
 
     def setup(self, worker: Worker) -> None:
         """Give the worker its own thread for I/O, and resources if it has none."""
@@ -131,6 +134,9 @@ class NodePlugin(WorkerPlugin):
             # It may ask this process where it stands, and kills it with its helpers.
             stacks.listen()
             stacks.lead_group()
+            # Its process is its own, so that what that uses is what the node uses.
+            self._worker, self._meter = worker, Meter()
+            worker.metrics[METRIC] = self._meter.read
         state = worker.state
         self._given = missing_resources(state.nthreads, state.total_resources)
         # The Dask scheduler learns of them from its own plugin, which makes them
@@ -140,8 +146,20 @@ class NodePlugin(WorkerPlugin):
         self.children = Children()
         worker.executors[IO] = ThreadPoolExecutor(1, thread_name_prefix="climorch-io")
 
+    def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
+        """Note for whom the node works now."""
+        if finish != "executing" or self._worker is None:
+            return
+        task = self._worker.state.tasks.get(key)
+        label = ((task and task.annotations) or {}).get(ANNOTATION)
+        lease = label.get("lease") if isinstance(label, dict) else None
+        if isinstance(lease, str):
+            self._meter.works_for(lease)
+
     async def teardown(self, worker: Worker) -> None:
         """Let go of everything; no process of a model stays behind."""
+        worker.metrics.pop(METRIC, None)
+        self._worker = None
         self.stash.clear()
         executor = worker.executors.pop(IO, None)
         if executor is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -342,3 +344,20 @@ def test_a_process_is_as_fresh_as_an_interpreter(children: Children) -> None:
     # A fork takes one thread along: there must be no other that holds a lock.
     threads = Path(f"/proc/{nursery.join(children).pid}/task")
     assert len(list(threads.iterdir())) == 1
+
+
+def test_what_a_model_starts_counts_as_its_own(children: Children) -> None:
+    """CPU seconds and memory of a program that it waits for, as of MPI ranks."""
+
+    def step(state: Any, inputs: Any, segment: Any) -> Any:
+        burn = (
+            "import time\nblock = bytearray(60 << 20)\n"
+            "while time.process_time() < 0.3: pass"
+        )
+        subprocess.run([sys.executable, "-S", "-c", burn], check=True)
+        return state
+
+    _, told = run(children, job(Isolated(step)), STATE)
+
+    assert told.cpu_s >= 0.3
+    assert told.memory_bytes > 120 << 20
