@@ -12,6 +12,7 @@ from typing import Any
 
 from climorch.forecast.books import Books
 from climorch.forecast.timings import (
+    LeaseSpan,
     SetTimes,
     SimulationTimes,
     Slowness,
@@ -47,8 +48,8 @@ class Timekeeper:
         self._under_way: dict[tuple[str, str], SetUnderWay] = {}
         # Checkpoints that are being written, by simulation and set.
         self._writing: dict[tuple[str, str], Writing] = {}
-        # Since when each simulation holds nodes or waits for them; and which.
-        self._since: dict[str, tuple[float, bool]] = {}
+        # Since when each simulation holds so many nodes, or waits for them.
+        self._since: dict[str, tuple[float, int]] = {}
         # Those that want no nodes, because somebody said so or they failed.
         self._still: set[str] = set()
 
@@ -91,7 +92,7 @@ class Timekeeper:
             stages={stage.name: StageTimes() for stage in plan.stages},
             sets={s.name: SetTimes(plan=s) for s in plan.sets},
         )
-        self._since[fact.simulation] = (now_s, False)
+        self._since[fact.simulation] = (now_s, 0)
 
     def _changed(self, fact: e.SimulationChanged, now_s: float) -> None:
         found = self.times.of[fact.simulation]
@@ -115,10 +116,12 @@ class Timekeeper:
         span_s = max(now_s - since_s, 0.0)
         if held:
             found.held_s += span_s
+            if span_s:
+                _extend(found.spans, LeaseSpan(held, since_s, now_s))
         elif name not in self._still:
             ended_s = now_s if book.completed_s is None else book.completed_s
             found.queue_s += max(min(now_s, ended_s) - since_s, 0.0)
-        self._since[name] = (now_s, bool(book.nodes))
+        self._since[name] = (now_s, len(book.nodes))
 
     def _leased(self, command: c.SetLease, now_s: float) -> None:
         self._turn(command.simulation, now_s)
@@ -127,6 +130,15 @@ class Timekeeper:
             if under_way is not None:
                 under_way.count(s, now_s)
                 under_way.nodes = self._share(command.simulation, own)
+
+    def _joined(self, fact: e.NodeJoined, now_s: float) -> None:
+        self.times.memory[fact.node] = fact.memory_bytes
+
+    def _lost(self, fact: e.NodeLost, now_s: float) -> None:
+        # The books know whose it was.
+        for name, (_, held) in list(self._since.items()):
+            if held > len(self._books.of[name].nodes):
+                self._turn(name, now_s)
 
     def _wished(self, fact: e.WishTaken, now_s: float) -> None:
         self.note(fact.wish, now_s)
@@ -148,7 +160,7 @@ class Timekeeper:
     def _driver_started(self, fact: e.DriverStarted, now_s: float) -> None:
         # What a driver left that died ends with its last row: nobody knows more.
         self.close(self._now_s)
-        self._since = dict.fromkeys(self._since, (now_s, False))
+        self._since = dict.fromkeys(self._since, (now_s, 0))
         self._under_way.clear()
         self._writing.clear()
 
@@ -274,6 +286,15 @@ class Timekeeper:
         self._writing.pop((fact.simulation, fact.set), None)
 
 
+def _extend(spans: list[LeaseSpan], span: LeaseSpan) -> None:
+    """Append a span of a lease, or let the last one be longer."""
+    last = spans[-1] if spans else None
+    if last and (last.nodes, last.until_s) == (span.nodes, span.since_s):
+        spans[-1] = LeaseSpan(span.nodes, last.since_s, span.until_s)
+    else:
+        spans.append(span)
+
+
 def _add(stage: StageTimes, s: SetTimes, fact: e.SegmentFinished) -> None:
     """Count a segment."""
     stage.segments += 1
@@ -295,6 +316,8 @@ _TABLE: dict[type[Any], Callable[[Timekeeper, Any, float], None]] = {
     e.SimulationChanged: Timekeeper._changed,
     e.RuleEvaluated: Timekeeper._answered,
     c.SetLease: Timekeeper._leased,
+    e.NodeJoined: Timekeeper._joined,
+    e.NodeLost: Timekeeper._lost,
     e.WishTaken: Timekeeper._wished,
     e.PauseRequested: Timekeeper._stilled,
     e.CancelRequested: Timekeeper._stilled,

@@ -11,7 +11,24 @@ from dataclasses import dataclass, field
 from climorch.model.plan import SetPlan, SimulationPlan
 from climorch.model.usage import Usage
 
-__all__ = ["SetTimes", "SimulationTimes", "Slowness", "StageTimes", "Times", "Width"]
+__all__ = [
+    "LeaseSpan",
+    "SetTimes",
+    "SimulationTimes",
+    "Slowness",
+    "StageTimes",
+    "Times",
+    "Width",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSpan:
+    """A lease between two changes: how many nodes, and when, UTC seconds."""
+
+    nodes: int
+    since_s: float
+    until_s: float
 
 
 @dataclass(slots=True)
@@ -154,6 +171,8 @@ class SimulationTimes:
         When it was submitted, UTC seconds.
     queue_s, held_s : float
         While it wanted nodes and had none; while it held some.
+    spans : list of LeaseSpan
+        Its leases, in order.
     stages : dict of str to StageTimes
         All of its plan.
     sets : dict of str to SetTimes
@@ -165,6 +184,7 @@ class SimulationTimes:
     submitted_s: float
     queue_s: float = 0.0
     held_s: float = 0.0
+    spans: list[LeaseSpan] = field(default_factory=list)
     stages: dict[str, StageTimes] = field(default_factory=dict)
     sets: dict[str, SetTimes] = field(default_factory=dict)
 
@@ -179,7 +199,10 @@ class Times:
         By simulation.
     nodes : dict of str to Slowness
         By node.
+    memory : dict of str to int
+        Bytes of each node that ever joined; 0: unknown or unlimited.
     """
 
     of: dict[str, SimulationTimes] = field(default_factory=dict)
     nodes: dict[str, Slowness] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict)

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from climorch.forecast.timings import SimulationTimes, Slowness, StageTimes, Width
+from climorch.forecast.timings import (
+    LeaseSpan,
+    SimulationTimes,
+    Slowness,
+    StageTimes,
+    Width,
+)
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.plan import Coupling
@@ -298,3 +304,20 @@ def test_a_lease_that_changes_is_counted_before_and_after() -> None:
 
     s = found(journal, 10).sets["a"]
     assert (s.run_s, s.whole_node_s, s.busy_node_s) == (8.0, 4 + 8.0, 4 + 8.0)
+
+
+def test_leases_are_remembered_from_change_to_change() -> None:
+    """A node that is lost ends a span; an unchanged one goes on."""
+    journal = Journal()
+    journal.lease(0, "n1", "n2")
+    journal.lease(4, "n2", "n1")
+    journal.tell(6, e.NodeLost(node="n2"))
+    journal.tell(7, e.NodeLost(node="elsewhere"))
+    journal.lease(9)
+
+    times = found(journal, 20)
+    assert times.spans == [
+        LeaseSpan(2, BEGIN_S, BEGIN_S + 6),
+        LeaseSpan(1, BEGIN_S + 6, BEGIN_S + 9),
+    ]
+    assert journal.timekeeper.times.memory == {"n1": 2**30, "n2": 2**30}
