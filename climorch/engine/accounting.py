@@ -14,6 +14,7 @@ from climorch.forecast.backtesting import forecast_series
 from climorch.forecast.booked import Ledger, booked
 from climorch.forecast.entries import Power
 from climorch.forecast.history import history_of_ledger
+from climorch.forecast.insights.found import Insights, insights
 from climorch.forecast.ledger import KINDS, Bookkeeper
 from climorch.forecast.performance import Given, performance
 from climorch.forecast.periods import Period, period_of
@@ -155,6 +156,27 @@ class Accounting(Custody):
         keeper, timekeeper = self._timed()
         ledger = booked(keeper, self._folder.name, power=power)
         return performance(ledger, timekeeper.times, given)
+
+    def insights(self) -> Insights:
+        """Say what could be better, why that is believed and what it would gain.
+
+        Returns
+        -------
+        Insights
+            Findings, the largest gain first; empty before the campaign has run, and
+            where nothing would gain enough.
+
+        Raises
+        ------
+        CorruptDataError, BackendError
+            If the journal is damaged, or cannot be read.
+        """
+        keeper, timekeeper = self._timed()
+        return insights(
+            booked(keeper, self._folder.name),
+            timekeeper.times,
+            longest_s=self.policies.limits.longest_s,
+        )
 
     def _timed(self) -> tuple[Bookkeeper, Timekeeper]:
         """Read the journal for books and times."""

@@ -206,6 +206,6 @@ class VirtualCluster:
             NodeJoined(
                 node=node,
                 cores=self._site.cores,
-                memory_bytes=self._site.memory_bytes,
+                memory_bytes=self._site.memory_of(node),
             )
         )

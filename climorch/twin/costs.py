@@ -148,6 +148,10 @@ class Costs:
         Standard deviation over mean of a segment's seconds, lognormal.
     drift_per_day : float
         By which share segments take longer with each day of the run, compound.
+    memory_bytes : mapping of (str, str) to int
+        What a stage takes on each node of its lease, by workflow and stage: measured
+        as in a real campaign; on a node that has less its segments fail. Those that are
+        not named take none.
 
     Raises
     ------
@@ -159,9 +163,14 @@ class Costs:
     stages: Mapping[tuple[str, str], StageCost] = field(default_factory=dict)
     noise_cv: float = 0.0
     drift_per_day: float = 0.0
+    memory_bytes: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         faults = list(number_faults("Costs", {"noise_cv": self.noise_cv}))
+        memory = {
+            f"memory_bytes[{x!r}]": float(n) for x, n in self.memory_bytes.items()
+        }
+        faults += number_faults("Costs", memory, above=True)
         if not (math.isfinite(self.drift_per_day) and self.drift_per_day > -1):
             faults.append(
                 Fault(

@@ -36,12 +36,18 @@ class Price(NamedTuple):
         Nodes that its stage asks for.
     paces : mapping of str to float
         What each node takes for its share, if that is measured.
+    memory_bytes : int
+        What it takes of each node; 0: not known.
+    fits : bool
+        Whether each node has that.
     """
 
     seconds: float
     base_s: float
     base: int
     paces: Mapping[str, float] = UNMEASURED
+    memory_bytes: int = 0
+    fits: bool = True
 
 
 @dataclass(slots=True, kw_only=True)

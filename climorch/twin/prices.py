@@ -50,6 +50,7 @@ class Prices:
         self._loads = LoadedNodes(site.loads, site.node_names, draws, begin_s)
         self._paced = site.loads is not None
         self._speeds = speeds
+        self._memory = {node: site.memory_of(node) for node in site.node_names}
         self._begin_s = begin_s
         self._stages: dict[tuple[str, str], _Stage] = {}
 
@@ -110,7 +111,16 @@ class Prices:
         paces = UNMEASURED
         if paced:
             paces = self._loads.paces(place, nodes, self._speeds, seconds, now_s)
-        return Price(seconds=seconds, base_s=base_s, base=base, paces=paces)
+        takes = self._costs.memory_bytes.get((plan.workflow, stage), 0)
+        has = [self._memory[node] for node in nodes] if takes else []
+        return Price(
+            seconds=seconds,
+            base_s=base_s,
+            base=base,
+            paces=paces,
+            memory_bytes=takes,
+            fits=not any(0 < size < takes for size in has),
+        )
 
     def _look_up(self, plan: SimulationPlan, stage: str) -> _Stage:
         cost = self._costs.of(plan.workflow, stage)

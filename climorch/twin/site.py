@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from climorch.errors import Fault
@@ -30,6 +31,8 @@ class TwinSite:
         Cores of each.
     memory : int or str
         Memory of each, bytes or text such as ``"64 GiB"``; 0: unlimited.
+    other_memory : mapping of str to int or str
+        Memory of those nodes that have another one, by name.
     speed_cv : float
         Standard deviation over mean of the nodes' speeds, lognormal. A segment
         takes as long as the slowest node of its lease.
@@ -64,6 +67,7 @@ class TwinSite:
     names: tuple[str, ...] = ()
     cores: int = 1
     memory: int | str = 0
+    other_memory: Mapping[str, int | str] = field(default_factory=dict)
     speed_cv: float = 0.0
     failures: Failures | None = None
     outages: tuple[Outages, ...] = ()
@@ -77,6 +81,8 @@ class TwinSite:
 
     def __post_init__(self) -> None:
         parse_bytes(self.memory)
+        for node, size in self.other_memory.items():
+            parse_bytes(size, place=f"other_memory[{node!r}]")
         faults = [
             *number_faults("TwinSite", {"nodes": self.nodes}, above=True),
             *number_faults("TwinSite", {"cores": self.cores}, above=True),
@@ -99,6 +105,7 @@ class TwinSite:
         known = set(self.node_names)
         groups = [("outages", o.nodes) for o in self.outages]
         groups += [("absences", a.nodes) for a in self.absences]
+        groups.append(("other_memory", tuple(self.other_memory)))
         groups += [("loads", x.nodes) for x in (self.loads or Loads()).given]
         faults = [
             Fault(
@@ -121,10 +128,9 @@ class TwinSite:
         ]
         return faults
 
-    @property
-    def memory_bytes(self) -> int:
-        """Memory of each node, in bytes; 0: unlimited."""
-        return parse_bytes(self.memory)
+    def memory_of(self, node: str) -> int:
+        """Return the memory of a node, in bytes; 0: unlimited."""
+        return parse_bytes(self.other_memory.get(node, self.memory))
 
     @property
     def node_names(self) -> tuple[str, ...]:

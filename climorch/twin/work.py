@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from climorch.core.state import SetState
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.model.usage import Usage
 from climorch.twin.costs import Overheads
 from climorch.twin.lab import Lab, Running, Standing
 from climorch.twin.storage import Transfer
@@ -168,7 +169,7 @@ class SetWork:
             and self._start is None
             and at.running.keys() == s.running.keys()
             and (at.checkpoint is None) == (s.checkpoint is None)
-            and not any(running.vain_s for running in at.running.values())
+            and not any(r.vain_s or not r.price.fits for r in at.running.values())
         )
 
     def leave(self) -> Standing:
@@ -220,6 +221,10 @@ class SetWork:
 
     def _finished(self, stage: str, running: Running) -> None:
         lab, price = self._lab, running.price
+        if not price.fits:
+            # What it was spent on is told once its attempt is given up.
+            lab.post(_overfull(self._simulation, stage, running, self.attempt))
+            return
         del self._at.running[stage]
         self._at.redo_base_s += price.base_s
         lab.ledger.finished(
@@ -242,6 +247,9 @@ class SetWork:
                 paces=dict(price.paces),
                 stall_s=0.0 if running.vain_s else running.since_s - running.begun_s,
                 vain_s=running.vain_s,
+                usage=Usage(memory_bytes=price.memory_bytes)
+                if price.memory_bytes
+                else None,
             )
         )
 
@@ -279,6 +287,19 @@ class SetWork:
         if self._at.checkpoint is not None:
             self._at.checkpoint = self._writing = None
             self._lab.ledger.writing(self._simulation, -1, self._lab.env.now)
+
+
+def _overfull(
+    simulation: str, stage: str, running: Running, attempt: int
+) -> e.SegmentFailed:
+    return e.SegmentFailed(
+        simulation=simulation,
+        stage=stage,
+        segment=running.number,
+        attempt=attempt,
+        cause=e.Cause.MEMORY,
+        message=f"a node has less than {running.price.memory_bytes} bytes",
+    )
 
 
 def _restored(command: c.StartAttempt, origin: Origin, now_s: float) -> e.SetRestored:

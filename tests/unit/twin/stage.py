@@ -72,6 +72,8 @@ class Play:
         Of every stage.
     overheads : Overheads
         What is not the model.
+    takes_bytes : int
+        Memory that stage ``a`` takes of each node; 0: none.
     every : int
         Segments from one checkpoint to the next.
     coarse : bool
@@ -92,6 +94,7 @@ class Play:
         policies: Policies | None = None,
         rules: RuleAnswer = no_edits,
         coarse: bool = False,
+        takes_bytes: int = 0,
         **site: Any,
     ) -> None:
         self.records: list[tuple[float, c.Record]] = []
@@ -100,6 +103,7 @@ class Play:
             default=cost or Amdahl(seconds=10.0),
             noise_cv=noise_cv,
             drift_per_day=drift_per_day,
+            memory_bytes={("w", "a"): takes_bytes} if takes_bytes else {},
         )
         self.twin = Twin(
             Orchestrator(

@@ -19,8 +19,19 @@ def test_nodes_have_names_and_memory() -> None:
     site = TwinSite(nodes=2, memory="1 GiB")
 
     assert site.node_names == ("node-0", "node-1")
-    assert site.memory_bytes == 2**30
+    assert site.memory_of("node-0") == 2**30
     assert TwinSite(nodes=2, names=("x", "y")).node_names == ("x", "y")
+
+
+def test_some_nodes_may_have_another_memory() -> None:
+    """Those that are named; a stranger is refused, and a size that is none."""
+    site = TwinSite(nodes=2, memory="4 GiB", other_memory={"node-1": "1 GiB"})
+
+    assert [site.memory_of(node) for node in site.node_names] == [2**32, 2**30]
+    with pytest.raises(InvalidInputError, match="virtual site"):
+        TwinSite(nodes=1, other_memory={"node-1": 1})
+    with pytest.raises(InvalidInputError, match="not understood"):
+        TwinSite(nodes=1, other_memory={"node-0": "1 G"})
 
 
 @pytest.mark.parametrize(
