@@ -16,7 +16,7 @@ from climorch.forecast.entries import Power
 from climorch.forecast.history import history_of_ledger
 from climorch.forecast.insights.found import Insights, insights
 from climorch.forecast.ledger import KINDS, Bookkeeper
-from climorch.forecast.performance import Given, performance
+from climorch.forecast.performance import Given, lease_table, performance
 from climorch.forecast.periods import Period, period_of
 from climorch.forecast.planned import notes_on, planned, projects_of
 from climorch.forecast.reporting import Report
@@ -27,6 +27,7 @@ from climorch.model.commands import decode_record
 from climorch.storage.journal import SqliteJournal
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 __all__ = ["Accounting"]
@@ -156,6 +157,22 @@ class Accounting(Custody):
         keeper, timekeeper = self._timed()
         ledger = booked(keeper, self._folder.name, power=power)
         return performance(ledger, timekeeper.times, given)
+
+    def leases(self) -> pd.DataFrame:
+        """Say who had how many nodes when.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per lease and change of it, by simulation: columns ``simulation``,
+            ``nodes``, ``start``, ``stop`` (UTC). Up to the newest row of the journal.
+
+        Raises
+        ------
+        CorruptDataError, BackendError
+            If the journal is damaged, or cannot be read.
+        """
+        return lease_table(self._timed()[1].times)
 
     def insights(self) -> Insights:
         """Say what could be better, why that is believed and what it would gain.

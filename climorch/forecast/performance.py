@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from climorch.errors import Fault, InvalidInputError
@@ -22,7 +23,7 @@ from climorch.forecast.entries import HOUR_S, Entry
 from climorch.forecast.parts import Part
 from climorch.forecast.timings import SimulationTimes, StageTimes, Times
 
-__all__ = ["Given", "performance"]
+__all__ = ["Given", "lease_table", "performance"]
 
 DAY_S = 86_400.0
 GB = 1e9
@@ -176,6 +177,25 @@ def performance(ledger: Ledger, times: Times, given: Given | None = None) -> xr.
             "references": "Balaji et al. (2017), Geosci. Model Dev. 10, 19-34",
         },
     )
+
+
+def lease_table(times: Times) -> pd.DataFrame:
+    """Return a table of leases: ``simulation``, ``nodes``, ``start``, ``stop`` (UTC).
+
+    Parameters
+    ----------
+    times : Times
+        Of a journal.
+    """
+    rows = [
+        (name, span.nodes, span.since_s, span.until_s)
+        for name, found in times.of.items()
+        for span in found.spans
+    ]
+    table = pd.DataFrame(rows, columns=["simulation", "nodes", "start", "stop"])
+    for column in ("start", "stop"):
+        table[column] = pd.to_datetime(table[column], unit="s", utc=True)
+    return table
 
 
 def _table(
