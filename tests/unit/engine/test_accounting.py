@@ -123,3 +123,15 @@ def test_performance_is_read_from_the_same_journal(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="no measures"):
         campaign_without_a_run(tmp_path).performance(complexity={"a": 0.0})
     assert campaign_without_a_run(tmp_path).performance().sizes["simulation"] == 0
+
+
+def test_insights_and_leases_are_read_from_the_same_journal(tmp_path: Path) -> None:
+    """Nothing to find in a campaign of one lease, which is told."""
+    made = campaign(tmp_path)
+
+    assert len(made.insights()) == 0
+    (lease,) = made.leases().to_dict("records")
+    assert (lease["simulation"], lease["nodes"]) == ("s", 1)
+    assert (lease["stop"] - lease["start"]).total_seconds() == 2 * HOUR_S
+    fresh = campaign_without_a_run(tmp_path)
+    assert len(fresh.insights()) == len(fresh.leases()) == 0
