@@ -108,6 +108,13 @@ def test_all_kinds_of_steps_are_one_set_that_goes_on_where_it_stopped(
     assert loads[0] == 0
     assert 0 < loads[1] < SEGMENTS
     assert len({words[2] for words in noted(params, "ice")}) >= SEGMENTS
+    usages = [f.usage for f in kinds(records(again), e.SegmentFinished)]
+    assert all(u is not None and u.task_s > 0 for u in usages)
+    # Models in processes of their own; functions share this one, which tells nothing.
+    told = again.performance().sel(simulation="s")
+    assert (told["cpu_s"].sel(stage=["sea", "ice"]) > 0).all()
+    assert (told["memory_bytes"].sel(stage=["sea", "ice"]) > 10**7).all()
+    assert float(told["output_bytes"].sel(stage="sea")) > 0
     metrics = [f.metrics for f in kinds(records(again), e.SegmentFinished)]
     assert {"k": 1.0} in metrics
     years = again.results("s", "sea")["time"].to_numpy()

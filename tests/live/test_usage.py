@@ -1,4 +1,7 @@
-"""What segments use is measured while they run, and told by `performance`."""
+"""What segments use is measured while they run, and told by `performance`.
+
+Of the tests that run by default `test_memory` and `test_models` look at it, too.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,7 @@ def program(
 
 
 @pytest.mark.live
+@pytest.mark.benchmark
 def test_what_segments_use_is_measured(tmp_path: Path) -> None:
     """CPU seconds of threads and programs, memory, output: what was burned at least."""
     wf = Workflow("w")
