@@ -149,8 +149,6 @@ class Attempt:
         self._forget_exports(stage.name)
         if held.output is not None:
             self.outputs.stage(stage, segment, held.output)
-            took = self.took.get(stage.name, Took())
-            self.took[stage.name] = replace(took, output_bytes=held.output.nbytes)
         return metrics
 
     async def _built(
@@ -248,14 +246,8 @@ class Attempt:
 
     def _forget_exports(self, name: str) -> None:
         """Drop exports that every reader has passed."""
-        readers = [stage for stage in self.set.stages if name in stage.reads]
         done = self.services.state.simulations[self.simulation].sets[self.set.name].done
-        newest = max(self.exports[name])
-        oldest = newest
-        for reader in readers:
-            segment = done[reader.name]
-            if segment < reader.segments:
-                oldest = min([oldest, *needed_exports(self.set, reader, segment, name)])
+        oldest = _oldest(self.set, name, done, max(self.exports[name]))
         self.exports[name] = {
             k: export for k, export in self.exports[name].items() if k >= oldest
         }
@@ -311,6 +303,16 @@ class Attempt:
             watched=reading(self),
         )
         return persist_all(self.services, datasets, tag)
+
+
+def _oldest(plan: SetPlan, name: str, done: Mapping[str, int], newest: int) -> int:
+    """Return the oldest export of a stage that somebody will read."""
+    oldest = newest
+    for reader in (stage for stage in plan.stages if name in stage.reads):
+        segment = done[reader.name]
+        if segment < reader.segments:
+            oldest = min([oldest, *needed_exports(plan, reader, segment, name)])
+    return oldest
 
 
 def _longer(old: SetPlan, new: SetPlan) -> SetPlan:

@@ -34,6 +34,7 @@ async def measures_of(
         None: nobody could be asked.
     """
     took = attempt.took.pop(stage, Took())
+    output_bytes = attempt.outputs.nbytes.pop(stage, 0)
     services, simulation = attempt.services, attempt.simulation
     paces: dict[str, float] = {}
     usage: Usage | None = None
@@ -49,7 +50,7 @@ async def measures_of(
             usage,
             cpu_s=usage.cpu_s + took.cpu_s,
             memory_bytes=usage.memory_bytes + took.memory_bytes,
-            output_bytes=took.output_bytes,
+            output_bytes=output_bytes,
         )
     lease = services.lease(simulation)
     if took.paces is not None:

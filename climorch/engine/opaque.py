@@ -177,10 +177,13 @@ async def advance_opaque(
         *(told.build_s, told.run_s),
     )
     advance = _lazy(run, description, stage, output_chunk)
-    took = Took(
+    return tag, accepted(stage, state, advance), _took(node, told)
+
+
+def _took(node: str, told: Told) -> Took:
+    return Took(
         paces={node: told.run_s}, cpu_s=told.cpu_s, memory_bytes=told.memory_bytes
     )
-    return tag, accepted(stage, state, advance), took
 
 
 def _place(services: Services, simulation: str, stage: Stage) -> str:

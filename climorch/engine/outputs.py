@@ -68,7 +68,14 @@ class Staged:
 
 
 class Outputs:
-    """Staged outputs of one attempt."""
+    """Staged outputs of one attempt.
+
+    Attributes
+    ----------
+    nbytes : dict of str to int
+        Bytes of the newest output of each stage, as it is in memory, until whoever
+        measures takes them.
+    """
 
     def __init__(
         self, services: Services, simulation: str, set_name: str, attempt: int
@@ -80,6 +87,7 @@ class Outputs:
         self._writing: dict[tuple[str, int], asyncio.Future[Staged]] = {}
         self._failed: dict[tuple[str, int], tuple[StagePlan, xr.Dataset]] = {}
         self._chunks: dict[str, int] = {}
+        self.nbytes: dict[str, int] = {}
 
     async def chunk(self, stage: Stage) -> int | None:
         """Return the length of a stage's result chunks; None: not known yet."""
@@ -117,6 +125,7 @@ class Outputs:
                     )
                 ],
             )
+        self.nbytes[stage.name] = output.nbytes
         self._start(stage, segment, output)
 
     def due(self, segments: dict[str, int]) -> dict[str, tuple[int, ...]]:

@@ -19,11 +19,8 @@ class Took:
         knows.
     cpu_s, memory_bytes : float, int
         Of a model in a process of its own, with what that started; 0: there is none.
-    output_bytes : int
-        Diagnostics, as they are in memory.
     """
 
     paces: Mapping[str, float] | None = None
     cpu_s: float = 0.0
     memory_bytes: int = 0
-    output_bytes: int = 0

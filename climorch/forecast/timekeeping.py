@@ -227,21 +227,7 @@ class Timekeeper:
         del under_way.running[fact.stage]
         under_way.ready_s[fact.stage] = now_s
         _add(times.stages[fact.stage], s, fact)
-        self._compare(fact.paces, fact.seconds)
-
-    def _compare(self, paces: Mapping[str, float], seconds: float) -> None:
-        """Say who held up the others of a lease, and for how long."""
-        if len(paces) < 2:
-            return
-        for node in paces:
-            self.times.nodes.setdefault(node, Slowness()).segments += 1
-        (second_s, _), (slowest_s, slowest) = sorted(
-            (took_s, node) for node, took_s in paces.items()
-        )[-2:]
-        if slowest_s > 0:
-            found = self.times.nodes[slowest]
-            found.slowest += 1
-            found.node_s += seconds * (1 - second_s / slowest_s) * len(paces)
+        _compare(self.times.nodes, fact.paces, fact.seconds)
 
     def _abandoned(self, command: c.AbandonAttempt, now_s: float) -> None:
         found = self._current(command, command.set)
@@ -284,6 +270,22 @@ class Timekeeper:
 
     def _not_written(self, fact: e.CheckpointFailed, now_s: float) -> None:
         self._writing.pop((fact.simulation, fact.set), None)
+
+
+def _compare(
+    nodes: dict[str, Slowness], paces: Mapping[str, float], seconds: float
+) -> None:
+    """Say who held up the others of a lease, and for how long."""
+    if len(paces) < 2:
+        return
+    for node in paces:
+        nodes.setdefault(node, Slowness()).segments += 1
+    (second_s, _), (slowest_s, slowest) = sorted(
+        (took_s, node) for node, took_s in paces.items()
+    )[-2:]
+    if slowest_s > 0:
+        nodes[slowest].slowest += 1
+        nodes[slowest].node_s += seconds * (1 - second_s / slowest_s) * len(paces)
 
 
 def _extend(spans: list[LeaseSpan], span: LeaseSpan) -> None:

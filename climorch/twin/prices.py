@@ -112,15 +112,11 @@ class Prices:
         if paced:
             paces = self._loads.paces(place, nodes, self._speeds, seconds, now_s)
         takes = self._costs.memory_bytes.get((plan.workflow, stage), 0)
-        has = [self._memory[node] for node in nodes] if takes else []
-        return Price(
-            seconds=seconds,
-            base_s=base_s,
-            base=base,
-            paces=paces,
-            memory_bytes=takes,
-            fits=not any(0 < size < takes for size in has),
-        )
+        fits = not takes or self._fits(takes, nodes)
+        return Price(seconds, base_s, base, paces, takes, fits)
+
+    def _fits(self, takes_bytes: int, nodes: Sequence[str]) -> bool:
+        return not any(0 < self._memory[node] < takes_bytes for node in nodes)
 
     def _look_up(self, plan: SimulationPlan, stage: str) -> _Stage:
         cost = self._costs.of(plan.workflow, stage)

@@ -129,7 +129,18 @@ class TwinSite:
         return faults
 
     def memory_of(self, node: str) -> int:
-        """Return the memory of a node, in bytes; 0: unlimited."""
+        """Return the memory of a node.
+
+        Parameters
+        ----------
+        node : str
+            Which.
+
+        Returns
+        -------
+        int
+            Bytes; 0: unlimited.
+        """
         return parse_bytes(self.other_memory.get(node, self.memory))
 
     @property

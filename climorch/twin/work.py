@@ -15,7 +15,7 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.usage import Usage
 from climorch.twin.costs import Overheads
-from climorch.twin.lab import Lab, Running, Standing
+from climorch.twin.lab import Lab, Price, Running, Standing
 from climorch.twin.storage import Transfer
 
 if TYPE_CHECKING:
@@ -222,7 +222,6 @@ class SetWork:
     def _finished(self, stage: str, running: Running) -> None:
         lab, price = self._lab, running.price
         if not price.fits:
-            # What it was spent on is told once its attempt is given up.
             lab.post(_overfull(self._simulation, stage, running, self.attempt))
             return
         del self._at.running[stage]
@@ -247,9 +246,7 @@ class SetWork:
                 paces=dict(price.paces),
                 stall_s=0.0 if running.vain_s else running.since_s - running.begun_s,
                 vain_s=running.vain_s,
-                usage=Usage(memory_bytes=price.memory_bytes)
-                if price.memory_bytes
-                else None,
+                usage=_measured(price),
             )
         )
 
@@ -272,10 +269,7 @@ class SetWork:
             if transfer is not None:
                 self._lab.storage.cancel(transfer)
         self._transfer = self._writing = None
-        timeouts = [running.timeout for running in at.running.values()]
-        for timeout in (self._timeout, *timeouts):
-            if timeout is not None and timeout.callbacks:
-                timeout.callbacks.clear()
+        _silence(self._timeout, *(running.timeout for running in at.running.values()))
         self._timeout = None
 
     def _drop_start(self) -> None:
@@ -287,6 +281,17 @@ class SetWork:
         if self._at.checkpoint is not None:
             self._at.checkpoint = self._writing = None
             self._lab.ledger.writing(self._simulation, -1, self._lab.env.now)
+
+
+def _silence(*timeouts: simpy.Timeout | None) -> None:
+    for timeout in timeouts:
+        if timeout is not None and timeout.callbacks:
+            timeout.callbacks.clear()
+
+
+def _measured(price: Price) -> Usage | None:
+    takes = price.memory_bytes
+    return Usage(memory_bytes=takes) if takes else None
 
 
 def _overfull(

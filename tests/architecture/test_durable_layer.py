@@ -31,6 +31,7 @@ METHODS = {
 
 # Where something else than a durable file is written, by path: and what.
 ELSEWHERE = {
+    "climorch/engine/metering.py": "a word to the kernel, which is no file",
     "climorch/engine/wire.py": "memory that two processes share",
     "climorch/forecast/reporting.py": "reports, where a user says; made again any time",
     "climorch/storage/depot.py": "objects in a bucket, which has no file system",

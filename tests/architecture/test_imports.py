@@ -61,9 +61,10 @@ def planted(tmp_path: Path, project_root: Path) -> Path:
         (root / name / "__init__.py").touch()
     (root / "__init__.py").touch()
     pure = ("accounts", "books", "leases", "ledger", "parts", "periods", "shelves")
+    timed = ("timekeeping", "timings", "under_way")
     for name in (
         *("core/ports", "core/state", "sites/local", "sites/base"),
-        *(f"forecast/{module}" for module in (*pure, "work")),
+        *(f"forecast/{module}" for module in (*pure, *timed, "work")),
     ):
         (root / f"{name}.py").touch()
     return root

@@ -61,7 +61,7 @@ def peaks(pids: set[int]) -> dict[int, int]:
 def test_two_gigabytes_step_and_checkpoint_within_three_times_and_one(
     tmp_path: Path,
 ) -> None:
-    """State of 2 GB on two nodes: all processes together stay below 7 GB, as nodes tell."""
+    """State of 2 GB on two nodes: all processes stay below 7 GB, as nodes tell."""
     wf = co.Workflow("large")
     wf.stage(
         "model",

@@ -109,7 +109,7 @@ def test_all_kinds_of_steps_are_one_set_that_goes_on_where_it_stopped(
     assert 0 < loads[1] < SEGMENTS
     assert len({words[2] for words in noted(params, "ice")}) >= SEGMENTS
     usages = [f.usage for f in kinds(records(again), e.SegmentFinished)]
-    assert all(u is not None and u.task_s > 0 for u in usages)
+    assert all(usage is not None for usage in usages)
     # Models in processes of their own; functions share this one, which tells nothing.
     told = again.performance().sel(simulation="s")
     assert (told["cpu_s"].sel(stage=["sea", "ice"]) > 0).all()

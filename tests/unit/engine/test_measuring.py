@@ -16,7 +16,11 @@ SAID = Usage(task_s=4.0, cpu_s=1.0, memory_bytes=10)
 
 
 def measured(
-    took: Took | None, lease: tuple[str, ...], *, lost: bool = False
+    took: Took | None,
+    lease: tuple[str, ...],
+    *,
+    lost: bool = False,
+    output: int | None = None,
 ) -> tuple[dict[str, float], Usage | None]:
     """Ask for the measures of a segment of three seconds."""
 
@@ -29,10 +33,13 @@ def measured(
         client=SimpleNamespace(run_on_scheduler=answer), lease=lambda _: lease
     )
     attempt: Any = SimpleNamespace(
-        took={} if took is None else {"a": took}, services=services, simulation="s"
+        took={} if took is None else {"a": took},
+        outputs=SimpleNamespace(nbytes={} if output is None else {"a": output}),
+        services=services,
+        simulation="s",
     )
     found = asyncio.run(measures_of(attempt, "a", 3.0))
-    assert attempt.took == {}
+    assert attempt.took == attempt.outputs.nbytes == {}
     return found
 
 
@@ -54,9 +61,9 @@ def test_paces_come_from_who_knows_them(
 
 def test_what_a_model_used_is_added_to_what_its_node_did() -> None:
     """CPU seconds and memory; outputs only the attempt knows."""
-    took = Took(cpu_s=2.0, memory_bytes=30, output_bytes=8)
+    took = Took(cpu_s=2.0, memory_bytes=30)
 
-    _, usage = measured(took, ("n1",))
+    _, usage = measured(took, ("n1",), output=8)
     assert usage == Usage(task_s=4.0, cpu_s=3.0, memory_bytes=40, output_bytes=8)
 
 
