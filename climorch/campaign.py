@@ -21,10 +21,10 @@ from climorch.core.ports import Site
 from climorch.core.progress import Policies
 from climorch.core.statuses import known, nodes_of, summarise
 from climorch.core.window_statuses import windows_in
-from climorch.engine.accounting import Accounting
 from climorch.engine.launch import launch
 from climorch.engine.session import Run
 from climorch.errors import ConflictError, InvalidInputError
+from climorch.foresight import Foresight
 from climorch.intake.submissions import Submissions
 from climorch.model import events as e
 from climorch.model.alarm import Alarm
@@ -49,7 +49,7 @@ _TAKEN_S = 10.0
 _POLL_S = 0.005
 
 
-class Campaign(Accounting):
+class Campaign(Foresight):
     """A study: simulations, projects and the rules they run by.
 
     Parameters

@@ -27,7 +27,7 @@ from climorch.twin.costs import Costs, Overheads, StageCost, Work
 from climorch.twin.draws import Draws, Purpose
 from climorch.twin.site import TwinSite
 
-__all__ = ["Expected", "Lucky", "Widths", "learn", "with_luck"]
+__all__ = ["Expected", "Lucky", "Widths", "learn", "overheads_of", "with_luck"]
 
 Place = tuple[str, str]
 """A workflow and a stage of it."""
@@ -187,7 +187,7 @@ def learn(
         given, stages={**stages, **given.stages}, noise_cv=noise
     )
     return dataclasses.replace(
-        site, costs=costs, overheads=site.overheads or _overheads(state)
+        site, costs=costs, overheads=site.overheads or overheads_of(state)
     )
 
 
@@ -272,8 +272,14 @@ def _noise_cv(known: Iterable[Mapping[str | None, Widths]]) -> float:
     return math.sqrt(math.expm1(median(noises) ** 2)) if noises else 0.0
 
 
-def _overheads(state: CampaignState) -> Overheads:
-    """Take checkpoints and restores as they were, and what is usual otherwise."""
+def overheads_of(state: CampaignState) -> Overheads:
+    """Take checkpoints and restores as they were, and what is usual otherwise.
+
+    Parameters
+    ----------
+    state : CampaignState
+        With its measurements.
+    """
     usual = Overheads()
     written = [s.writing for _, s in state.sets() if s.writing is not None]
     restored = [s.restoring for _, s in state.sets() if s.restoring is not None]

@@ -236,6 +236,7 @@ def _rehearsed(
             waited_s=sum(a.all_waits(ledger.now_s)),
             longest_wait_s=max(a.all_waits(ledger.now_s), default=0.0),
             interruptions=tuple((i.at_s, i.why) for i in a.interruptions),
+            project=state.simulations[name].scenario.project,
         )
         for name, a in ledger.accounts.items()
     )

@@ -53,6 +53,8 @@ class Fate:
         Seconds without nodes in all, and in one go, at most.
     interruptions : tuple of (float, str)
         When and why its lease went though there was work to do.
+    project : str
+        Who pays for it, at the end.
     """
 
     simulation: str
@@ -65,6 +67,7 @@ class Fate:
     waited_s: float
     longest_wait_s: float
     interruptions: tuple[tuple[float, str], ...] = ()
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
