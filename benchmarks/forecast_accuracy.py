@@ -7,9 +7,10 @@ when the forecast is made, at month six, from the journal and the plan alone.
 
 The bars, for the node-hours of the next six months together: within 15 % in nine of ten
 campaigns, median error at most 6 %, better than the flat mean of the last six months
-and than plan times mean cost; P10 to P90 holds 70 to 90 %; the month in which a scenario is
-done is right or one off in four of five. Twelve months are reported. With ``--quick`` a
-few campaigns and worlds, and only that the median is within 15 % and better than flat.
+and than plan times mean cost; P10 to P90 holds 70 to 90 %; the month in which a
+scenario is done is right or one off in four of five. Twelve months are reported. With
+``--quick`` a few campaigns and worlds, and only that the median is within 15 % and
+better than flat.
 
     uv run python benchmarks/forecast_accuracy.py [--quick] [--first SEED] [--count N]
 """
@@ -29,9 +30,9 @@ from benchmarks.bench import Figures, report
 from benchmarks.hidden_truth import AHEAD, BEGIN_S, KNOWN, Truth, truth_of
 from climorch.core.progress import Policies
 from climorch.forecast.backtesting import wilson
-from climorch.forecast.course import edges_of
 from climorch.forecast.past import Past, past_of
 from climorch.forecast.projection import Forecast
+from climorch.forecast.unfolded import edges_of
 from climorch.policy.checkpointing import EverySegments
 from climorch.twin.asking import Asked, Question, forecast_from
 from climorch.twin.pooling import side_by_side
@@ -110,9 +111,24 @@ def judge(size: Size, seed: int) -> Judged:
         Of the campaign.
     """
     truth = truth_of(seed)
-    past = dataclasses.replace(past_of(truth.records), as_of_s=ORIGIN_S)
+    return compared(truth, past_of(truth.records), size)
+
+
+def compared(truth: Truth, known: Past, size: Size) -> Judged:
+    """Forecast a campaign from its past, and compare with what came.
+
+    Parameters
+    ----------
+    truth : Truth
+        What came.
+    known : Past
+        Its journal up to month six.
+    size : Size
+        How much is played.
+    """
+    past = dataclasses.replace(known, as_of_s=ORIGIN_S)
     asked = Asked(
-        campaign=f"truth-{seed}",
+        campaign=f"truth-{truth.seed}",
         facts=(),
         policies=Policies(checkpointing=EverySegments()),
         workflows={a.workflow.name: a.workflow for a in truth.plan},
@@ -129,7 +145,7 @@ def judge(size: Size, seed: int) -> Judged:
     ranges = [found.total(months=n) for n in (6, AHEAD)]
     months, right = _months(truth, found)
     return Judged(
-        seed=seed,
+        seed=truth.seed,
         limited=truth.limited,
         coming=sum(a.name not in past.state.simulations for a in truth.plan),
         fewest=found.trust.segments,

@@ -22,7 +22,7 @@ import xarray as xr
 from climorch.core.orchestrator import Orchestrator, Outcome
 from climorch.core.progress import Policies
 from climorch.forecast.activities import Activity
-from climorch.forecast.course import Course, Hold, course, edges_of
+from climorch.forecast.unfolded import Hold, Unfolded, edges_of, unfolded
 from climorch.model import events as e
 from climorch.model.commands import Record
 from climorch.model.plan import Coupling
@@ -153,7 +153,7 @@ class Truth:
         Whether some are not submitted at the origin.
     records : list of (Record, float)
         The journal up to the origin.
-    came : Course
+    came : Unfolded
         What was held and done, from the beginning on, by month.
     segments : dict of str to int
         Planned of each simulation, all stages.
@@ -164,7 +164,7 @@ class Truth:
     coming: bool
     plan: tuple[Activity, ...]
     records: list[tuple[Record, float]]
-    came: Course
+    came: Unfolded
     segments: dict[str, int]
 
     @property
@@ -235,7 +235,7 @@ def truth_of(seed: int) -> Truth:
         name: (float(rng.uniform(14, 30)) * HOUR_S, int(rng.integers(1, 5)), coupled)
         for name, coupled in (("esm", True), ("land", False))
     }
-    plan, lates = [], {}
+    plan, comes_on = [], {}
     count = int(rng.integers(10, 17))
     for number in range(count):
         kind = "esm" if number % 2 else "land"
@@ -254,8 +254,8 @@ def truth_of(seed: int) -> Truth:
         start = datetime.fromtimestamp(BEGIN_S + start_day * DAY_S, UTC)
         plan.append(Activity(workflow=made, scenario=scenario, start=start))
         late = float(rng.gamma(2.0, laws.late_days / 2)) if number >= 3 else 0.0
-        lates[scenario.name] = start_day + late
-    return _played(seed, rng, laws, limited, coming, tuple(plan), lates, kinds)
+        comes_on[scenario.name] = start_day + late
+    return _played(seed, rng, laws, limited, coming, tuple(plan), comes_on, kinds)
 
 
 def _played(
@@ -265,7 +265,7 @@ def _played(
     limited: str,
     coming: bool,
     plan: tuple[Activity, ...],
-    lates: dict[str, float],
+    comes_on: dict[str, float],
     kinds: dict[str, tuple[float, int, bool]],
 ) -> Truth:
     asked = sum(a.plan.nodes for a in plan)
@@ -317,7 +317,7 @@ def _played(
         fact = e.SimulationSubmitted(
             simulation=activity.name, scenario=activity.scenario, plan=activity.plan
         )
-        twin.post(fact, after_s=lates[activity.name] * DAY_S)
+        twin.post(fact, after_s=comes_on[activity.name] * DAY_S)
     for name in rng.choice([a.name for a in plan], 3, replace=False):
         change = e.PriorityRequested(simulation=str(name), priority=5)
         twin.post(change, after_s=float(rng.uniform(100, 300)) * DAY_S)
@@ -333,10 +333,10 @@ def _played(
     )
 
 
-def _came(twin: Twin, seed: int, edges_s: tuple[float, ...]) -> Course:
+def _came(twin: Twin, seed: int, edges_s: tuple[float, ...]) -> Unfolded:
     state = twin.orchestrator.state
     projects = {s.name: s.scenario.project for s in state.simulations.values()}
-    return course(
+    return unfolded(
         seed,
         (
             Hold(s.simulation, projects[s.simulation], s.nodes, s.start_s, s.stop_s)

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from climorch.core.state import CampaignState
-from climorch.forecast.course import Course
 from climorch.forecast.entries import HOUR_S, TB_MONTH, Power
 from climorch.forecast.projection import Completion, Forecast, completion_of
 from climorch.forecast.reconciling import reconcile
 from climorch.forecast.series import Outlook
 from climorch.forecast.trust import trusted
+from climorch.forecast.unfolded import Unfolded
 from climorch.forecast.worlds import Prospect
 
 __all__ = ["assemble"]
@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float64]
 
 def assemble(
     known: Prospect,
-    courses: Sequence[Course],
+    several: Sequence[Unfolded],
     *,
     campaign: str,
     mode: str,
@@ -42,7 +42,7 @@ def assemble(
     ----------
     known : Prospect
         What they were drawn from.
-    courses : sequence of Course
+    several : sequence of Unfolded
         At least one.
     campaign, mode, outlook, power
         As `Forecast` has them.
@@ -59,20 +59,20 @@ def assemble(
     capacity = tuple(known.nodes * (b - a) / HOUR_S for a, b in pieces)
     projects = tuple(
         dict.fromkeys(
-            [*known.state.projects, *(p for c in courses for p in c.projects.values())]
+            [*known.state.projects, *(p for c in several for p in c.projects.values())]
         )
     )
     empty = (0.0,) * len(pieces)
     hours = np.array(
-        [[c.node_s.get(p, empty) for p in projects] for c in courses], float
-    ).reshape(len(courses), len(projects), len(pieces))
+        [[c.node_s.get(p, empty) for p in projects] for c in several], float
+    ).reshape(len(several), len(projects), len(pieces))
     hours /= HOUR_S
     moved = reconcile(_as_long(hours.sum(axis=(1, 2)), known, outlook), outlook)
     hours *= moved.factor
     used = hours.sum(axis=1, keepdims=True)
     hours *= np.minimum(1.0, np.array(capacity) / np.maximum(used, 1e-9))
     told = [*notes, moved.note, _crowded(hours, capacity)]
-    told += [note for c in courses for note in c.notes]
+    told += [note for c in several for note in c.notes]
     nodes = known.seen.nodes
     return Forecast(
         campaign=campaign,
@@ -80,9 +80,9 @@ def assemble(
         edges_s=known.edges_s,
         projects=projects,
         node_hours=_frozen(hours),
-        tb_months=_frozen(_stored(known, courses, projects)),
+        tb_months=_frozen(_stored(known, several, projects)),
         capacity_node_hours=capacity,
-        completions=tuple(_completions(known, courses)),
+        completions=tuple(_completions(known, several)),
         trust=trusted(
             known.costing,
             known.needed,
@@ -119,21 +119,21 @@ def _crowded(hours: Array, capacity: tuple[float, ...]) -> str:
     )
 
 
-def _completions(known: Prospect, courses: Sequence[Course]) -> Iterable[Completion]:
+def _completions(known: Prospect, several: Sequence[Unfolded]) -> Iterable[Completion]:
     names = {x.name: (x.project, False) for x in known.left}
     names |= {a.name: (a.scenario.project, True) for a in known.planned}
-    for c in courses:
+    for c in several:
         # Those that rules add.
         for name in c.begun_s.keys() - names.keys():
             if name not in known.state.simulations:
                 names[name] = (c.projects[name], True)
     for name, (project, planned) in names.items():
-        ends = [c.ended_s.get(name, math.inf) for c in courses]
+        ends = [c.ended_s.get(name, math.inf) for c in several]
         yield completion_of(name, project, ends, planned=planned)
 
 
 def _stored(
-    known: Prospect, courses: Sequence[Course], projects: tuple[str, ...]
+    known: Prospect, several: Sequence[Unfolded], projects: tuple[str, ...]
 ) -> Array:
     """Add up what checkpoints take: each simulation's, from its begin on.
 
@@ -144,10 +144,10 @@ def _stored(
     workflows = {x.name: x.plan.workflow for x in known.left}
     workflows |= {a.name: a.plan.workflow for a in known.plan}
     pieces = list(pairwise(known.edges_s))
-    table = np.zeros((len(courses), len(projects), len(pieces)))
+    table = np.zeros((len(several), len(projects), len(pieces)))
     if not levels:
         return table * math.nan
-    for draw, c in enumerate(courses):
+    for draw, c in enumerate(several):
         owners = {s.name: s.scenario.project for s in known.state.simulations.values()}
         for name, project in (owners | dict(c.projects)).items():
             kin = usual.get(workflows.get(name, ""), 0.0)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from climorch.core.rhythm import steady_s
 from climorch.core.state import SimulationState
 from climorch.forecast.costing import CostDraw
-from climorch.forecast.course import Hold
+from climorch.forecast.unfolded import Hold
 from climorch.model.plan import SimulationPlan
 
 __all__ = ["Demand", "duration_s", "played"]

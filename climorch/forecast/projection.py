@@ -18,10 +18,10 @@ import pandas as pd
 import xarray as xr
 
 from climorch.core.estimating import Interval
-from climorch.forecast.course import labels_of
 from climorch.forecast.entries import Power
 from climorch.forecast.series import Outlook
 from climorch.forecast.trust import Trust
+from climorch.forecast.unfolded import labels_of
 
 __all__ = ["LEVELS", "Completion", "Forecast"]
 

@@ -17,10 +17,10 @@ from climorch.errors import Fault, InvalidInputError
 from climorch.forecast.activities import Activity, Arrival, Slippage, arrivals
 from climorch.forecast.booked import Ledger
 from climorch.forecast.costing import CostDraw, Costing, Place, learn_costs
-from climorch.forecast.course import Course, course
 from climorch.forecast.failing import FailureDraw, draw_failures
 from climorch.forecast.fluid import Demand, duration_s, played
 from climorch.forecast.parts import Part
+from climorch.forecast.unfolded import Unfolded, unfolded
 from climorch.forecast.witness import Seen
 from climorch.forecast.work import DRIVER_ENDED
 from climorch.intake.planning import make_plan
@@ -306,7 +306,7 @@ def _factors(ledger: Ledger) -> tuple[float, float]:
     )
 
 
-def quickly(known: Prospect, seed: int) -> Course:
+def quickly(known: Prospect, seed: int) -> Unfolded:
     """Play a world without the twin.
 
     Parameters
@@ -349,12 +349,12 @@ def quickly(known: Prospect, seed: int) -> Course:
     widest = max((d.nodes for d in demands), default=1)
     holds, ended_s = played(
         demands,
-        nodes=max(math.floor(known.nodes * _available(world.failures)), widest),
+        nodes=max(round(known.nodes * _available(world.failures)), widest),
         begin_s=begin_s,
         until_s=until_s,
         budgets=_budgets(known.state, begin_s),
     )
-    return course(
+    return unfolded(
         seed,
         holds,
         edges_s=known.edges_s,

@@ -16,14 +16,14 @@ from climorch.errors import Fault, InvalidInputError
 from climorch.forecast.activities import Activity, plan_faults, slippage
 from climorch.forecast.assembling import assemble
 from climorch.forecast.backtesting import forecast_series
-from climorch.forecast.course import Course, edges_of
 from climorch.forecast.entries import Power
 from climorch.forecast.history import History, history_of_ledger
 from climorch.forecast.past import Past
 from climorch.forecast.projection import Forecast
 from climorch.forecast.series import LEVEL_MONTHS, Outlook
+from climorch.forecast.unfolded import Unfolded, edges_of
 from climorch.forecast.worlds import Prospect, left_of, prospect, quickly
-from climorch.model.events import Fact
+from climorch.model.events import Fact, PauseRequested, ProjectDeclared
 from climorch.model.scenario import DEFAULT_PROJECT
 from climorch.model.workflow import Workflow
 from climorch.twin.costs import Costs
@@ -216,7 +216,7 @@ def forecast_from(
 
 def worlds_from(
     past: Past, known: Prospect, question: Question, asked: Asked
-) -> tuple[Course, ...]:
+) -> tuple[Unfolded, ...]:
     """Play all worlds of a question.
 
     Parameters
@@ -232,13 +232,16 @@ def worlds_from(
     site = site_of(past, question)
     play = Play(
         state=past.state,
-        facts=asked.facts,
+        # A new driver tries again what has failed, and nobody has said that there is
+        # to be one.
+        facts=(*asked.facts, *(PauseRequested(simulation=n) for n in _failed(past))),
         policies=asked.policies,
         workflows=asked.workflows,
         site=site,
         begin_s=known.edges_s[0],
         until_s=known.edges_s[-1] - known.edges_s[0],
-        coarse=site.loads is None,
+        # Strides look ahead by what segments have taken, not by what a user says.
+        coarse=site.loads is None and site.costs is None,
     )
     return foresee(
         Foreseen(known=known, play=play),
@@ -272,6 +275,7 @@ def prospect_from(
     site = site_of(past, question)
     left = left_of(past.state, asked.facts)
     projects = {DEFAULT_PROJECT, *past.state.projects, *(x.project for x in left)}
+    projects |= {f.project.name for f in asked.facts if isinstance(f, ProjectDeclared)}
     faults = [
         *plan_faults(question.plan, most_nodes=site.nodes, projects=projects),
         *(
@@ -322,12 +326,11 @@ def _notes(
         )
     if not past.seen.pieces:
         yield "No segment was ever finished: everything rests on guesses."
-    still = [
+    still = [*_failed(past)]
+    still += [
         s.name
         for s in past.state.simulations.values()
-        if s.control is not Control.CANCELLED
-        and not s.complete
-        and (s.control is not Control.RUN or s.failed is not None)
+        if s.control is Control.PAUSED and not s.complete
     ]
     if still:
         yield f"Paused or failed, and taken to stay so: {', '.join(sorted(still))}."
@@ -335,6 +338,13 @@ def _notes(
         yield "Nobody knows how late plans are here: a week, give or take two."
     if question.quick:
         yield "Without the twin: each simulation runs through once it has its nodes."
+
+
+def _failed(past: Past) -> Iterable[str]:
+    """Name what has failed and is not tried again."""
+    for s in past.state.simulations.values():
+        if s.failed is not None and s.control is Control.RUN and not s.complete:
+            yield s.name
 
 
 def _outlook(past: Past, question: Question) -> Outlook | None:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from climorch.forecast.costing import CostDraw, Place
-from climorch.forecast.course import Course, Hold, course
 from climorch.forecast.failing import FailureDraw
+from climorch.forecast.unfolded import Hold, Unfolded, unfolded
 from climorch.forecast.worlds import Prospect, World
 from climorch.policy.durations import speedup
 from climorch.twin.costs import Costs, StageCost, Work
@@ -20,7 +20,7 @@ from climorch.twin.pooling import side_by_side
 from climorch.twin.rehearsal import Play, rehearse_once
 from climorch.twin.site import TwinSite
 
-__all__ = ["Foreseen", "foresee", "foresee_once"]
+__all__ = ["Foreseen", "foresee", "foresee_once", "site_in"]
 
 OTHERS = "(others)"
 """Whose use it is where nobody knows of the simulation; there should be none."""
@@ -77,7 +77,7 @@ class _Kept:
 
 def foresee(
     foreseen: Foreseen, seeds: Iterable[int], *, processes: int = 1
-) -> tuple[Course, ...]:
+) -> tuple[Unfolded, ...]:
     """Play several worlds.
 
     Parameters
@@ -91,13 +91,13 @@ def foresee(
 
     Returns
     -------
-    tuple of Course
+    tuple of Unfolded
         The same with any number of processes.
     """
     return side_by_side(foresee_once, foreseen, tuple(seeds), processes=processes)
 
 
-def foresee_once(foreseen: Foreseen, seed: int) -> Course:
+def foresee_once(foreseen: Foreseen, seed: int) -> Unfolded:
     """Play a world.
 
     Parameters
@@ -109,13 +109,13 @@ def foresee_once(foreseen: Foreseen, seed: int) -> Course:
     """
     known, play = foreseen.known, foreseen.play
     world = known.world(seed)
-    site = _site(play.site, known, world)
+    site = site_in(play.site, known, world)
     script = tuple((a.after_s, a.fact) for a in world.arrivals)
     run = rehearse_once(
         dataclasses.replace(play, site=site, script=(*play.script, *script)), seed
     )
     projects = {fate.simulation: fate.project or OTHERS for fate in run.fates}
-    return course(
+    return unfolded(
         seed,
         (
             Hold(s.simulation, projects[s.simulation], s.nodes, s.start_s, s.stop_s)
@@ -132,8 +132,18 @@ def foresee_once(foreseen: Foreseen, seed: int) -> Course:
     )
 
 
-def _site(site: TwinSite, known: Prospect, world: World) -> TwinSite:
-    """Fill in what a site leaves open; what the user said of it stays."""
+def site_in(site: TwinSite, known: Prospect, world: World) -> TwinSite:
+    """Fill in what a site leaves open; what the user said of it stays.
+
+    Parameters
+    ----------
+    site : TwinSite
+        As given.
+    known : Prospect
+        What is left to do.
+    world : World
+        Which world.
+    """
     given = site.costs or Costs()
     plans = {x.name: x.plan for x in known.left}
     plans |= {a.name: a.plan for a in known.plan}

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from climorch.forecast.backtesting import Backtest, Origin
 from climorch.forecast.booked import Ledger
-from climorch.forecast.course import edges_of, labels_of
 from climorch.forecast.entries import HOUR_S
 from climorch.forecast.past import Past
 from climorch.forecast.periods import month_begin_s
+from climorch.forecast.unfolded import edges_of, labels_of
 from climorch.twin.asking import Asked, Question, forecast_from
 
 __all__ = ["backtest_from", "held_hours"]

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from climorch.errors import Fault, InvalidInputError
 from climorch.forecast.activities import Activity
 from climorch.forecast.capacity import Chance, LatestStart, NodesNeeded, least, most
-from climorch.forecast.course import edges_of
 from climorch.forecast.past import Past
+from climorch.forecast.unfolded import edges_of
 from climorch.forecast.worlds import left_of
 from climorch.twin.asking import Asked, Question, prospect_from, site_of, worlds_from
 from climorch.twin.site import TwinSite
@@ -147,15 +147,15 @@ def _share(
     known, _ = prospect_from(past, question, asked, edges_s)
     wanted = set(names) if names is not None else None
     gone = {s.name for s in past.state.simulations.values() if s.complete}
-    courses = worlds_from(past, known, question, asked)
+    several = worlds_from(past, known, question, asked)
     done = 0
-    for course in courses:
+    for unfolded in several:
         # One that does not come in a world keeps nobody waiting there.
-        all_of = course.projects.keys() - gone
+        all_of = unfolded.projects.keys() - gone
         if wanted is not None:
             all_of &= wanted
-        done += all(course.ended_s.get(name, math.inf) <= by_s for name in all_of)
-    return done / len(courses)
+        done += all(unfolded.ended_s.get(name, math.inf) <= by_s for name in all_of)
+    return done / len(several)
 
 
 def _months(begin_s: float, by_s: float) -> int:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from climorch.forecast.periods import month_begin_s
 
-__all__ = ["Course", "Hold", "course", "edges_of", "labels_of"]
+__all__ = ["Hold", "Unfolded", "edges_of", "labels_of", "unfolded"]
 
 
 class Hold(NamedTuple):
@@ -27,7 +27,7 @@ class Hold(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class Unfolded:
     """One world.
 
     Attributes
@@ -78,7 +78,7 @@ def labels_of(edges_s: tuple[float, ...]) -> tuple[str, ...]:
     return tuple(f"{datetime.fromtimestamp(e, UTC):%Y-%m}" for e in edges_s[:-1])
 
 
-def course(
+def unfolded(
     seed: int,
     holds: Iterable[Hold],
     *,
@@ -86,7 +86,7 @@ def course(
     ended_s: Mapping[str, float],
     projects: Mapping[str, str],
     notes: tuple[str, ...] = (),
-) -> Course:
+) -> Unfolded:
     """Add up a world.
 
     Parameters
@@ -98,7 +98,7 @@ def course(
     edges_s : tuple of float
         Of the pieces of time, ascending, UTC seconds.
     ended_s, projects, notes
-        As `Course` has them.
+        As `Unfolded` has them.
     """
     pieces = list(pairwise(edges_s))
     node_s: dict[str, list[float]] = {}
@@ -111,7 +111,7 @@ def course(
             span_s = min(hold.stop_s, until_s) - max(hold.start_s, since_s)
             if span_s > 0:
                 sums[at] += hold.nodes * span_s
-    return Course(
+    return Unfolded(
         seed=seed,
         node_s={project: tuple(sums) for project, sums in node_s.items()},
         begun_s=begun_s,
