@@ -182,11 +182,11 @@ def laws_of(rng: np.random.Generator) -> Laws:
         outliers=float(rng.uniform(0.0, 0.03)),
         spread=float(rng.uniform(0.05, 0.25)),
         trend=str(rng.choice(["none", "ramp", "jump", "swing"])),
-        strength=float(rng.uniform(-0.15, 0.15)),
+        strength=float(rng.uniform(-0.25, 0.25)),
         jump_day=float(rng.uniform(30, 330)),
         mtbf_days=float(rng.uniform(60, 400)),
         shape=float(rng.uniform(0.6, 0.9)),
-        late_days=float(rng.uniform(3, 40)),
+        late_days=float(rng.uniform(3, 60)),
     )
 
 
@@ -283,25 +283,7 @@ def _played(
     def day() -> float:
         return (clock[0].now_s - BEGIN_S) / DAY_S if clock else 0.0
 
-    stages = {
-        (kind, stage): _Cost(laws=laws, mean_s=mean_s * share, seed=seed, day=day)
-        for kind, (mean_s, _, coupled) in kinds.items()
-        for stage, share in (("atmosphere", 1.0), ("ocean", 0.7))
-        if coupled or stage == "atmosphere"
-    }
-    rack = tuple(f"node-{k}" for k in range(max(nodes // 3, 1)))
-    site = TwinSite(
-        nodes=nodes,
-        costs=Costs(stages=stages),
-        overheads=Overheads(checkpoint_s=120.0, stall_s=10.0, restore_s=300.0),
-        failures=Failures(
-            mtbf_s=laws.mtbf_days * DAY_S, shape=laws.shape, repair_median_s=6 * HOUR_S
-        ),
-        outages=(
-            Outages(every_s=120 * DAY_S, lasts_s=10 * HOUR_S, nodes=rack),
-            Outages(every_s=90 * DAY_S, lasts_s=8 * HOUR_S, periodic=True),
-        ),
-    )
+    site = _site(nodes, laws, kinds, seed, day)
     twin = Twin(
         Orchestrator(Policies(checkpointing=EverySegments())),
         site,
@@ -330,6 +312,35 @@ def _played(
         records=records,
         came=_came(twin, seed, edges_s),
         segments={a.name: sum(stage.segments for stage in a.plan.stages) for a in plan},
+    )
+
+
+def _site(
+    nodes: int,
+    laws: Laws,
+    kinds: dict[str, tuple[float, int, bool]],
+    seed: int,
+    day: Callable[[], float],
+) -> TwinSite:
+    """Make a site with hidden costs and failures."""
+    stages = {
+        (kind, stage): _Cost(laws=laws, mean_s=mean_s * share, seed=seed, day=day)
+        for kind, (mean_s, _, coupled) in kinds.items()
+        for stage, share in (("atmosphere", 1.0), ("ocean", 0.7))
+        if coupled or stage == "atmosphere"
+    }
+    rack = tuple(f"node-{k}" for k in range(max(nodes // 3, 1)))
+    return TwinSite(
+        nodes=nodes,
+        costs=Costs(stages=stages),
+        overheads=Overheads(checkpoint_s=120.0, stall_s=10.0, restore_s=300.0),
+        failures=Failures(
+            mtbf_s=laws.mtbf_days * DAY_S, shape=laws.shape, repair_median_s=6 * HOUR_S
+        ),
+        outages=(
+            Outages(every_s=120 * DAY_S, lasts_s=10 * HOUR_S, nodes=rack),
+            Outages(every_s=90 * DAY_S, lasts_s=8 * HOUR_S, periodic=True),
+        ),
     )
 
 

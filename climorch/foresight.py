@@ -47,10 +47,6 @@ class Foresight(Accounting):
     ) -> Forecast:
         """Forecast node-hours, storage, energy and ends, from the journal.
 
-        What is left costs what finished segments have shown, in many worlds; each is
-        played by the twin, with nodes that fail as they have failed, windows, shares
-        and budgets. The script's submissions count as submitted now.
-
         Parameters
         ----------
         months : int
@@ -58,7 +54,7 @@ class Foresight(Accounting):
         plan : iterable of Activity
             What is not submitted yet; those that are show how late plans are.
         site : TwinSite or None
-            Where, and what is known of it; None: on nodes as they have been.
+            Where; None: on nodes as they have been.
         seeds : int or iterable of int or None
             How many worlds, or their seeds; None: 20, or 200 if quick.
         quick : bool
@@ -66,10 +62,9 @@ class Foresight(Accounting):
         processes : int
             Worlds side by side, as for `Campaign.rehearse`.
         queue_wait : tuple of timedelta
-            Least and most time until nodes are there; worlds are spread over it.
+            Least and most time until nodes are there.
         history : History or None
-            Of use in node-hours, to reconcile with; None: the campaign's own, once
-            there are six whole months of it.
+            Of use in node-hours, to reconcile with; None: the campaign's own.
         power : Power or None
             What a node draws, for kWh.
 
@@ -80,12 +75,9 @@ class Foresight(Accounting):
 
         Raises
         ------
-        InvalidInputError
-            With every fault of the plan, or each stage of which nothing is known.
-        CorruptDataError, BackendError
-            If the journal is damaged or cannot be read; if a process died.
+        InvalidInputError, CorruptDataError, BackendError
+            Faults of the plan, costs that nobody knows; as for `ledger`.
         """
-        low, high = (wait.total_seconds() for wait in queue_wait)
         question = Question(
             months=months,
             plan=tuple(plan),
@@ -93,7 +85,7 @@ class Foresight(Accounting):
             seeds=_seeds(seeds),
             quick=quick,
             processes=processes,
-            wait_s=(low, high),
+            wait_s=(queue_wait[0].total_seconds(), queue_wait[1].total_seconds()),
             history=history,
             power=power,
         )

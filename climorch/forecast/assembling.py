@@ -13,7 +13,7 @@ import numpy.typing as npt
 from climorch.core.state import CampaignState
 from climorch.forecast.entries import HOUR_S, TB_MONTH, Power
 from climorch.forecast.projection import Completion, Forecast, completion_of
-from climorch.forecast.reconciling import reconcile
+from climorch.forecast.reconciling import Reconciled, reconcile
 from climorch.forecast.series import Outlook
 from climorch.forecast.trust import trusted
 from climorch.forecast.unfolded import Unfolded
@@ -62,15 +62,7 @@ def assemble(
             [*known.state.projects, *(p for c in several for p in c.projects.values())]
         )
     )
-    empty = (0.0,) * len(pieces)
-    hours = np.array(
-        [[c.node_s.get(p, empty) for p in projects] for c in several], float
-    ).reshape(len(several), len(projects), len(pieces))
-    hours /= HOUR_S
-    moved = reconcile(_as_long(hours.sum(axis=(1, 2)), known, outlook), outlook)
-    hours *= moved.factor
-    used = hours.sum(axis=1, keepdims=True)
-    hours *= np.minimum(1.0, np.array(capacity) / np.maximum(used, 1e-9))
+    hours, moved = _hours(known, several, projects, capacity, outlook)
     told = [*notes, moved.note, _crowded(hours, capacity)]
     told += [note for c in several for note in c.notes]
     nodes = known.seen.nodes
@@ -94,6 +86,26 @@ def assemble(
         power=power,
         notes=tuple(dict.fromkeys(note for note in told if note)),
     )
+
+
+def _hours(
+    known: Prospect,
+    several: Sequence[Unfolded],
+    projects: tuple[str, ...],
+    capacity: tuple[float, ...],
+    outlook: Outlook | None,
+) -> tuple[Array, Reconciled]:
+    """Add up node-hours by draw, project and piece, reconciled and within capacity."""
+    empty = (0.0,) * len(capacity)
+    hours = np.array(
+        [[c.node_s.get(p, empty) for p in projects] for c in several], float
+    ).reshape(len(several), len(projects), len(capacity))
+    hours /= HOUR_S
+    moved = reconcile(_as_long(hours.sum(axis=(1, 2)), known, outlook), outlook)
+    hours *= moved.factor
+    used = hours.sum(axis=1, keepdims=True)
+    hours *= np.minimum(1.0, np.array(capacity) / np.maximum(used, 1e-9))
+    return hours, moved
 
 
 def _frozen(table: Array) -> tuple[tuple[tuple[float, ...], ...], ...]:

@@ -31,12 +31,13 @@ Place = tuple[str, str]
 # All ours, and tried on campaigns other than those that are reported. In logarithms:
 # how well a level is known before anything is.
 LEVEL = 3.0
-# Trend of a month of 30 days; how much of it is believed to go on.
-TREND, GOES_ON = 0.01, 0.6
+# Trend of a month of 30 days; at most how much of it goes on: nobody knows, so a world
+# draws it evenly.
+TREND, GOES_ON = 0.01, 1.2
 MONTH_WEEKS = 30 / 7
 # What a level wanders by in a week: older weeks say less of today, and today less of
 # what comes.
-WANDER = 0.008
+WANDER = 0.012
 # What a week of one simulation differs by beyond noise.
 WEEKLY = 0.02
 # A change of level is believed if it is so many standard errors and at least this big.
@@ -158,7 +159,7 @@ class Costing:
             seconds=seconds,
             factors={key: math.exp(found[at]) for key, at in fit.own.items()},
             between=fit.between,
-            drift_per_day=math.expm1(GOES_ON * trend / 30),
+            drift_per_day=math.expm1(float(rng.uniform(0, GOES_ON)) * trend / 30),
             noise_cv=self.noise_cv,
         )
 

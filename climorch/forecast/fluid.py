@@ -119,43 +119,55 @@ def played(
         Who held nodes until the end; who was done when.
     """
     coming = sorted(demands, key=lambda d: (d.arrives_s, -d.priority))
-    left, free = dict(budgets), nodes
-    waiting: list[Demand] = []
-    running: list[tuple[float, int, int]] = []
-    holds: list[Hold] = []
-    ended_s: dict[str, float] = {}
+    table = _Table(nodes, dict(budgets))
     now_s = begin_s
     while True:
         while coming and coming[0].arrives_s <= now_s:
-            waiting.append(coming.pop(0))
-        waiting.sort(key=lambda d: -d.priority)
-        for demand in list(waiting):
-            if demand.nodes > free:
+            table.waiting.append(coming.pop(0))
+        table.admit(now_s)
+        upcoming = list(_next(table.running, coming))
+        if not upcoming or min(upcoming) > until_s:
+            ended_s = {n: at_s for n, at_s in table.ends_s.items() if at_s <= until_s}
+            return table.holds, ended_s
+        now_s = min(upcoming)
+        table.release(now_s)
+
+
+class _Table:
+    """Who waits, who holds nodes, and what projects have left."""
+
+    def __init__(self, nodes: int, left: dict[str, float]) -> None:
+        self.waiting: list[Demand] = []
+        self.running: list[tuple[float, int, int]] = []
+        self.holds: list[Hold] = []
+        self.ends_s: dict[str, float] = {}
+        self._free = nodes
+        self._left = left
+
+    def admit(self, now_s: float) -> None:
+        """Give nodes to all who fit, by priority and age."""
+        self.waiting.sort(key=lambda d: -d.priority)
+        for d in list(self.waiting):
+            if d.nodes > self._free:
                 continue
-            takes_s = min(
-                demand.takes_s,
-                max(left.get(demand.project, math.inf), 0) / demand.nodes,
-            )
-            whole = takes_s >= demand.takes_s
-            waiting.remove(demand)
-            if takes_s <= 0 and not whole:
+            paid_s = max(self._left.get(d.project, math.inf), 0.0) / d.nodes
+            takes_s = min(d.takes_s, paid_s)
+            self.waiting.remove(d)
+            if takes_s <= 0 < d.takes_s:
                 continue
             stop_s = now_s + takes_s
-            if demand.project in left:
-                left[demand.project] -= takes_s * demand.nodes
-            free -= demand.nodes
-            heapq.heappush(running, (stop_s, len(holds), demand.nodes))
-            holds.append(
-                Hold(demand.simulation, demand.project, demand.nodes, now_s, stop_s)
-            )
-            if whole and stop_s <= until_s:
-                ended_s[demand.simulation] = stop_s
-        upcoming = list(_next(running, coming))
-        if not upcoming or min(upcoming) > until_s:
-            return holds, ended_s
-        now_s = min(upcoming)
-        while running and running[0][0] <= now_s:
-            free += heapq.heappop(running)[2]
+            if d.project in self._left:
+                self._left[d.project] -= takes_s * d.nodes
+            self._free -= d.nodes
+            heapq.heappush(self.running, (stop_s, len(self.holds), d.nodes))
+            self.holds.append(Hold(d.simulation, d.project, d.nodes, now_s, stop_s))
+            if takes_s == d.takes_s:
+                self.ends_s[d.simulation] = stop_s
+
+    def release(self, now_s: float) -> None:
+        """Take nodes back from those who are done."""
+        while self.running and self.running[0][0] <= now_s:
+            self._free += heapq.heappop(self.running)[2]
 
 
 def _next(

@@ -234,32 +234,16 @@ def prospect(
     InvalidInputError
         With every stage of which nobody knows how long it takes.
     """
-    plans = {x.name: x.plan for x in left}
-    plans |= {a.name: a.plan for a in plan}
+    plans = {x.name: x.plan for x in (*left, *plan)}
     known = {s.name: s.plan for s in state.simulations.values()} | plans
-    several = [*plans.values(), *_templates(plans.values(), workflows)]
-    guesses = {
-        (p.workflow, stage.name): stage.resources.segment_s
-        for p in several
-        for stage in p.stages
-    }
+    guesses = _guesses(plans.values(), workflows)
     costing = learn_costs(
         seen.pieces,
         gangs={name: p.nodes for name, p in known.items()},
         guesses={place: s for place, s in guesses.items() if s is not None},
         as_of_s=seen.as_of_s,
     )
-    unknown = guesses.keys() - costing.centre.keys() - set(given)
-    if unknown:
-        faults = [
-            Fault(
-                place=f"workflow {workflow!r}, stage {stage!r}",
-                problem="it has no segment_s and no segment of it was measured",
-                remedy="give Resources(segment_s=...), or run a pilot",
-            )
-            for workflow, stage in sorted(unknown)
-        ]
-        raise InvalidInputError("nobody knows how long this takes", faults=faults)
+    _require_known(guesses.keys() - costing.centre.keys() - set(given))
     retry, overhead = _factors(ledger)
     return Prospect(
         state=state,
@@ -274,6 +258,32 @@ def prospect(
         overhead=overhead,
         wait_s=wait_s,
     )
+
+
+def _require_known(unknown: Iterable[Place]) -> None:
+    """Refuse stages of which nobody knows how long they take."""
+    faults = [
+        Fault(
+            place=f"workflow {workflow!r}, stage {stage!r}",
+            problem="it has no segment_s and no segment of it was measured",
+            remedy="give Resources(segment_s=...), or run a pilot",
+        )
+        for workflow, stage in sorted(unknown)
+    ]
+    if faults:
+        raise InvalidInputError("nobody knows how long this takes", faults=faults)
+
+
+def _guesses(
+    plans: Iterable[SimulationPlan], workflows: Mapping[str, Workflow]
+) -> dict[Place, float | None]:
+    """Return what users say of every stage that may run; None: nothing."""
+    several = list(plans)
+    return {
+        (p.workflow, stage.name): stage.resources.segment_s
+        for p in [*several, *_templates(several, workflows)]
+        for stage in p.stages
+    }
 
 
 def _templates(

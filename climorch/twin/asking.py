@@ -22,7 +22,7 @@ from climorch.forecast.past import Past
 from climorch.forecast.projection import Forecast
 from climorch.forecast.series import LEVEL_MONTHS, Outlook
 from climorch.forecast.unfolded import Unfolded, edges_of
-from climorch.forecast.worlds import Prospect, left_of, prospect, quickly
+from climorch.forecast.worlds import Left, Prospect, left_of, prospect, quickly
 from climorch.model.events import Fact, PauseRequested, ProjectDeclared
 from climorch.model.scenario import DEFAULT_PROJECT
 from climorch.model.workflow import Workflow
@@ -276,20 +276,7 @@ def prospect_from(
     left = left_of(past.state, asked.facts)
     projects = {DEFAULT_PROJECT, *past.state.projects, *(x.project for x in left)}
     projects |= {f.project.name for f in asked.facts if isinstance(f, ProjectDeclared)}
-    faults = [
-        *plan_faults(question.plan, most_nodes=site.nodes, projects=projects),
-        *(
-            Fault(
-                place=f"simulation {x.name!r}, nodes",
-                problem=f"needs {x.plan.nodes} nodes at once, there are {site.nodes}",
-                remedy="give a site that is large enough, or cancel it",
-            )
-            for x in left
-            if x.plan.nodes > site.nodes
-        ),
-    ]
-    if faults:
-        raise InvalidInputError("this cannot be forecast", faults=faults)
+    _require_fit(question.plan, left, site.nodes, projects)
     slips = slippage(question.plan, past.seen.submitted_s)
     given = site.costs or Costs()
     places = [
@@ -311,6 +298,26 @@ def prospect_from(
         wait_s=question.wait_s,
     )
     return known, list(_notes(past, question, known, site))
+
+
+def _require_fit(
+    plan: tuple[Activity, ...], left: Iterable[Left], nodes: int, projects: set[str]
+) -> None:
+    """Refuse what can never run, all of it at once."""
+    faults = [
+        *plan_faults(plan, most_nodes=nodes, projects=projects),
+        *(
+            Fault(
+                place=f"simulation {x.name!r}, nodes",
+                problem=f"needs {x.plan.nodes} nodes at once, there are {nodes}",
+                remedy="give a site that is large enough, or cancel it",
+            )
+            for x in left
+            if x.plan.nodes > nodes
+        ),
+    ]
+    if faults:
+        raise InvalidInputError("this cannot be forecast", faults=faults)
 
 
 def _notes(

@@ -15,6 +15,7 @@ PACKAGES = (
     "engine",
     "errors",
     "forecast",
+    "foresight",
     "intake",
     "model",
     "policy",
