@@ -217,10 +217,8 @@ def prospect(
     ----------
     state, left, plan, seen, slips, nodes, edges_s, wait_s
         As `Prospect` has them.
-    workflows : mapping of str to Workflow
-        Whose templates rules may add.
-    ledger : Ledger
-        Of everybody, so far.
+    workflows, ledger
+        Whose templates rules may add; of everybody, so far.
     given : iterable of (str, str)
         Configurations whose cost the user says.
 
@@ -234,7 +232,8 @@ def prospect(
     InvalidInputError
         With every stage of which nobody knows how long it takes.
     """
-    plans = {x.name: x.plan for x in (*left, *plan)}
+    plans = {x.name: x.plan for x in left}
+    plans |= {a.name: a.plan for a in plan}
     known = {s.name: s.plan for s in state.simulations.values()} | plans
     guesses = _guesses(plans.values(), workflows)
     costing = learn_costs(
