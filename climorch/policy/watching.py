@@ -149,6 +149,8 @@ class Vigil:
         Worker to the time of its last heartbeat and when that was noticed.
     begun : mapping of (str, task) to float
         When each task was first seen executing, or kept.
+    budget_s : mapping of str to float
+        Worker to the longest limit of what it was last seen executing.
     told : frozenset
         Workers and tasks that were spoken of: once is enough.
     """
@@ -156,6 +158,7 @@ class Vigil:
     clock_s: float = 0.0
     heard: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     begun: Mapping[tuple[str, Hashable], float] = field(default_factory=dict)
+    budget_s: Mapping[str, float] = field(default_factory=dict)
     told: frozenset[Hashable] = frozenset()
 
 
@@ -291,6 +294,7 @@ def look(
     clock_s = vigil.clock_s + counted_s
     heard: dict[str, tuple[float, float]] = {}
     begun: dict[tuple[str, Hashable], float] = {}
+    budget_s: dict[str, float] = {}
     found: list[Frozen | Stuck] = []
     told: set[Hashable] = set()
     for sight in sights:
@@ -306,26 +310,41 @@ def look(
                 found.append(Frozen(worker=worker, silent_s=silent_s))
         for task in sight.executing:
             begun[worker, task] = vigil.begun.get((worker, task), clock_s)
+        known_s = max(sight.executing.values(), default=vigil.budget_s.get(worker))
+        if known_s is not None:
+            budget_s[worker] = known_s
         for task in sight.kept:
             # A clock of its own: once it executes it has all of its time.
             place = (worker, (_KEPT, task))
             begun[place] = vigil.begun.get(place, clock_s)
-        for late in _late(sight, begun, clock_s=clock_s, noticed_s=noticed_s):
+        behind_s = budget_s.get(worker, math.inf)
+        for late in _late(sight, begun, behind_s, clock_s=clock_s, noticed_s=noticed_s):
             if (worker, late.task) not in {*told, *vigil.told}:
                 found.append(late)
             told.add((worker, late.task))
-    after = Vigil(clock_s=clock_s, heard=heard, begun=begun, told=frozenset(told))
+    after = Vigil(
+        clock_s=clock_s,
+        heard=heard,
+        begun=begun,
+        budget_s=budget_s,
+        told=frozenset(told),
+    )
     return after, tuple(found)
 
 
 def _late(
     sight: Sight,
     begun: Mapping[tuple[str, Hashable], float],
+    behind_s: float,
     *,
     clock_s: float,
     noticed_s: float,
 ) -> Iterator[Stuck]:
-    """Yield what a worker has executed, or kept waiting, for too long."""
+    """Yield what a worker has executed, or kept waiting, for too long.
+
+    What waits behind something unknown waits no longer than that could take if it
+    were what was last seen there: an `init` that has hours may be kept by a hang.
+    """
     worker = sight.worker
     since = [
         *(
@@ -333,7 +352,10 @@ def _late(
             for t, x in sight.executing.items()
         ),
         *((t, x, begun.get((worker, t), noticed_s)) for t, x in sight.given.items()),
-        *((t, x, begun[worker, (_KEPT, t)]) for t, x in sight.kept.items()),
+        *(
+            (t, min(x, behind_s), begun[worker, (_KEPT, t)])
+            for t, x in sight.kept.items()
+        ),
     ]
     for task, limit_s, begun_s in since:
         seconds = clock_s - begun_s

@@ -250,6 +250,23 @@ def test_a_task_that_nothing_known_keeps_waiting_is_stuck_as_well() -> None:
     assert watched(again) == []
 
 
+def test_what_waits_behind_something_unknown_waits_as_long_as_that_may_take() -> None:
+    """A segment that was cancelled in a hang keeps an init that has hours."""
+    kept = {"kept": {"init": 1000.0}}
+    hung = beats(1, 2, executing={"a": 8.0})
+    assert watched([*hung, *beats(3, 4, 5, 6, **kept)]) == [
+        (24.0, Stuck(worker="w", task="init", seconds=12.0, limit_s=8.0))
+    ]
+    # Whatever was there last; what has no limit says nothing.
+    later = beats(3, executing={"b": 1000.0, "c": 8.0})
+    assert watched([*hung, *later, *beats(4, 5, 6, 7, **kept)]) == []
+    unlimited = beats(3, executing={"b": math.inf})
+    assert watched([*hung, *unlimited, *beats(4, 5, 6, 7, **kept)]) == []
+    # Idle meanwhile or not: it waits from when it waits.
+    idle = beats(3, 4, 5, 6)
+    assert watched([*hung, *idle, *beats(7, 8, **kept)]) == []
+
+
 def test_a_silent_worker_may_execute_what_it_was_given() -> None:
     """From its last heartbeat on; what it says that it executes, since it said so."""
     sights = beats(1, 2, 2, 2, 2, 2, given={"a": 10.0, "b": math.inf})
