@@ -32,6 +32,7 @@ from climorch.engine.steps import (
     build_init,
     build_segment,
     hold,
+    in_flight,
     load_others,
     scalars,
     settle,
@@ -117,9 +118,9 @@ class Attempt:
             )
             tag = make_tag(self.simulation, watched=limited)
             held = hold(self.services.client, advance, tag)
-            self.states[stage.name] = await load_others(
-                self.services.client, held.state, tag
-            )
+            with in_flight(held.fresh):
+                state = await load_others(self.services.client, held.state, tag)
+            self.states[stage.name] = state
             self.exports[stage.name] = {INITIAL: held.exports}
         return await _settled(self)
 
@@ -138,11 +139,12 @@ class Attempt:
         """Compute a segment; return its metrics."""
         tag, built = await self._built(stage, segment)
         held: Held = hold(self.services.client, built, tag)
-        await settle(held.futures)
-        state = await load_others(self.services.client, held.state, tag)
-        exports = state if held.exports is held.state else held.exports
-        metrics = await scalars(self.services.client, held.metrics)
-        refuse_metrics(stage.name, segment, self.stages[stage.name].checks, metrics)
+        with in_flight(held.fresh):
+            await settle(held.futures)
+            state = await load_others(self.services.client, held.state, tag)
+            exports = state if held.exports is held.state else held.exports
+            metrics = await scalars(self.services.client, held.metrics)
+            refuse_metrics(stage.name, segment, self.stages[stage.name].checks, metrics)
         self.rooted_at = None
         self.states[stage.name] = state
         self.exports[stage.name][segment] = exports
@@ -327,7 +329,9 @@ async def _settled(attempt: Attempt) -> int:
     """Wait for all that an attempt begins with; return the bytes of its states."""
     exports = (d for e in attempt.exports.values() for d in e.values())
     parts = [*attempt.states.values(), *exports]
-    await settle([f for part in parts for f in futures_in(part)])
+    futures = [f for part in parts for f in futures_in(part)]
+    with in_flight(futures):
+        await settle(futures)
     return sum(state.nbytes for state in attempt.states.values())
 
 

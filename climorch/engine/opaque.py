@@ -31,7 +31,7 @@ from climorch.engine.keys import own_keys
 from climorch.engine.nodes import node_name
 from climorch.engine.outline import Outline, joined, outlined, own_fields
 from climorch.engine.services import Services
-from climorch.engine.steps import is_held, settle
+from climorch.engine.steps import in_flight, is_held, settle
 from climorch.engine.tags import LIGHT, Watched, annotating, make_tag
 from climorch.engine.took import Took
 from climorch.engine.worker import children_here, freeze
@@ -272,8 +272,9 @@ async def _described(
         future = client.submit(
             describe, outcome, key=f"describe-{tokenize(seed)}", pure=False
         )
-    await settle([future])
-    (description,) = await client.gather([future])
+    with in_flight([outcome, future]):
+        await settle([future])
+        (description,) = await client.gather([future])
     if not isinstance(description, Description):
         raise InternalError(f"a segment is described by {type(description).__name__}")
     return description

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +44,7 @@ __all__ = [
     "build_segment",
     "cause_of",
     "hold",
+    "in_flight",
     "is_held",
     "load_others",
     "settle",
@@ -61,12 +63,15 @@ class Held:
         Diagnostics.
     metrics : dict
         Scalars, lazy or not.
+    fresh : tuple of Future
+        Those among all of its futures that nobody held before.
     """
 
     state: xr.Dataset
     exports: xr.Dataset
     output: xr.Dataset | None
     metrics: dict[str, Any]
+    fresh: tuple[Future[Any], ...] = ()
 
     @property
     def futures(self) -> list[Future[Any]]:
@@ -179,6 +184,7 @@ def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
         if not is_held(array)
     }
     own = {n: metric for n, metric in metrics.items() if is_dask_collection(metric)}
+    held: Sequence[Any] = ()
     if fresh or own:
         with dask.annotate(**annotating(tag)):
             held = client.persist(
@@ -197,7 +203,23 @@ def hold(client: Client, advance: Advance, tag: Mapping[str, Any]) -> Held:
         exports=state if exports is None else exports,
         output=output,
         metrics=metrics,
+        fresh=tuple(futures_of(held)),
     )
+
+
+@contextmanager
+def in_flight(futures: Iterable[Future[Any]]) -> Iterator[None]:
+    """Let go of futures unless all that is done with them goes well.
+
+    An error, or who was cancelled, keeps them by its traceback as long as anybody
+    keeps it. Their tasks would go on meanwhile, or begin anew on other nodes.
+    """
+    try:
+        yield
+    except BaseException:
+        for future in futures:
+            future.release()
+        raise
 
 
 def is_held(array: Any) -> bool:

@@ -10,7 +10,7 @@ import dask
 
 from climorch.engine.rooting import Block, by_holder
 from climorch.engine.services import Services
-from climorch.engine.steps import settle
+from climorch.engine.steps import in_flight, settle
 from climorch.engine.tags import COMPUTE, IO, annotating, make_tag
 from climorch.engine.worker import Written, write_blocks
 from climorch.model.numerics import Checks
@@ -74,8 +74,9 @@ async def on_holders(
                     key=f"{function.__name__}-{uuid.uuid4().hex}",
                 )
             )
-    await settle(futures)
-    results: list[Any] = await services.client.gather(futures)
+    with in_flight(futures):
+        await settle(futures)
+        results: list[Any] = await services.client.gather(futures)
     return results
 
 
