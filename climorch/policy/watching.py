@@ -300,23 +300,17 @@ def look(
     for sight in sights:
         worker = sight.worker
         seen, noticed_s = vigil.heard.get(worker, (math.nan, clock_s))
-        if seen != sight.last_seen:
-            noticed_s = clock_s
+        noticed_s = noticed_s if seen == sight.last_seen else clock_s
         heard[worker] = (sight.last_seen, noticed_s)
         silent_s = clock_s - noticed_s
         if sight.own_process and silent_s > frozen_after_s:
             told.add(worker)
             if worker not in vigil.told:
                 found.append(Frozen(worker=worker, silent_s=silent_s))
-        for task in sight.executing:
-            begun[worker, task] = vigil.begun.get((worker, task), clock_s)
+        begun |= _begun(vigil, sight, clock_s)
         known_s = max(sight.executing.values(), default=vigil.budget_s.get(worker))
         if known_s is not None:
             budget_s[worker] = known_s
-        for task in sight.kept:
-            # A clock of its own: once it executes it has all of its time.
-            place = (worker, (_KEPT, task))
-            begun[place] = vigil.begun.get(place, clock_s)
         behind_s = budget_s.get(worker, math.inf)
         for late in _late(sight, begun, behind_s, clock_s=clock_s, noticed_s=noticed_s):
             if (worker, late.task) not in {*told, *vigil.told}:
@@ -330,6 +324,16 @@ def look(
         told=frozenset(told),
     )
     return after, tuple(found)
+
+
+def _begun(
+    vigil: Vigil, sight: Sight, clock_s: float
+) -> dict[tuple[str, Hashable], float]:
+    """Say since when each task executes, or is kept from it, as far as it was seen."""
+    # A clock of its own: once it executes it has all of its time.
+    kept = ((_KEPT, task) for task in sight.kept)
+    places = [(sight.worker, task) for task in (*sight.executing, *kept)]
+    return {place: vigil.begun.get(place, clock_s) for place in places}
 
 
 def _late(
