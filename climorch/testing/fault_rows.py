@@ -294,7 +294,12 @@ PATTERNS: Mapping[str, Row] = {
         moments=(*_IN_MODEL, "during checkpoint write"), deed="crash", lost=1
     ),
     "transient exception": Row(
-        moments=_IN_MODEL, deed="fail in passing", cause="TRANSIENT"
+        moments=_IN_MODEL[:2], deed="fail in passing", cause="TRANSIENT"
+    ),
+    # Mostly it meets the lost attempt's blocks, which Dask reads once more before it
+    # hears that nobody waits for them: then the journal has no cause but the node.
+    "transient error of a read": Row(
+        moments=("during restore",), deed="fail in passing", lost=1
     ),
     "exception": Row(moments=_IN_MODEL[:2], deed="fail", cause="MODEL"),
     "permanent exception": Row(
