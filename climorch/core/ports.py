@@ -21,6 +21,7 @@ __all__ = [
     "UNKNOWN_NODES",
     "JournalPort",
     "JournalReport",
+    "LaunchingSite",
     "Row",
     "Site",
     "SiteNews",
@@ -365,6 +366,15 @@ class SiteNews(Protocol):
         message : str
             In words; empty: it is over.
         """
+
+
+@runtime_checkable
+class LaunchingSite(Protocol):
+    """A site that says how programs with MPI are started on its nodes."""
+
+    @property
+    def launcher(self) -> str:
+        """Name or path of a program: ``mpiexec``, ``srun`` or ``jsrun``."""
 
 
 @runtime_checkable

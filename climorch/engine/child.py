@@ -33,8 +33,9 @@ from climorch.engine.wire import (
 from climorch.errors import InternalError
 from climorch.model.advance import Segment
 from climorch.model.events import Cause
+from climorch.model.programs import RunPlace
 
-__all__ = ["Child", "Job", "ModelFailedError"]
+__all__ = ["Child", "Job", "ModelFailedError", "cause_of_signal"]
 
 # Between two looks whether a silent process still runs.
 LOOK_S = 0.5
@@ -97,6 +98,10 @@ class Job:
         Longest time to build, in seconds.
     timeout_s : float
         Longest time for the segment, in seconds; inf: no limit.
+    place : RunPlace or None
+        Where it runs, if it is a program.
+    grace_s : float
+        Seconds that it gets to leave when its attempt is over; 0: it is killed.
     """
 
     owner: str
@@ -106,6 +111,13 @@ class Job:
     keep: bool
     build_timeout_s: float
     timeout_s: float
+    place: RunPlace | None = None
+    grace_s: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether its process has the state of the next segment."""
+        return self.keep and self.place is None
 
     @property
     def longest_s(self) -> float:
@@ -119,7 +131,7 @@ class Job:
         Compilers work there, where a model is kept; a step that is not has them
         in each of its segments.
         """
-        return self.timeout_s + (self.build_timeout_s if self.keep else 0.0)
+        return self.timeout_s + (self.build_timeout_s if self.holds else 0.0)
 
     @property
     def simulation(self) -> str:
@@ -143,6 +155,8 @@ class Child:
         Attempt that uses it; empty: none.
     over : bool
         Whether that attempt was abandoned.
+    grace_s : float
+        Of what it does, as of `Job`.
     """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -152,6 +166,7 @@ class Child:
     holds: tuple[str, int] | None = None
     busy: str = ""
     over: bool = False
+    grace_s: float = 0.0
 
     def end(self, grace_s: float = 0.0) -> None:
         """End its process: politely within the grace, then by force."""
@@ -168,6 +183,19 @@ class Child:
                 until_s = float("inf")
             time.sleep(0.005)
         process.sock.close()
+
+    def stop(self) -> None:
+        """End what it does without waiting for that: it may have time to leave."""
+        process = self.process
+        if process is None:
+            return
+        if not self.grace_s:
+            process.kill()
+            return
+        process.terminate()
+        later = threading.Timer(self.grace_s, process.kill)
+        later.daemon = True
+        later.start()
 
     def ready(self, job: Job, user: object) -> bool:
         """Have a process of this code; return whether it was made now.
@@ -298,13 +326,19 @@ def _death(place: str, status: int) -> ModelFailedError:
         return ModelFailedError(Cause.MODEL, told)
     name = signal.strsignal(-status)
     told = f"{place}: the model's process was ended by signal {-status} ({name})"
-    match -status:
+    cause = cause_of_signal(-status)
+    if cause is Cause.MEMORY:
+        told += "; give the node more memory if it was full"
+    return ModelFailedError(cause, told)
+
+
+def cause_of_signal(number: int) -> Cause:
+    """Say which retry budget a signal draws on that ended a process."""
+    match number:
         case signal.SIGKILL:
             # It is what the kernel sends when memory runs out.
-            return ModelFailedError(
-                Cause.MEMORY, f"{told}; give the node more memory if it was full"
-            )
+            return Cause.MEMORY
         case signal.SIGTERM | signal.SIGINT | signal.SIGHUP:
-            return ModelFailedError(Cause.NODE_LOST, told)
+            return Cause.NODE_LOST
         case _:
-            return ModelFailedError(Cause.MODEL, told)
+            return Cause.MODEL

@@ -42,6 +42,8 @@ class Told:
     cpu_s, memory_bytes : float, int
         CPU seconds of the process and of what it started; the most memory that it
         had, with the largest of what it started.
+    program_s : float
+        Seconds of these that a program ran.
     """
 
     built: bool
@@ -50,6 +52,7 @@ class Told:
     run_s: float
     cpu_s: float = 0.0
     memory_bytes: int = 0
+    program_s: float = 0.0
 
 
 class Children:
@@ -99,6 +102,7 @@ class Children:
                 if self._closed or job.attempt in self._over:
                     raise ModelFailedError(Cause.NODE_LOST, f"{job.attempt} is over")
                 child.busy, child.over = job.attempt, False
+                child.grace_s = job.grace_s
             try:
                 found = self._advance(child, job, state, inputs)
             except BaseException:
@@ -111,14 +115,13 @@ class Children:
             return found
 
     def abandon(self, attempt: str) -> None:
-        """Kill what works for an attempt; idle processes stay for the next one."""
+        """End what works for an attempt; idle processes stay for the next one."""
         with self._lock:
             self._over.append(attempt)
             busy = [c for c in self._children.values() if c.busy == attempt]
         for child in busy:
             child.over = True
-            if child.process is not None:
-                child.process.kill()
+            child.stop()
 
     def end(self, owners: str) -> None:
         """End idle processes whose owner's name begins so.
@@ -172,7 +175,7 @@ class Children:
         built = child.ready(job, self)
         built_s = time.monotonic()
         here = (job.attempt, job.segment.place)
-        loaded = not job.keep or child.holds != here
+        loaded = not job.holds or child.holds != here
         # Not known until it has answered.
         child.holds = None
         limit_s = job.first_s if built else job.timeout_s
@@ -180,6 +183,7 @@ class Children:
             state=state() if loaded else None,
             inputs={name: distinct(given) for name, given in inputs().items()},
             segment=job.segment,
+            place=job.place,
         )
         answer = child.answer(job, work, limit_s)
         if not isinstance(answer, Done):
@@ -192,4 +196,5 @@ class Children:
             run_s=time.monotonic() - built_s,
             cpu_s=answer.cpu_s,
             memory_bytes=answer.memory_bytes,
+            program_s=answer.program_s,
         )

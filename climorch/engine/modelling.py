@@ -11,6 +11,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from socket import socket
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 import xarray as xr
 
 from climorch.engine.metering import children_bytes, cpu_s, peak_bytes
+from climorch.engine.programs.running import run_program
 from climorch.engine.stacks import listen
 from climorch.engine.steps import cause_of
 from climorch.engine.wire import (
@@ -36,11 +38,12 @@ from climorch.engine.wire import (
 from climorch.errors import Fault, InternalError, InvalidInputError
 from climorch.intake.contract import type_faults
 from climorch.model.advance import Advance
+from climorch.model.programs import Command
 from climorch.model.steps import Isolated, LiveModel, Model, taken
 
 __all__ = ["serve"]
 
-Advancing = Callable[[Work], Advance]
+Advancing = Callable[[Work], Done]
 
 # Of a traceback: its end says where.
 LONGEST_TEXT = 4000
@@ -82,9 +85,11 @@ def _built(message: Build) -> Advancing:
     match step:
         case LiveModel():
             model = _made(step, message)
-            return lambda work: _live(model, work)
+            return lambda work: Done(advance=_live(model, work))
         case Isolated():
-            return lambda work: _isolated(step, work)
+            return lambda work: Done(advance=_isolated(step, work))
+        case Command():
+            return lambda work: _program(step, work)
         case _:
             raise InternalError(f"a {type(step).__name__} came as a step")
 
@@ -145,6 +150,14 @@ def _isolated(step: Isolated, work: Work) -> Advance:
     return _in_memory(returned, "Isolated")
 
 
+def _program(step: Command, work: Work) -> Done:
+    if work.state is None or work.place is None:
+        raise InternalError("a program came without a state or a place")
+    ran = run_program(step, work.state, work.inputs, work.segment, work.place)
+    advance = _in_memory(ran.advance, "Command")
+    return Done(advance=advance, program_s=ran.program_s)
+
+
 def _in_memory(returned: object, place: str) -> Advance:
     faults = [*type_faults(place, returned)]
     if faults:
@@ -173,9 +186,9 @@ def _done(advancing: Advancing | None, message: object) -> Done:
     if advancing is None or not isinstance(message, Work):
         raise InternalError(f"a {type(message).__name__} came before its build")
     before_s = cpu_s()
-    advance = advancing(message)
-    return Done(
-        advance=advance,
+    done = advancing(message)
+    return replace(
+        done,
         cpu_s=cpu_s() - before_s,
         memory_bytes=peak_bytes() + children_bytes(),
     )

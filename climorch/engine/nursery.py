@@ -62,6 +62,13 @@ class Process:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.pid, signal.SIGKILL)
 
+    def terminate(self) -> None:
+        """Ask it to leave; what it has started is its own to ask."""
+        with self.lock:
+            if self.status is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGTERM)
+
 
 class Nursery:
     """A nursery in a process group of its own; see `nursing`."""

@@ -19,6 +19,7 @@ import socket
 import numpy as np
 
 from climorch.engine.modelling import serve
+from climorch.sites.batch.agent import adopt, end_descendants
 
 __all__ = ["main"]
 
@@ -39,6 +40,7 @@ def main(control: int, parent: int) -> None:
     # Else each collection in a child would copy every page.
     gc.collect()
     gc.freeze()
+    adopt()
     born = _nurse(socket.socket(fileno=control), parent)
     if born is not None:
         with born:
@@ -77,6 +79,8 @@ def _nurse(control: socket.socket, parent: int) -> socket.socket | None:
             break
     for pid in groups:
         _kill(pid)
+    # What models have started in sessions of their own.
+    end_descendants(os.getpid())
     return None
 
 
@@ -92,6 +96,8 @@ def _order(control: socket.socket) -> tuple[list[str], list[int]]:
 
 def _born(descriptor: int, nursery: int) -> socket.socket:
     _own_group(0)
+    # Not inherited: what a model's helpers leave behind is the model's.
+    adopt()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != nursery:
@@ -128,4 +134,6 @@ def _ended(pid: int, groups: set[int]) -> str:
     _kill(pid)
     _, status = os.waitpid(pid, 0)
     groups.discard(pid)
+    # All that has come to us are its: who lives has adopted its own.
+    end_descendants(os.getpid(), groups)
     return str(os.waitstatus_to_exitcode(status))

@@ -9,15 +9,12 @@ roots, checkpoints and readers find what they find for every other stage.
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
 import dask
 import dask.array as da
 from dask._task_spec import List, Task, TaskRef
@@ -29,6 +26,7 @@ from climorch.engine.child import Job, ModelFailedError
 from climorch.engine.children import Told
 from climorch.engine.keys import own_keys
 from climorch.engine.nodes import node_name
+from climorch.engine.opaque_jobs import job_of
 from climorch.engine.outline import Outline, joined, outlined, own_fields
 from climorch.engine.services import Services
 from climorch.engine.steps import in_flight, is_held, settle
@@ -38,7 +36,7 @@ from climorch.engine.worker import children_here, freeze
 from climorch.errors import InternalError
 from climorch.intake.contract import accepted
 from climorch.model.advance import Advance, Segment
-from climorch.model.steps import BUILD_TIMEOUT_S, Isolated, LiveModel
+from climorch.model.stages import Opaque
 from climorch.model.workflow import Stage
 
 if TYPE_CHECKING:
@@ -115,7 +113,7 @@ class Description:
 
 def is_opaque(stage: Stage) -> bool:
     """Whether the step of a stage runs in a process of its own."""
-    return isinstance(stage.step, LiveModel | Isolated)
+    return isinstance(stage.step, Opaque)
 
 
 async def advance_opaque(
@@ -163,7 +161,8 @@ async def advance_opaque(
     InvalidInputError
         If what it returns breaks the contract.
     """
-    job, client = _job(attempt, stage, segment, watched.limit_s), services.client
+    client = services.client
+    job = job_of(services, attempt, stage, segment, watched.limit_s)
     node = _place(services, job.simulation, stage)
     seed = (attempt, stage.name, segment.place)
     run = await asyncio.to_thread(_graph, job, {OWN: state, **inputs}, seed)
@@ -172,9 +171,10 @@ async def advance_opaque(
     description = await _described(client, run, tag, seed)
     told = description.told
     tasks_logger.info(
-        "model owner=%s segment=%d node=%s built=%s loaded=%s build_s=%.3f run_s=%.3f",
+        "model owner=%s segment=%d node=%s built=%s loaded=%s build_s=%.3f run_s=%.3f "
+        "program_s=%.3f",
         *(job.owner, segment.index, node, told.built, told.loaded),
-        *(told.build_s, told.run_s),
+        *(told.build_s, told.run_s, told.program_s),
     )
     advance = _lazy(run, description, stage, output_chunk)
     return tag, accepted(stage, state, advance), _took(node, told)
@@ -192,29 +192,6 @@ def _place(services: Services, simulation: str, stage: Stage) -> str:
     models = [s.name for s in workflow.stages if is_opaque(s)]
     lease = services.lease(simulation)
     return lease[models.index(stage.name) % len(lease)]
-
-
-def _job(attempt: str, stage: Stage, segment: Segment, limit_s: float) -> Job:
-    step = stage.step
-    if not isinstance(step, LiveModel | Isolated):
-        raise InternalError(f"the step of stage {stage.name!r} is a graph")
-    return Job(
-        owner=f"{attempt.rpartition('/')[0]}/{stage.name}",
-        attempt=attempt,
-        segment=segment,
-        code=_code(step),
-        keep=isinstance(step, LiveModel),
-        build_timeout_s=getattr(step, "build_timeout_s", BUILD_TIMEOUT_S),
-        timeout_s=min(step.timeout_s or math.inf, limit_s),
-    )
-
-
-@functools.lru_cache(maxsize=256)
-def _code(step: LiveModel | Isolated) -> bytes:
-    # Once for each: pickled again, the same function may give other bytes, and
-    # its process would be made again.
-    code: bytes = cloudpickle.dumps(step)
-    return code
 
 
 def _graph(

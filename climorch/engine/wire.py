@@ -20,6 +20,7 @@ import cloudpickle
 
 from climorch.model.advance import Advance, Segment
 from climorch.model.events import Cause
+from climorch.model.programs import RunPlace
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -96,11 +97,22 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Advance by a segment; ``state`` is None where it is held already."""
+    """Advance by a segment.
+
+    Attributes
+    ----------
+    state : xarray.Dataset or None
+        None where it is held already.
+    inputs, segment
+        What the step is given.
+    place : RunPlace or None
+        Where it runs, if it is a program.
+    """
 
     state: xr.Dataset | None
     inputs: Mapping[str, xr.Dataset]
     segment: Segment
+    place: RunPlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,21 +122,24 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A segment is computed; everything in it is in memory.
+    """A segment is computed.
 
     Attributes
     ----------
     advance : Advance
-        What it gave.
+        In memory.
     cpu_s : float
         CPU seconds of the process and of what it started meanwhile.
     memory_bytes : int
         The most memory that it had, with the largest process that it started.
+    program_s : float
+        Seconds of it that a program ran.
     """
 
     advance: Advance
     cpu_s: float = 0.0
     memory_bytes: int = 0
+    program_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

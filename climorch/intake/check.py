@@ -18,9 +18,11 @@ from climorch.intake.calendar import boundaries, span_faults
 from climorch.intake.following import begins_of
 from climorch.intake.parts import part_faults
 from climorch.intake.phases import phase_faults
+from climorch.intake.programs import program_faults
 from climorch.intake.scoring import score_faults
 from climorch.model.names import name_fault
 from climorch.model.plan import Coupling, RuleTime
+from climorch.model.programs import Command
 from climorch.model.span import CALENDARS
 from climorch.model.stages import DATED
 from climorch.model.steps import LiveModel, function_of
@@ -62,6 +64,7 @@ def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault
     for stage in workflow.stages:
         here = f"{place}, stage {stage.name!r}"
         faults += strategy_faults(here, stage.checkpointing)
+        faults += program_faults(stage, here)
         if stage.scope is not None and isinstance(stage.step, LiveModel):
             faults.append(
                 Fault(
@@ -177,7 +180,7 @@ def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
         here = f"{place}, stage {stage.name!r}"
         step = function_of(stage.step)
         initial: object = stage.init
-        if not callable(step):
+        if not (callable(step) or isinstance(step, Command)):
             yield Fault(
                 place=f"{here}, step",
                 problem=f"{type(step).__name__} cannot be called",

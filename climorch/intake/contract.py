@@ -19,7 +19,8 @@ import xarray as xr
 from climorch.errors import Fault, InternalError, InvalidInputError
 from climorch.intake.fields import chunked, structure_faults
 from climorch.model.advance import Advance, Segment
-from climorch.model.steps import Isolated, LiveModel, taken
+from climorch.model.stages import Opaque
+from climorch.model.steps import taken
 from climorch.model.workflow import Stage
 
 __all__ = ["accepted", "call_init", "call_step", "in_memory_faults", "type_faults"]
@@ -57,7 +58,7 @@ def call_step(
         Whatever the step itself raises.
     """
     place = f"stage {stage.name!r}, step"
-    if isinstance(stage.step, LiveModel | Isolated):
+    if isinstance(stage.step, Opaque):
         raise InternalError(f"{place}: it builds no graph")
     given = {"state": _own(state), **{n: _own(d) for n, d in inputs.items()}}
     with _building():

@@ -13,6 +13,7 @@ import xxhash
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.calendar import boundaries
 from climorch.intake.ending import end_rules
+from climorch.intake.programs import program_provenance
 from climorch.model.ending import until_of
 from climorch.model.plan import (
     Provenance,
@@ -21,6 +22,7 @@ from climorch.model.plan import (
     SimulationPlan,
     StagePlan,
 )
+from climorch.model.programs import Command
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 from climorch.model.steps import function_of
@@ -149,6 +151,8 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
 
 
 def _whence(function: Any) -> Provenance:
+    if isinstance(function, Command):
+        return program_provenance(function)
     while hasattr(function, "func"):
         function = function.func
     name = getattr(function, "__qualname__", type(function).__qualname__)

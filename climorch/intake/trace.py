@@ -19,8 +19,10 @@ from climorch.intake.contract import call_init, call_step
 from climorch.intake.planning import make_plan, segment_seed
 from climorch.model.advance import Advance, Segment
 from climorch.model.plan import Coupling, SetPlan, SimulationPlan, StagePlan
+from climorch.model.programs import Command
+from climorch.model.rendering import rendered
 from climorch.model.scenario import Scenario
-from climorch.model.steps import Isolated, LiveModel
+from climorch.model.stages import Opaque
 from climorch.model.workflow import Stage, Workflow
 
 __all__ = ["make_segment", "merge_exports", "trace_faults"]
@@ -156,8 +158,9 @@ def _trace_set(
                 [exports[other][0 if k < 0 else -1] for k in needed]
             )
         try:
-            if isinstance(stages[stage.name].step, LiveModel | Isolated):
+            if isinstance(stages[stage.name].step, Opaque):
                 # It runs on a node only; what follows sees what its init made.
+                _callable(stages[stage.name], segment)
                 advance = first[stage.name]
             else:
                 state = first[stage.name].state
@@ -173,6 +176,12 @@ def _trace_set(
         export = advance.exports if advance.exports is not None else advance.state
         exports[stage.name].append(export)
         finals[stage.name] = advance.state
+
+
+def _callable(declared: Stage, segment: Segment) -> None:
+    """Fill the places of a program, with the parameters of its scenario."""
+    if isinstance(declared.step, Command):
+        rendered(declared.step, segment)
 
 
 def _resume(

@@ -12,6 +12,7 @@ from climorch.model.ending import Condition, Equilibrium, Until
 from climorch.model.numerics import Checks
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import Coupling
+from climorch.model.programs import Command
 from climorch.model.resources import Resources
 from climorch.model.scope import Scope, ScopedInit, ScopedStep
 from climorch.model.span import Span
@@ -25,13 +26,17 @@ __all__ = [
     "JOINED",
     "SHIFTED",
     "Initial",
+    "Opaque",
     "Stage",
     "Step",
     "scoped",
     "storing_of",
 ]
 
-Step = StepFunction | LiveModel | Isolated
+Opaque = LiveModel | Isolated | Command
+"""Steps that build no graph but run in a process of their own."""
+
+Step = StepFunction | Opaque
 Initial = Callable[[Segment, Mapping[str, "xr.Dataset"]], "xr.Dataset | Advance"]
 
 JOINED = "joined"
@@ -48,7 +53,7 @@ class Stage:
     ----------
     name : str
         Its name, part of paths.
-    step : callable, LiveModel or Isolated
+    step : callable, LiveModel, Isolated or Command
         ``step(state, inputs, segment) -> Dataset | Advance``, or a generator of
         such where segments have ``parts``; builds a graph over the chunked
         fields that it is given, never computes. The others compute in a process

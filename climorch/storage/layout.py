@@ -66,6 +66,10 @@ class Layout:
         """Checkpoints that were found damaged, as evidence."""
         return self.campaign / "damaged"
 
+    def runs(self, simulation: str, stage: str) -> Path:
+        """Return the directory of the folders in which a stage's program runs."""
+        return self.campaign / "runs" / simulation / stage
+
     def epoch(self, epoch: int) -> Path:
         """Return the directory of what a driver writes."""
         return self.inflight / str(epoch)

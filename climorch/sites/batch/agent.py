@@ -12,17 +12,19 @@ system tells it by a signal it writes down for the driver.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["Agent", "node_name"]
+__all__ = ["Agent", "adopt", "descendants", "end_descendants", "node_name"]
 
 # How often to look for another Dask scheduler, before one says how often.
 LOOK_S = 1.0
@@ -36,6 +38,9 @@ LEAVE_S = 5.0
 AGAIN_S, LONGEST_AGAIN_S = 1.0, 60.0
 # Who lived that long was well.
 WELL_S = 60.0
+# What was killed and is not gone by then hangs in the kernel.
+END_S = 10.0
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Agent:
@@ -64,6 +69,7 @@ class Agent:
 
     def run(self) -> int:
         """Serve until no driver is there for too long; return the exit code."""
+        adopt()
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, self._hear)
         try:
@@ -117,7 +123,7 @@ class Agent:
         )
 
     def _end(self) -> None:
-        """End the worker and all that it has started in its session."""
+        """End the worker and all that it has started, in whatever session."""
         worker, self.worker = self.worker, None
         if worker is None:
             return
@@ -125,9 +131,7 @@ class Agent:
             os.killpg(worker.pid, signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             worker.wait(LEAVE_S)
-        for process in session(worker.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        end_descendants(os.getpid())
         worker.wait()
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
@@ -150,16 +154,60 @@ class Agent:
             path.with_suffix(".tmp").replace(path.with_name(path.name + ".json"))
 
 
-def session(leader: int) -> list[int]:
-    """Return the processes of a session, groups of their own included."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
+def adopt() -> None:
+    """Become the parent of all descendants whose own parent ends."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def descendants(process: int, spared: Collection[int] = ()) -> list[int]:
+    """Return all that a process has started, and what that has; zombies too.
+
+    Parameters
+    ----------
+    process : int
+        Which; it is not among them.
+    spared : collection of int
+        Children that are left out, with all of theirs.
+    """
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == leader:
-                    found.append(int(entry.name))
+                with open(f"/proc/{entry}/stat", "rb") as file:
+                    parent = int(file.read().rpartition(b")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry))
+    found: list[int] = []
+    waiting = [child for child in children.get(process, ()) if child not in spared]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += children.get(found[-1], ())
     return found
+
+
+def end_descendants(process: int, spared: Collection[int] = ()) -> None:
+    """Kill all that this process has started and adopted, until nothing is left.
+
+    Parameters
+    ----------
+    process : int
+        This one, which has adopted what lost its parent.
+    spared : collection of int
+        Children that are left alone, with all of theirs.
+    """
+    end_s = time.monotonic() + END_S
+    # Again and again: what is killed may have started something a moment before.
+    while left := descendants(process, spared):
+        for one in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(one, signal.SIGKILL)
+        for one in left:
+            # Only our own children can be waited for, and only once.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(one, os.WNOHANG)
+        if time.monotonic() > end_s:
+            say(f"cannot be ended: {left}")
+            return
+        time.sleep(0.002)
 
 
 def ignore_warnings() -> None:

@@ -191,6 +191,10 @@ class Dialect(Protocol):
     def programs(self) -> tuple[str, ...]:
         """Programs that must be on the path here."""
 
+    @property
+    def launcher(self) -> str:
+        """What starts programs with MPI on the nodes of a job."""
+
     def submit(self, request: JobRequest, *, test: bool = False) -> Call:
         """Return the call that submits a job, or only asks whether it could be."""
 

@@ -164,6 +164,11 @@ class BatchSite:
         return self._security
 
     @property
+    def launcher(self) -> str:
+        """What starts programs with MPI on the nodes of a job."""
+        return self.keeper.dialect.launcher
+
+    @property
     def jobs(self) -> tuple[Job, ...]:
         """Jobs that are not over, as they were told last."""
         return tuple(self.keeper.known.values())

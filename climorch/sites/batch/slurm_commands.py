@@ -101,6 +101,11 @@ class Slurm:
         """Programs that must be on the path."""
         return ("sbatch", "squeue", "scancel", "scontrol")
 
+    @property
+    def launcher(self) -> str:
+        """A step within the job."""
+        return "srun"
+
     def submit(self, request: JobRequest, *, test: bool = False) -> Call:
         """Return the call that submits a job, with its script as input.
 

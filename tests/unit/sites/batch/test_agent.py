@@ -23,6 +23,16 @@ import os, signal, sys, time
 handler = int(signal.getsignal(signal.SIGTERM))
 with open(sys.argv[1] + "/workers", "a") as file:
     file.write(f"{os.getpid()} {sys.argv[3]} {handler}\\n")
+mark = sys.argv[1] + "/workers.rank"
+while not os.path.exists(mark):
+    time.sleep(0.01)
+if not os.path.getsize(mark) and os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with open(mark, "w") as file:
+            file.write(str(os.getpid()))
+        time.sleep(600)
+    os._exit(0)
 time.sleep(600)
 """
 LONGEST_S = 30.0
@@ -138,3 +148,19 @@ def test_a_warning_is_written_down_and_the_worker_goes_on(node: Node) -> None:
     assert {n.node for n in node.meeting.notices()} == {"n7.42"}
     assert alive(pid)
     assert node.agent.poll() is None
+
+
+def test_what_a_worker_leaves_in_other_sessions_ends_with_it(node: Node) -> None:
+    """Such as ranks of a program, whose own parent has ended before."""
+    node.announce("first")
+    until(lambda: len(node.lines()) == 1)
+    worker, mark = node.lines()[0][0], f"{node.workers}.rank"
+    Path(mark).touch()
+    until(lambda: Path(mark).read_text())
+    rank = Path(mark).read_text()
+    assert alive(rank)
+    node.announce("second")
+    until(lambda: len(node.lines()) == 2)
+    assert not alive(worker)
+    assert not alive(rank)
+    assert alive(node.lines()[1][0])

@@ -33,6 +33,7 @@ class Fake:
     silent: bool = False
     calls: list[tuple[str, ...]] = field(default_factory=list)
     programs = ()
+    launcher = "srun"
 
     async def run(self, call: Call) -> Answer:
         """Do what a call says."""

@@ -1,0 +1,1 @@
+"""Programs that are steps: how they are started, watched, ended and read."""
