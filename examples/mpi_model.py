@@ -127,12 +127,11 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    step = heat(program)
+    wf = workflow_of(heat(program), given.years)
     campaign = co.Campaign("mpi-model", root=given.root)
     for kappa in (0.1, 0.2):
         params: dict[str, Any] = {"kappa": kappa}
-        scenario = co.Scenario(f"kappa{kappa}", params=params)
-        campaign.submit(workflow_of(step, given.years), scenario=scenario)
+        campaign.submit(wf, scenario=co.Scenario(f"kappa{kappa}", params=params))
     report = campaign.run(co.LocalSite(nodes=2))
     for kappa in (0.1, 0.2):
         found = cells_of(campaign.checkpoints(f"kappa{kappa}")[0])

@@ -54,6 +54,12 @@ class Told:
     memory_bytes: int = 0
     program_s: float = 0.0
 
+    def __str__(self) -> str:
+        return (
+            f"built={self.built} loaded={self.loaded} build_s={self.build_s:.3f} "
+            f"run_s={self.run_s:.3f} program_s={self.program_s:.3f}"
+        )
+
 
 class Children:
     """The processes of one node; each method may be called on any thread."""

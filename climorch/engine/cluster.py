@@ -17,7 +17,7 @@ from typing import Any
 from distributed import Client
 from distributed.comm import CommClosedError
 
-from climorch.core.ports import LaunchingSite, Site
+from climorch.core.ports import Site
 from climorch.engine.alarms import Alarms
 from climorch.engine.guest import enter, leave, orphaned
 from climorch.engine.herald import hearing, part
@@ -115,12 +115,6 @@ class Cluster:
         if client is None or stream is None:
             return False
         return not stream.comm.closed() and client.scheduler_comm is stream
-
-    @property
-    def launcher(self) -> str:
-        """What starts programs with MPI on its nodes."""
-        site = self.site
-        return site.launcher if isinstance(site, LaunchingSite) else "mpiexec"
 
     def start(self) -> None:
         """Open the first session, and another one whenever it ends."""

@@ -171,10 +171,7 @@ async def advance_opaque(
     description = await _described(client, run, tag, seed)
     told = description.told
     tasks_logger.info(
-        "model owner=%s segment=%d node=%s built=%s loaded=%s build_s=%.3f run_s=%.3f "
-        "program_s=%.3f",
-        *(job.owner, segment.index, node, told.built, told.loaded),
-        *(told.build_s, told.run_s, told.program_s),
+        "model owner=%s segment=%d node=%s %s", job.owner, segment.index, node, told
     )
     advance = _lazy(run, description, stage, output_chunk)
     return tag, accepted(stage, state, advance), _took(node, told)

@@ -7,6 +7,7 @@ import math
 
 import cloudpickle
 
+from climorch.core.ports import LaunchingSite
 from climorch.engine.child import Job
 from climorch.engine.services import Services
 from climorch.errors import InternalError
@@ -71,11 +72,12 @@ def _run_place(
     number = tag.rpartition("/")[2]
     runs = services.checkpoints.layout.runs(simulation, stage)
     addresses = {node: address for address, node in services.nodes.items()}
+    site = services.cluster.site
     lease = [node for node in services.lease(simulation) if node in addresses]
     return RunPlace(
         folder=str(runs / f"{segment.place}-{number}"),
         hosts=tuple(Host(node=n, address=_machine(addresses[n])) for n in lease),
-        launcher=services.cluster.launcher,
+        launcher=site.launcher if isinstance(site, LaunchingSite) else "mpiexec",
     )
 
 

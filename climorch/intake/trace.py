@@ -160,8 +160,7 @@ def _trace_set(
         try:
             if isinstance(stages[stage.name].step, Opaque):
                 # It runs on a node only; what follows sees what its init made.
-                _callable(stages[stage.name], segment)
-                advance = first[stage.name]
+                advance = _told_of(stages[stage.name], segment, first[stage.name])
             else:
                 state = first[stage.name].state
                 advance = call_step(stages[stage.name], state, given, segment)
@@ -178,10 +177,11 @@ def _trace_set(
         finals[stage.name] = advance.state
 
 
-def _callable(declared: Stage, segment: Segment) -> None:
-    """Fill the places of a program, with the parameters of its scenario."""
+def _told_of(declared: Stage, segment: Segment, first: Advance) -> Advance:
+    """Fill a program's places with its scenario's parameters; return its init's."""
     if isinstance(declared.step, Command):
         rendered(declared.step, segment)
+    return first
 
 
 def _resume(

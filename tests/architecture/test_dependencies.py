@@ -35,7 +35,10 @@ def foreign(root: Path, modules: Iterable[str]) -> set[str]:
     """Name the packages from elsewhere among some modules."""
     shared = (path.stem for path in (root / "examples").iterdir())
     ours = {"climorch", "tests", "benchmarks", *shared}
-    packages = {name.partition(".")[0] for name in modules}
+    # Its distribution is called otherwise than its module.
+    packages = {
+        name.partition(".")[0].replace("netCDF4", "netcdf4") for name in modules
+    }
     return packages - set(sys.stdlib_module_names) - ours
 
 

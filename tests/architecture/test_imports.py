@@ -20,6 +20,7 @@ PACKAGES = (
     "model",
     "policy",
     "report",
+    "programs",
     "rules",
     "scores",
     "sites",

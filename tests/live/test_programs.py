@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
+import xarray as xr
 
-from climorch import Campaign, Scenario
+from climorch import Campaign, LocalSite, Scenario, Span, Workflow
 from climorch.engine import nursery
 from climorch.model import events as e
 from climorch.model.events import Cause
-from climorch.programs import Command
-from climorch.testing.faults import committed_twice, until
+from climorch.programs import Command, state_from
+from climorch.testing.faults import committed_twice, kill_node, until
 from climorch.testing.programs import found_in
 from mpi_model import cells_of, compiled, expected, heat, workflow_of
 from tests.live.cases import here, kinds, policies, records
@@ -135,3 +139,61 @@ def test_what_cannot_be_started_is_told(tmp_path: Path) -> None:
     failed = kinds(records(campaign), e.SegmentFailed)
     assert {fact.cause for fact in failed} == {Cause.MODEL}
     assert "/no/program cannot be started" in failed[0].message
+
+
+def test_a_rank_of_python_that_raises_ends_all_of_them(tmp_path: Path) -> None:
+    """Its restart file is NetCDF, so its checkpoints are its fields."""
+    if shutil.which("mpiexec") is None:
+        pytest.skip("mpiexec is needed: mpich from PyPI")
+    source = Path(__file__).with_name("ocean_mpi.py")
+    mark = str(tmp_path / "mark")
+    step = Command(
+        argv=[sys.executable, "-m", "mpi4py", str(source), "old.nc", "new.nc", mark],
+        restart={"new.nc": "old.nc"},
+        ranks=2,
+    )
+    heat = np.linspace(0.0, 1.0, 7)
+    with netCDF4.Dataset(tmp_path / "old.nc", "w") as file:
+        file.createDimension("x", 7)
+        first = file.createVariable("heat", "f8", ("x",))
+        first.units = "K"
+        first[:] = heat
+        counted = file.createVariable("step", "i8")
+        counted.units = "seconds since 2000-01-01"
+        counted[...] = 0
+    wf = Workflow("w")
+    span = Span("2000-01-01", "2002-01-01", every="1YS", calendar="noleap")
+    wf.stage("ocean", step, init=state_from(step, tmp_path), span=span)
+    campaign = Campaign("c", root=tmp_path, policies=policies())
+    campaign.submit(wf, scenario=Scenario("s"))
+
+    assert campaign.run(here(1)).finished
+
+    for _ in range(6):
+        heat = heat * 1.01 + 0.125
+    tree = campaign.checkpoints("s")[0] / "state.zarr" / "ocean"
+    state = xr.open_zarr(tree).load()
+    assert state["heat"].to_numpy().tobytes() == heat.tobytes()
+    assert state["heat"].attrs["units"] == "K"
+    assert int(state["step"]) == 6
+    (failed,) = kinds(records(campaign), e.SegmentFailed)
+    assert "RuntimeError: the second rank gives up" in failed.message
+
+
+@pytest.mark.live
+@pytest.mark.timeout(300)
+def test_a_node_that_is_killed_takes_its_program_along(
+    program: Path, tmp_path: Path
+) -> None:
+    """Its worker alone: what runs is found and ended, and only one attempt commits."""
+    campaign = submitted(tmp_path, heat(program, "30", ranks=2, threads=1))
+    site = LocalSite(nodes=2)
+    run = campaign.start(site)
+    folder = until(lambda: running(campaign, 1, 10), what="a segment", timeout_s=240)
+    assert len(found_in(folder)) >= 4
+    for node in ("node000", "node001"):
+        kill_node(site, node)
+    until(lambda: not found_in(folder), what="the program's end")
+
+    assert run.wait(timeout_s=240)
+    check(campaign)

@@ -188,7 +188,7 @@ def started(
 
     threading.Thread(target=advance, daemon=True).start()
     up = folder / "runs" / f"3-{attempt}" / "up"
-    until(lambda: up.exists() or None, what="its start")
+    until(lambda: up.exists(), what="its start")
     return errors
 
 
