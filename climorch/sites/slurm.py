@@ -5,24 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from climorch.errors import Fault, InvalidInputError
-from climorch.model.names import name_fault
 from climorch.model.resources import parse_bytes
+from climorch.sites.batch.declaring import declared
 from climorch.sites.batch.jobs import JobRequest
-from climorch.sites.batch.renewal import Renewal
-from climorch.sites.batch.site import BatchSite, Manner, least_faults
+from climorch.sites.batch.site import BatchSite, Manner
 from climorch.sites.batch.slurm_commands import Slurm
 
 __all__ = ["Manner", "SlurmSite"]
-
-# Below, Slurm or we cannot do it.
-LEAST = {
-    "nodes": 1,
-    "cores": 1,
-    "walltime_s": 60.0,
-    "least_walltime_s": 0.0,
-    "warn_s": 0.0,
-}
 
 
 class SlurmSite(BatchSite):
@@ -103,23 +92,6 @@ class SlurmSite(BatchSite):
             constraint=constraint,
             extra=tuple(extra),
         )
-        wanted = Renewal(
-            jobs=nodes // max(nodes_per_job, 1), walltime_s=walltime_s, start_s=start_s
-        )
-        faults = [
-            *filter(None, [name_fault(name, place="SlurmSite.name")]),
-            *least_faults(request, LEAST, place="SlurmSite"),
-            *least_faults(wanted, {"jobs": 1, "start_s": 0.0}, place="SlurmSite"),
-        ]
-        if nodes % max(nodes_per_job, 1):
-            faults.append(
-                Fault(
-                    place="SlurmSite.nodes",
-                    problem=f"{nodes} are no whole number of jobs of {nodes_per_job}",
-                    remedy="let it be a multiple of nodes_per_job",
-                )
-            )
-        if faults:
-            raise InvalidInputError("this site cannot be made", faults=faults)
+        wanted = declared("SlurmSite", request, nodes=nodes, start_s=start_s)
         home = Path(folder).expanduser().resolve() / name
         super().__init__(Slurm(), request, wanted, home, manner or Manner())

@@ -41,6 +41,8 @@ WELL_S = 60.0
 # What was killed and is not gone by then hangs in the kernel.
 END_S = 10.0
 PR_SET_CHILD_SUBREAPER = 36
+# Where batch systems tell a job its number.
+JOB_NUMBERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
 
 
 class Agent:
@@ -219,8 +221,8 @@ def ignore_warnings() -> None:
 def node_name() -> str:
     """Return host and job, as the driver knows them from the batch system."""
     host = os.environ.get("SLURMD_NODENAME") or os.uname().nodename.partition(".")[0]
-    job = os.environ.get("SLURM_JOB_ID") or str(os.getpid())
-    return f"{host}.{job}"
+    numbers = (os.environ.get(name) for name in JOB_NUMBERS)
+    return f"{host}.{next(filter(None, numbers), os.getpid())}"
 
 
 def say(text: str) -> None:

@@ -207,8 +207,33 @@ class Dialect(Protocol):
             If there is none.
         """
 
-    def query(self, tag: str) -> Call:
-        """Return the one call that tells of all jobs with a tag, recent ends too."""
+    def find(self, tag: str) -> Call | None:
+        """Return the call that prints the numbers of all jobs with a tag.
+
+        None: `query` needs none.
+        """
+
+    def query(self, tag: str, ids: Sequence[str] = ()) -> Call:
+        """Return the one call that tells of all jobs with a tag, recent ends too.
+
+        Parameters
+        ----------
+        tag : str
+            Which.
+        ids : sequence of str
+            Their numbers, where `find` says how to find them.
+        """
+
+    def nothing(self, code: int, stderr: str) -> bool:
+        """Whether a call of `find` or `query` that failed says that there is no job.
+
+        Parameters
+        ----------
+        code : int
+            Its exit code.
+        stderr : str
+            What it said.
+        """
 
     def jobs(self, stdout: str, tag: str) -> list[Job]:
         """Read the answer to `query`.

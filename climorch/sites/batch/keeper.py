@@ -163,7 +163,17 @@ class JobKeeper:
 
     async def _ask(self) -> list[Job] | None:
         """Return all our jobs; None: nobody knows."""
-        answer = await self.run(self.dialect.query(self.request.tag))
+        tag = self.request.tag
+        ids: tuple[str, ...] = ()
+        find = self.dialect.find(tag)
+        if find is not None:
+            answer = await self._told(find)
+            ids = tuple(answer.stdout.split())
+            if answer.good and not ids:
+                self.trouble("query", "")
+                return []
+        if find is None or answer.good:
+            answer = await self._told(self.dialect.query(tag, ids))
         if answer.good:
             try:
                 jobs = self.dialect.jobs(answer.stdout, self.request.tag)
@@ -174,6 +184,13 @@ class JobKeeper:
                 return jobs
         self.trouble("query", f"the batch system does not tell: {answer.fault}")
         return None
+
+    async def _told(self, call: Call) -> Answer:
+        """Ask; what says that there is nothing is an answer too."""
+        answer = await self.run(call)
+        if not answer.code or not self.dialect.nothing(answer.code, answer.stderr):
+            return answer
+        return replace(answer, code=0)
 
     async def _submit(self) -> bool:
         """Submit one job; return whether another one may follow."""

@@ -158,7 +158,15 @@ class Slurm:
             raise ValueError(f"sbatch printed no job number: {stdout[:200]!r}")
         return number
 
-    def query(self, tag: str) -> Call:
+    def find(self, tag: str) -> Call | None:
+        """None: the query finds them."""
+        return None
+
+    def nothing(self, code: int, stderr: str) -> bool:
+        """Return False: where there is no job squeue tells so by telling nothing."""
+        return False
+
+    def query(self, tag: str, ids: Sequence[str] = ()) -> Call:
         """Return the one call that tells of all jobs with a tag."""
         fields = ",".join(f"{field}:{SEPARATOR}" for field in FIELDS)
         return Call(

@@ -34,6 +34,7 @@ class Fake:
     calls: list[tuple[str, ...]] = field(default_factory=list)
     programs = ()
     launcher = "srun"
+    finds = False
 
     async def run(self, call: Call) -> Answer:
         """Do what a call says."""
@@ -62,7 +63,13 @@ class Fake:
         """Return what was printed."""
         return stdout
 
-    def query(self, tag: str) -> Call:
+    def find(self, tag: str) -> Call | None:
+        return Call(argv=("find",)) if self.finds else None
+
+    def nothing(self, code: int, stderr: str) -> bool:
+        return stderr == "none"
+
+    def query(self, tag: str, ids: Sequence[str] = ()) -> Call:
         """Ask."""
         return Call(argv=("query",))
 

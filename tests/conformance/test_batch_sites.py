@@ -1,0 +1,298 @@
+"""PBS and LSF by commands that behave as theirs do: nothing here is the real system."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from climorch.core.ports import LaunchingSite, Site, StandingSite
+from climorch.sites.batch import agent, calls
+from climorch.sites.batch.jobs import Call, Dialect, JobRequest, JobState
+from climorch.sites.batch.keeper import JobKeeper
+from climorch.sites.batch.lsf_commands import Lsf
+from climorch.sites.batch.pbs_commands import Pbs
+from climorch.sites.batch.renewal import Renewal
+from climorch.sites.lsf import LSFSite
+from climorch.sites.pbs import PBSSite
+from climorch.sites.slurm import Manner
+from climorch.testing.site_suite import SiteSuite
+
+PROGRAMS = {
+    "pbs": ("qsub", "qselect", "qstat", "qdel", "qrls"),
+    "lsf": ("bsub", "bjobs", "bkill", "bresume"),
+}
+
+
+class Stub:
+    """The batch system of a test."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def behave(self, **how: Any) -> None:
+        """Say what it is to do otherwise."""
+        (self.home / "behave.json").write_text(json.dumps(how))
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return what it knows."""
+        path = self.home / "jobs.json"
+        return [*json.loads(path.read_text()).values()] if path.exists() else []
+
+    def processes(self) -> list[int]:
+        """Return the processes of its jobs that are there."""
+        found = []
+        for job in self.jobs():
+            pid = job.get("pid", 0)
+            if pid and Path(f"/proc/{pid}").exists():
+                found += [pid, *agent.descendants(pid)]
+        return [p for p in found if not _zombie(p)]
+
+
+def _zombie(pid: int) -> bool:
+    try:
+        return (
+            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        )
+    except OSError:
+        return True
+
+
+@pytest.fixture
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """Its commands are the first on the path; nothing of it is left."""
+    home, programs = tmp_path / "stub", tmp_path / "bin"
+    home.mkdir()
+    programs.mkdir()
+    source = Path(__file__).with_name("stub_batch.py")
+    for name in (*PROGRAMS["pbs"], *PROGRAMS["lsf"]):
+        path = programs / name
+        # Without site: it starts in a few milliseconds, and coverage leaves it alone.
+        line = f'exec {sys.executable} -S -E {source} {name} "$@"'
+        path.write_text(f"#!/bin/sh\n{line}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("STUB_BATCH", str(home))
+    monkeypatch.setenv("STUB_AGENT", agent.__file__)
+    made = Stub(home)
+    yield made
+    left = made.processes()
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+    assert left == []
+
+
+@pytest.fixture(params=["pbs", "lsf"])
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    """Each of them."""
+    return Pbs() if request.param == "pbs" else Lsf()
+
+
+class News:
+    """Hears what a keeper tells."""
+
+    def __init__(self) -> None:
+        self.ends: list[tuple[str, float | None, str]] = []
+        self.troubles: dict[str, str] = {}
+
+    def goes(self, node: str, at_s: float | None, why: str) -> None:
+        """Take a deadline."""
+        self.ends.append((node, at_s, why))
+
+    def trouble(self, subject: str, message: str) -> None:
+        """Take what is wrong."""
+        self.troubles[subject] = message
+
+
+def keeper(dialect: Dialect, jobs: int = 2, *words: str) -> tuple[JobKeeper, News]:
+    """Keep jobs that do nothing."""
+    request = JobRequest(
+        tag="camp", walltime_s=3600.0, command=words or ("sleep", "600")
+    )
+    made = JobKeeper(
+        dialect,
+        request,
+        Renewal(jobs=jobs, walltime_s=3600.0, start_s=0.0),
+        run=functools.partial(calls.run, timeout_s=20.0),
+        poll_s=0.05,
+    )
+    made.news = news = News()
+    return made, news
+
+
+async def looked(made: JobKeeper, done: Callable[[], object]) -> None:
+    """Look until something is so."""
+    async with asyncio.timeout(60):
+        while not done():
+            await made.look()
+            await asyncio.sleep(0.02)
+
+
+def running(made: JobKeeper) -> int:
+    """Count the jobs that have a node."""
+    return sum(job.state is JobState.RUNNING for job in made.known.values())
+
+
+async def test_jobs_are_kept_ended_and_told_of(stub: Stub, dialect: Dialect) -> None:
+    """As many as are wanted; each says where it runs and when it ends."""
+    made, news = keeper(dialect)
+    await looked(made, lambda: running(made) == 2)
+    host = os.uname().nodename.partition(".")[0]
+    told = [(job.hosts, job.ends_s - job.started_s) for job in made.known.values()]
+    assert told == [((host,), 3600.0)] * 2
+    assert len(stub.jobs()) == 2
+    assert {node for node, _, _ in news.ends} == {
+        f"{host}.{number}" for number in made.known
+    }
+    assert not any(news.troubles.values())
+    await made.end(patience_s=0.0)
+    assert {job["how"] for job in stub.jobs()} == {"deleted"}
+
+
+@pytest.mark.parametrize(
+    ("how", "state"),
+    [
+        ("kill", {JobState.CANCELLED, JobState.FAILED}),
+        ("walltime", {JobState.WALLTIME}),
+        ("delete", {JobState.CANCELLED}),
+    ],
+)
+async def test_a_job_that_ends_is_replaced_with_its_cause(
+    stub: Stub, dialect: Dialect, how: str, state: set[JobState]
+) -> None:
+    """Whatever ended it."""
+    if how == "walltime":
+        stub.behave(pace=1e-4)
+    made, _ = keeper(dialect, 1)
+    await looked(made, lambda: running(made) == 1)
+    first = next(iter(made.known))
+    if how == "kill":
+        os.kill(stub.jobs()[0]["pid"], signal.SIGKILL)
+    if how == "delete":
+        await made.run(dialect.cancel([first]))
+    await looked(made, lambda: made.ended)
+    assert made.ended[0].id == first
+    assert made.ended[0].state in state
+    await looked(made, lambda: len(stub.jobs()) > 1)
+    await made.end(patience_s=0.0)
+
+
+async def test_a_held_job_waits_until_it_is_let_go(
+    stub: Stub, dialect: Dialect
+) -> None:
+    """By whoever holds it; it is not replaced meanwhile."""
+    stub.behave(hold=True)
+    made, _ = keeper(dialect, 1)
+    await looked(made, lambda: made.known)
+    await looked(
+        made, lambda: {j.state for j in made.known.values()} == {JobState.HELD}
+    )
+    assert len(stub.jobs()) == 1
+    release = dialect.release([*made.known])
+    assert release is not None
+    assert (await made.run(release)).good
+    await looked(made, lambda: running(made) == 1)
+    await made.end(patience_s=0.0)
+
+
+async def test_what_does_not_answer_says_nothing(stub: Stub, dialect: Dialect) -> None:
+    """Nothing is submitted, nobody counts as gone; it is told."""
+    made, news = keeper(dialect, 1)
+    await looked(made, lambda: running(made) == 1)
+    known = dict(made.known)
+    stub.behave(broken="cannot connect to server (errno=111)")
+    await made.look()
+    assert made.known == known
+    assert "cannot connect to server" in news.troubles["query"]
+    stub.behave()
+    await looked(made, lambda: not news.troubles["query"])
+    assert len(stub.jobs()) == 1
+    await made.end(patience_s=0.0)
+
+
+async def test_a_refusal_is_told_in_its_words(stub: Stub, dialect: Dialect) -> None:
+    """And tried again later."""
+    stub.behave(refuses="Job violates queue and/or server resource limits")
+    made, news = keeper(dialect, 1)
+    await made.look()
+    assert "violates queue" in news.troubles["submit"]
+    assert stub.jobs() == []
+
+
+async def test_the_next_driver_finds_the_jobs(stub: Stub, dialect: Dialect) -> None:
+    """By their name, those that wait among them."""
+    stub.behave(slots=1)
+    first, _ = keeper(dialect)
+    await looked(first, lambda: running(first) == 1)
+    second, _ = keeper(dialect)
+    await looked(second, lambda: len(second.known) == 2)
+    assert set(second.known) == set(first.known)
+    assert len(stub.jobs()) == 2
+    await second.end(patience_s=0.0)
+
+
+async def test_what_a_job_prints_is_in_its_file(
+    stub: Stub, dialect: Dialect, tmp_path: Path
+) -> None:
+    """Its name has the number, whatever the folder is called."""
+    folder = tmp_path / "it's a folder"
+    folder.mkdir()
+    call = dialect.submit(
+        JobRequest(
+            tag="t", log=str(folder / "%j.log"), command=("echo", "$HOME 'quoted'")
+        )
+    )
+    answer = await calls.run(Call(argv=call.argv, stdin=call.stdin), timeout_s=20.0)
+    number = dialect.submitted(answer.stdout)
+    path = folder / f"{number}.log"
+    async with asyncio.timeout(20):
+        while not (path.exists() and path.read_text()):
+            await asyncio.sleep(0.02)
+    assert path.read_text() == "$HOME 'quoted'\n"
+    async with asyncio.timeout(20):
+        while stub.processes():
+            await asyncio.sleep(0.02)
+
+
+MANNER = Manner(poll_s=0.5, look_s=0.2, patience_s=60.0)
+
+
+@pytest.mark.benchmark
+@pytest.mark.live
+class TestPbs(SiteSuite):
+    """Nodes of PBS are nodes like any others."""
+
+    @pytest.fixture
+    def make_site(self, stub: Stub, tmp_path: Path) -> Callable[[int], Site]:
+        return lambda nodes: PBSSite(
+            "camp", folder=tmp_path, nodes=nodes, manner=MANNER
+        )
+
+
+@pytest.mark.benchmark
+@pytest.mark.live
+class TestLsf(SiteSuite):
+    """Nodes of LSF are nodes like any others."""
+
+    @pytest.fixture
+    def make_site(self, stub: Stub, tmp_path: Path) -> Callable[[int], Site]:
+        return lambda nodes: LSFSite(
+            "camp", folder=tmp_path, nodes=nodes, manner=MANNER
+        )
+
+
+def test_both_say_how_programs_are_started(tmp_path: Path) -> None:
+    """And that their nodes outlive a Dask scheduler."""
+    sites = (PBSSite("a", folder=tmp_path), LSFSite("a", folder=tmp_path))
+    for site, launcher in zip(sites, ("mpiexec", "jsrun"), strict=True):
+        assert isinstance(site, LaunchingSite)
+        assert isinstance(site, StandingSite)
+        assert site.launcher == launcher
