@@ -281,24 +281,23 @@ def test_an_abandoned_attempt_is_killed_and_others_stay(
 def test_a_process_is_found_dead_though_its_socket_is_held_open(
     children: Children, tmp_path: Path
 ) -> None:
-    """A daemon that the model left behind does not make the node wait."""
+    """A daemon that the model left behind does not make the node wait, and ends."""
     daemon = tmp_path / "daemon"
 
     def fork_and_die(state: xr.Dataset, inputs: Any, given: Any) -> xr.Dataset:
         pid = os.fork()
         if pid == 0:
             os.setsid()
-            daemon.write_text(str(os.getpid()))
+            daemon.with_suffix(".tmp").write_text(str(os.getpid()))
+            daemon.with_suffix(".tmp").rename(daemon)
             signal.pause()
         while not daemon.exists():
             pass
         os._exit(7)
 
-    try:
-        with pytest.raises(ModelFailedError, match="left with status 7"):
-            run(children, job(Isolated(fork_and_die)), STATE)
-    finally:
-        os.kill(int(daemon.read_text()), signal.SIGKILL)
+    with pytest.raises(ModelFailedError, match="left with status 7"):
+        run(children, job(Isolated(fork_and_die)), STATE)
+    until(lambda: gone(int(daemon.read_text())), what="the daemon's end")
 
 
 def test_without_its_nursery_a_model_dies_and_the_next_has_a_new_one(
