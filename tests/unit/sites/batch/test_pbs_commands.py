@@ -257,13 +257,10 @@ def test_what_is_no_answer_is_refused() -> None:
     """It must not be taken for an empty queue."""
     with pytest.raises(ValueError, match="qstat printed"):
         PBS.jobs("Connection refused\n", "t")
+    hosts = "+".join(f"n{i}/0" for i in range(100_001))
+    told = f"Job_Name = t\n    Job_Owner = me@h\n    exec_host = {hosts}"
     with pytest.raises(ValueError, match="more than"):
-        hosts = "+".join(f"n{i}/0" for i in range(100_001))
-        PBS.jobs(
-            f"Job Id: 1\n    Job_Name = t\n    Job_Owner = me@h\n"
-            f"    exec_host = {hosts}\n",
-            "t",
-        )
+        PBS.jobs(f"Job Id: 1\n    {told}\n", "t")
     assert PBS.jobs("", "t") == []
 
 
