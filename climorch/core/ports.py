@@ -19,6 +19,7 @@ from climorch.errors import Fault, InvalidInputError
 __all__ = [
     "MAX_PAYLOAD_BYTES",
     "UNKNOWN_NODES",
+    "ExpectingSite",
     "JournalPort",
     "JournalReport",
     "LaunchingSite",
@@ -365,6 +366,17 @@ class SiteNews(Protocol):
             Tells troubles apart.
         message : str
             In words; empty: it is over.
+        """
+
+
+@runtime_checkable
+class ExpectingSite(Protocol):
+    """A site that asks for nodes by itself, and need not where none is needed."""
+
+    def expect(self, need: tuple[int, float] | None) -> None:
+        """Take how many nodes are needed, and until when in UTC seconds.
+
+        None: nobody knows, so all of them for as long as may be.
         """
 
 

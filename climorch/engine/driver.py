@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from climorch.core.expecting import still_needed
 from climorch.core.orchestrator import Orchestrator
-from climorch.core.ports import Site
+from climorch.core.ports import ExpectingSite, Site
 from climorch.core.progress import Policies
 from climorch.engine.archiving import Archiver, open_archive
 from climorch.engine.chores import Chores
@@ -283,6 +284,8 @@ class Driver:
         await services.cluster.tell_leases(
             {s.name: s.lease for s in held}, {s.name: s.priority for s in held}
         )
+        if isinstance(self.site, ExpectingSite):
+            self.site.expect(still_needed(self.orchestrator.state))
 
     def _runner(self, services: Services, simulation: str, name: str) -> SetRunner:
         found = self._runners.get((simulation, name))

@@ -19,7 +19,14 @@ from climorch.core.ports import SiteNews
 from climorch.sites.batch.calls import Answer
 from climorch.sites.batch.ends import NodeEnds
 from climorch.sites.batch.jobs import Call, Dialect, Job, JobRequest, JobState
-from climorch.sites.batch.renewal import Bucket, Renewal, lead_s, pause_s, renew
+from climorch.sites.batch.renewal import (
+    Bucket,
+    Need,
+    Renewal,
+    lead_s,
+    pause_s,
+    renew,
+)
 
 __all__ = ["JobKeeper"]
 
@@ -59,6 +66,8 @@ class JobKeeper:
         The newest that are, in the order in which that was learned.
     ends : NodeEnds
         When nodes go.
+    needed : Need
+        What of it is needed, as far as somebody knows.
     news : SiteNews or None
         Told of ends of nodes and of trouble.
     """
@@ -79,6 +88,7 @@ class JobKeeper:
         self.known: dict[str, Job] = {}
         self.ended: list[Job] = []
         self.news: SiteNews | None = None
+        self.needed = Need()
         self.run = run
         self._poll_s = poll_s
         self._now = now
@@ -146,6 +156,7 @@ class JobKeeper:
             now_s=now_s,
             ahead_s=lead_s(self.wanted, self._waits_s),
             released=self._released,
+            needed=self.needed,
         )
         if turn.cancel:
             await self.run(self.dialect.cancel(turn.cancel))

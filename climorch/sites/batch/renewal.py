@@ -13,7 +13,7 @@ from statistics import quantiles
 
 from climorch.sites.batch.jobs import Job, JobState
 
-__all__ = ["Bucket", "Renewal", "Turn", "lead_s", "pause_s", "renew"]
+__all__ = ["Bucket", "Need", "Renewal", "Turn", "lead_s", "pause_s", "renew"]
 
 # A job that ended sooner than that after its start has not got to computing.
 QUICK_S = 60.0
@@ -38,6 +38,22 @@ class Renewal:
     jobs: int
     walltime_s: float
     start_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What of that is needed, as far as somebody knows.
+
+    Attributes
+    ----------
+    jobs : float
+        Jobs; inf: all of them.
+    until_s : float
+        UTC seconds; inf: for as long as may be.
+    """
+
+    jobs: float = math.inf
+    until_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +115,7 @@ def renew(
     now_s: float,
     ahead_s: float,
     released: Collection[str] = (),
+    needed: Need | None = None,
 ) -> Turn:
     """Decide what to ask the batch system for.
 
@@ -114,14 +131,19 @@ def renew(
         Who ends within so many seconds is to be succeeded, see `lead_s`.
     released : collection of str
         Held jobs that were let go before: they are held by somebody's will.
+    needed : Need or None
+        Who lasts until nothing is needed any more is not succeeded; None: all is,
+        for ever.
 
     Returns
     -------
     Turn
         Who computes is never cancelled.
     """
-    lasting = [job for job in jobs if _lasts(job, now_s + ahead_s)]
-    missing = wanted.jobs - len(lasting)
+    needed = needed or Need()
+    until_s = min(now_s + ahead_s, max(needed.until_s, now_s))
+    lasting = [job for job in jobs if _lasts(job, until_s)]
+    missing = int(min(wanted.jobs, needed.jobs)) - len(lasting)
     # The newest first: the others have waited longer.
     waiting = sorted((j for j in lasting if j.state.waits), key=_submitted_s)
     surplus = waiting[len(waiting) + missing :] if missing < 0 else []

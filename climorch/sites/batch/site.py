@@ -32,7 +32,7 @@ from climorch.sites.batch.jobs import Dialect, Job, JobRequest
 from climorch.sites.batch.keeper import JobKeeper
 from climorch.sites.batch.preflight import preflight
 from climorch.sites.batch.rendezvous import Rendezvous
-from climorch.sites.batch.renewal import Renewal
+from climorch.sites.batch.renewal import Need, Renewal
 from climorch.sites.settings import DASK_SETTINGS
 from climorch.sites.spans import keep_spans_small
 
@@ -177,6 +177,13 @@ class BatchSite:
     def ended(self) -> tuple[Job, ...]:
         """The newest jobs that are over, each with its cause."""
         return tuple(self.keeper.ended)
+
+    def expect(self, need: tuple[int, float] | None) -> None:
+        """Ask for no more jobs than are needed: so many nodes, until then."""
+        nodes, until_s = need or (self.most_nodes, math.inf)
+        self.keeper.needed = Need(
+            jobs=math.ceil(nodes / self.keeper.request.nodes), until_s=until_s
+        )
 
     def listen(self, news: SiteNews) -> None:
         """Tell when nodes go, and of trouble, from now on."""

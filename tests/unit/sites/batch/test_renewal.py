@@ -9,6 +9,7 @@ import pytest
 from climorch.sites.batch.jobs import Job, JobState
 from climorch.sites.batch.renewal import (
     Bucket,
+    Need,
     Renewal,
     Turn,
     lead_s,
@@ -64,6 +65,30 @@ def waiting(number: str, state: JobState = JobState.QUEUED, restarts: int = 0) -
 def test_each_job_is_there_or_on_its_way(jobs: list[Job], turn: Turn) -> None:
     """At 1000 s, with successors that need 100 s."""
     assert renew(WANTED, jobs, now_s=1000.0, ahead_s=100.0) == turn
+
+
+@pytest.mark.parametrize(
+    ("jobs", "needed", "turn"),
+    [
+        # Who lasts until nothing is needed any more is not succeeded.
+        ([running("1", 1050.0)] * 2, Need(until_s=1040.0), Turn()),
+        ([running("1", 1050.0)] * 2, Need(until_s=1060.0), Turn(submit=2)),
+        ([running("1", 1050.0)] * 2, Need(jobs=1, until_s=1060.0), Turn(submit=1)),
+        ([running("1", 1050.0)] * 2, Need(jobs=1.0), Turn(submit=1)),
+        # What waits and is not needed is let go; who computes is not.
+        ([running("1", 9e9), waiting("2")], Need(jobs=1), Turn(cancel=("2",))),
+        ([running("1", 9e9), running("2", 9e9)], Need(jobs=1), Turn()),
+        # Should have ended by now: all is needed that was.
+        ([running("1", 1050.0)] * 2, Need(until_s=900.0), Turn()),
+        ([], Need(until_s=900.0), Turn(submit=2)),
+    ],
+)
+def test_no_job_is_asked_for_that_is_not_needed(
+    jobs: list[Job], needed: Need, turn: Turn
+) -> None:
+    """At 1000 s, with successors that need 100 s."""
+    found = renew(WANTED, jobs, now_s=1000.0, ahead_s=100.0, needed=needed)
+    assert found == turn
 
 
 def test_a_job_is_released_once() -> None:

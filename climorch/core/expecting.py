@@ -1,0 +1,47 @@
+"""How many nodes are needed, and until when: what a site need not keep.
+
+Pure. Knows an end only where all that is left runs and was measured: whoever still
+waits may need any number of nodes for any time.
+"""
+
+from __future__ import annotations
+
+import math
+
+from climorch.core.lifecycle import Status
+from climorch.core.outlook import expected_end_s
+from climorch.core.state import CampaignState
+
+__all__ = ["still_needed"]
+
+# Estimates leave out checkpoints and moves, and durations vary.
+LONGER, MORE_S = 1.5, 120.0
+OVER = (Status.FINISHED, Status.FAILED, Status.CANCELLED)
+
+
+def still_needed(state: CampaignState) -> tuple[int, float] | None:
+    """Say how many nodes are needed and until when.
+
+    Parameters
+    ----------
+    state : CampaignState
+        As it is now.
+
+    Returns
+    -------
+    tuple of int and float, or None
+        Nodes, and UTC seconds that are late rather than early; None: nobody knows,
+        so all of them for as long as may be.
+    """
+    nodes, until_s = 0, -math.inf
+    for simulation in state.simulations.values():
+        if simulation.status in OVER:
+            continue
+        # None also where it does not run: whoever waits or was paused may want nodes
+        # any time. Rules may add what nobody has heard of yet.
+        end_s = expected_end_s(simulation, state.now_s)
+        if end_s is None or simulation.plan.rules:
+            return None
+        nodes += len(simulation.lease)
+        until_s = max(until_s, state.now_s + LONGER * (end_s - state.now_s) + MORE_S)
+    return (nodes, until_s) if nodes else None
