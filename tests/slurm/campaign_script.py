@@ -1,7 +1,7 @@
 """A campaign on Slurm as a user's script.
 
 Its only argument is JSON: ``root``, ``folder``, ``segments``, ``work_s`` and
-``walltime_s``.
+``walltime_s``; ``names`` of the simulations, one letter each, and ``nodes``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def main() -> None:
     )
     campaign = Campaign("c", root=given["root"], policies=policies)
     workflow = box_workflow(segments=given["segments"], work_s=given["work_s"])
-    for name in "st":
+    for name in given.get("names", "st"):
         campaign.submit(workflow, scenario=Scenario(name))
     site = SlurmSite(
         "c",
         folder=given["folder"],
-        nodes=2,
+        nodes=given.get("nodes", 2),
         cores=4,
         walltime_s=given["walltime_s"],
         warn_s=20.0,
