@@ -152,6 +152,9 @@ class Pbs:
             if told.get("Job_Name") != tag or self.user not in ("", owner):
                 continue
             state = _state(told)
+            if state is None:
+                # As one that is not told of: over, for a reason that nobody knows.
+                continue
             started_s = math.nan
             if not state.waits:
                 # Slurm's imitation of Torque has neither of the first two.
@@ -247,7 +250,7 @@ def _blocks(text: str) -> Iterator[tuple[str, dict[str, str]]]:
         yield number, told
 
 
-def _state(told: Mapping[str, str]) -> JobState:
+def _state(told: Mapping[str, str]) -> JobState | None:
     letter = told.get("job_state", "")
     if letter not in OVER:
         return STATES.get(letter, JobState.UNKNOWN)
@@ -255,7 +258,7 @@ def _state(told: Mapping[str, str]) -> JobState:
         code = int(told["Exit_status"])
     except (KeyError, ValueError):
         # Deleted before it began, or a system that does not say.
-        return JobState.CANCELLED if letter == "F" else JobState.UNKNOWN
+        return JobState.CANCELLED if letter == "F" else None
     if code in WALLTIME:
         return JobState.WALLTIME
     if code in MEMORY:
