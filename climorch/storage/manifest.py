@@ -243,7 +243,8 @@ def decode_manifest(data: bytes, place: str) -> Manifest:
             problem = f"has format {version}, this version reads {FORMAT}"
             raise _corrupt(place, problem)
         manifest = _MANIFEST.decode(body)
-    except msgspec.MsgspecError as error:
+    # Text that is no text, and nesting without end, are not msgspec's own errors.
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _corrupt(place, f"cannot be decoded ({error})") from error
     for problem in _problems(manifest):
         raise _corrupt(place, problem)

@@ -145,7 +145,7 @@ class ZipReader:
             raise self._corrupt(f"member {key!r} {problem}")
         try:
             return self._zip.read(info)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
             raise self._corrupt(f"member {key!r} is damaged ({error})") from error
 
     def refuse_others(self, expected: Iterable[str]) -> None:
@@ -181,4 +181,7 @@ def _problem(info: zipfile.ZipInfo) -> str | None:
         return "is compressed, which our archives are not"
     if info.flag_bits & 0x1:
         return "is encrypted"
+    if info.header_offset < 0:
+        # A file would answer as if the disk were to blame.
+        return "begins before the file"
     return None

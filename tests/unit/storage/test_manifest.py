@@ -184,3 +184,12 @@ def test_manifest_file_is_read_and_limited(
     (tmp_path / "MANIFEST.json").mkdir()
     with pytest.raises(BackendError, match="cannot read at"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("place", [b'"xxh3":"', b'"campaign":"'])
+def test_text_that_is_no_text_is_damage(place: bytes) -> None:
+    """One byte that UTF-8 does not know, such as a bit that flipped has made."""
+    good = encode_manifest(GOOD)
+    at = good.index(place) + len(place)
+    with pytest.raises(CorruptDataError):
+        decode_manifest(good[:at] + b"\x80" + good[at + 1 :], "x")

@@ -123,3 +123,9 @@ def test_members_that_nobody_listed_are_refused() -> None:
     """With their names."""
     with pytest.raises(CorruptDataError, match="1 unlisted members: 'state"):
         reader(written(MEMBERS)).refuse_others(["MANIFEST.json"])
+
+
+def test_a_file_whose_beginning_is_missing_is_damaged() -> None:
+    """Its members begin before it: on a disk that would look as if that failed."""
+    with pytest.raises(CorruptDataError, match="begins before the file"):
+        reader(written(MEMBERS)[1:])
