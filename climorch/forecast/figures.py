@@ -59,7 +59,10 @@ def plot_usage(report: Report) -> Any:
     figure, axes = _figure()
     used = report.ledger.to_pandas()
     by_month = used.groupby("month")["node_hours"].sum().sort_index()
-    months, total = list(by_month.index), by_month.cumsum().to_numpy(dtype=float)
+    months = _months(list(by_month.index))
+    # A month without any use is one, too.
+    by_month = by_month.reindex(months, fill_value=0.0)
+    total = by_month.cumsum().to_numpy(dtype=float)
     axes.plot(months, total, marker="o", label="used")
     outlook = report.outlook
     if outlook is not None:
@@ -172,6 +175,14 @@ def plot_stage_costs(report: Report) -> Any:
     if bottom.any():
         axes.legend()
     return figure
+
+
+def _months(known: list[str]) -> list[str]:
+    """Return all months from the first to the last of those in order."""
+    if not known:
+        return []
+    edge = np.datetime64(known[-1]) + 1
+    return [str(month) for month in np.arange(np.datetime64(known[0]), edge)]
 
 
 def _figure() -> tuple[Any, Any]:

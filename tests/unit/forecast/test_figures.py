@@ -138,6 +138,15 @@ def test_usage_of_nothing_is_an_empty_figure() -> None:
     assert data(axes.lines[1]) == [20.0, 40.0]
 
 
+def test_a_month_without_use_is_one_too() -> None:
+    """From January to March the line is level in February."""
+    march_s = FEBRUARY_S + 28 * 24 * HOUR_S
+    used = report(entry(JANUARY_S, useful=1.0), entry(march_s, useful=2.0))
+    (axes,) = plot_usage(used).axes
+
+    assert [data(line) for line in axes.lines] == [[1.0, 1.0, 3.0]]
+
+
 def leases(*rows: tuple[str, int, int, int]) -> pd.DataFrame:
     """Make a table of leases, in hours of the first day of 1970."""
     table = pd.DataFrame(rows, columns=["simulation", "nodes", "start", "stop"])

@@ -120,6 +120,7 @@ def test_a_lease_is_for_what_runs_together_in_the_largest_phase() -> None:
     )
 
     assert (p.nodes, p.most_nodes, p.memory_bytes) == (4, 6, 10)
+    assert [s.nodes for s in p.sets] == [3, 2, 2]
 
 
 def test_a_node_must_have_what_the_neediest_stage_asks_for() -> None:

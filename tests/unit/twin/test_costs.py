@@ -63,8 +63,10 @@ def test_a_stage_has_its_own_cost_or_the_default() -> None:
         (lambda: ScalingTable(seconds={0: 1.0}), ["seconds"]),
         (lambda: ScalingTable(seconds={1: -1.0}), ["seconds[1]"]),
         (
-            lambda: Costs(noise_cv=-1.0, drift_per_day=-1.0),
-            ["noise_cv", "drift_per_day"],
+            lambda: Costs(
+                noise_cv=-1.0, drift_per_day=-1.0, memory_bytes={("w", "a"): 0}
+            ),
+            ["noise_cv", "memory_bytes[('w', 'a')]", "drift_per_day"],
         ),
         (lambda: Overheads(stall_s=-1.0, init_s=float("inf")), ["stall_s", "init_s"]),
     ],
