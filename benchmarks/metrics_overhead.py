@@ -190,14 +190,14 @@ def measure(folder: Path, *, pairs: int, window: int) -> Figures:
     expected = sum(switched_on(k, window) for k in range(segments))
     if watch.measured != expected:
         raise SystemExit(f"{watch.measured} segments measured, expected {expected}")
-    ons = [switched_on(WARM_UP + k * window, window) for k in range(2 * pairs)]
+    switched = [switched_on(WARM_UP + k * window, window) for k in range(2 * pairs)]
     walls, cpus = (np.diff([seen[i] for seen in watch.seen]) / window for i in (0, 1))
     found: Figures = {"pairs": pairs, "window": window, "segments": segments}
     beat_s = heartbeat_s()
     for name, values in (("cpu", cpus), ("wall", walls)):
         # Neighbours: (on, off), (off, on), ...
         extra = [
-            float(values[i] - values[i + 1]) * (1 if ons[i] else -1)
+            float(values[i] - values[i + 1]) * (1 if switched[i] else -1)
             for i in range(0, 2 * pairs, 2)
         ]
         found[f"{name}_segment_s"] = float(np.mean(values))

@@ -7,10 +7,10 @@ from benchmarks.metrics_overhead import WARM_UP, Watch, heartbeat_s, switched_on
 
 def test_windows_lie_so_that_a_drift_falls_out() -> None:
     """With, without, without, with; segments before the first one are measured."""
-    ons = [switched_on(segment, 2) for segment in range(WARM_UP + 10)]
+    switched = [switched_on(segment, 2) for segment in range(WARM_UP + 10)]
 
-    assert ons[:WARM_UP] == [True] * WARM_UP
-    assert ons[WARM_UP:] == [*(True,) * 2, *(False,) * 4, *(True,) * 4]
+    assert switched[:WARM_UP] == [True] * WARM_UP
+    assert switched[WARM_UP:] == [*(True,) * 2, *(False,) * 4, *(True,) * 4]
 
 
 def test_a_window_is_noted_once() -> None:
