@@ -304,8 +304,9 @@ def _add(stage: StageTimes, s: SetTimes, fact: e.SegmentFinished) -> None:
     stage.node_s += fact.seconds * fact.nodes
     stage.stall_s += fact.stall_s or 0.0
     stage.vain_s += fact.vain_s
-    start, stop = s.plan.stage(fact.stage).boundaries[fact.segment : fact.segment + 2]
-    stage.model_s += stop - start
+    edges = s.plan.stage(fact.stage).boundaries[fact.segment : fact.segment + 2]
+    # It may lie beyond an end that was moved back meanwhile.
+    stage.model_s += edges[-1] - edges[0] if edges else 0
     width = stage.widths.setdefault(fact.nodes, Width())
     width.count += 1
     width.seconds += fact.seconds - fact.vain_s

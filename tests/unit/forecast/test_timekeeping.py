@@ -321,3 +321,19 @@ def test_leases_are_remembered_from_change_to_change() -> None:
         LeaseSpan(1, BEGIN_S + 6, BEGIN_S + 9),
     ]
     assert journal.timekeeper.times.memory == {"n1": 2**30, "n2": 2**30}
+
+
+def test_a_segment_beyond_an_end_that_moved_back_took_its_time() -> None:
+    """It is no model time of the plan any more."""
+    journal = running()
+    journal.start(2, 0)
+    journal.finish(6, 0, seconds=4.0)
+    journal.start(6, 1)
+    shorter = e.SimulationChanged(
+        simulation="s", scenario=Scenario("s"), plan=plan(stage(segments=1))
+    )
+    journal.tell(8, shorter)
+    journal.finish(9, 1, seconds=3.0)
+
+    a = found(journal, 10).stages["a"]
+    assert (a.segments, a.seconds, a.model_s) == (2, 7.0, 1)
