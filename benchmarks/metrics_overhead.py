@@ -190,27 +190,39 @@ def measure(folder: Path, *, pairs: int, window: int) -> Figures:
     expected = sum(switched_on(k, window) for k in range(segments))
     if watch.measured != expected:
         raise SystemExit(f"{watch.measured} segments measured, expected {expected}")
-    switched = [switched_on(WARM_UP + k * window, window) for k in range(2 * pairs)]
-    walls, cpus = (np.diff([seen[i] for seen in watch.seen]) / window for i in (0, 1))
     found: Figures = {"pairs": pairs, "window": window, "segments": segments}
-    beat_s = heartbeat_s()
-    for name, values in (("cpu", cpus), ("wall", walls)):
+    return found | compared(watch, pairs)
+
+
+def compared(watch: Watch, pairs: int) -> Figures:
+    """Return what windows with and without measuring took, and what that makes.
+
+    Parameters
+    ----------
+    watch : Watch
+        That saw them.
+    pairs : int
+        Windows of each kind.
+    """
+    first = [switched_on(WARM_UP + k * watch.window, watch.window) for k in (0, 2)]
+    found: Figures = {}
+    for name, place in (("cpu", 1), ("wall", 0)):
+        values = np.diff([seen[place] for seen in watch.seen]) / watch.window
         # Neighbours: (on, off), (off, on), ...
         extra = [
-            float(values[i] - values[i + 1]) * (1 if switched[i] else -1)
-            for i in range(0, 2 * pairs, 2)
+            float(values[2 * i] - values[2 * i + 1]) * (1 if first[i % 2] else -1)
+            for i in range(pairs)
         ]
         found[f"{name}_segment_s"] = float(np.mean(values))
         found[f"{name}_extra_s"] = float(np.mean(extra))
         found[f"{name}_extra_upper_95_s"] = upper_limit(extra)
-    found["heartbeat_cpu_s"] = beat_s
+    beat_s = found["heartbeat_cpu_s"] = heartbeat_s()
     beats_s = beat_s * BEATS_PER_S * SEGMENT_S * NODES
     # Of CPU there are the cores of all nodes, one each.
-    cpu = float(found["cpu_extra_upper_95_s"]) + beats_s
-    found["share_of_cpu"] = max(cpu, 0.0) / (SEGMENT_S * NODES)
-    found["share_of_time"] = (
-        max(float(found["wall_extra_upper_95_s"]), 0.0) + beats_s / NODES
-    ) / SEGMENT_S
+    cpu_s = max(float(found["cpu_extra_upper_95_s"]) + beats_s, 0.0)
+    wall_s = max(float(found["wall_extra_upper_95_s"]), 0.0) + beats_s / NODES
+    found["share_of_cpu"] = cpu_s / (SEGMENT_S * NODES)
+    found["share_of_time"] = wall_s / SEGMENT_S
     return found
 
 
