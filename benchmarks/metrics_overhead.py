@@ -110,10 +110,9 @@ def block(values: npt.NDArray[Any], on: bool) -> npt.NDArray[Any]:
     plugin = worker.plugins[NAME]
     if isinstance(plugin, NodePlugin) and (METRIC in worker.metrics) != on:
         plugin._worker = worker if on else None
-        if on:
-            worker.metrics[METRIC] = plugin._meter.read
-        else:
-            worker.metrics.pop(METRIC, None)
+        others = {k: v for k, v in worker.metrics.items() if k != METRIC}
+        # Another dict: a heartbeat that goes through the old one would fail.
+        worker.metrics = {**others, METRIC: plugin._meter.read} if on else others
     for _ in range(20):
         values = np.sin(values) + 1.0
     return values

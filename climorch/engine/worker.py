@@ -136,7 +136,8 @@ class NodePlugin(WorkerPlugin):
             stacks.lead_group()
             # Its process is its own, so that what that uses is what the node uses.
             self._worker, self._meter = worker, Meter()
-            worker.metrics[METRIC] = self._meter.read
+            # Another dict: a heartbeat that goes through the old one would fail.
+            worker.metrics = {**worker.metrics, METRIC: self._meter.read}
         state = worker.state
         self._given = missing_resources(state.nthreads, state.total_resources)
         # The Dask scheduler learns of them from its own plugin, which makes them
@@ -158,7 +159,7 @@ class NodePlugin(WorkerPlugin):
 
     async def teardown(self, worker: Worker) -> None:
         """Let go of everything; no process of a model stays behind."""
-        worker.metrics.pop(METRIC, None)
+        worker.metrics = {k: v for k, v in worker.metrics.items() if k != METRIC}
         self._worker = None
         self.stash.clear()
         executor = worker.executors.pop(IO, None)
