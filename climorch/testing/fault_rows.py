@@ -126,6 +126,8 @@ class Row:
         silent computes, for all that is known.
     cause : str
         Name of the cause that the journal must tell; empty: it need not.
+    unheard : tuple of str
+        Moments at which nobody waits for what fails, so that it need not either.
     shows, spares : tuple of str
         Kinds of records that the journal must have, and must not have.
     variant : Variant
@@ -148,6 +150,7 @@ class Row:
     lost: int = 0
     detect_s: float = 0.0
     cause: str = ""
+    unheard: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
     spares: tuple[str, ...] = ()
     variant: Variant = field(default_factory=Variant)
@@ -294,12 +297,12 @@ PATTERNS: Mapping[str, Row] = {
         moments=(*_IN_MODEL, "during checkpoint write"), deed="crash", lost=1
     ),
     "transient exception": Row(
-        moments=_IN_MODEL[:2], deed="fail in passing", cause="TRANSIENT"
-    ),
-    # Mostly it meets the lost attempt's blocks, which Dask reads once more before it
-    # hears that nobody waits for them: then the journal has no cause but the node.
-    "transient error of a read": Row(
-        moments=("during restore",), deed="fail in passing", lost=1
+        moments=_IN_MODEL,
+        deed="fail in passing",
+        cause="TRANSIENT",
+        # It meets the lost attempt's blocks, which Dask reads once more before it
+        # hears that nobody waits for them.
+        unheard=("during restore",),
     ),
     "exception": Row(moments=_IN_MODEL[:2], deed="fail", cause="MODEL"),
     "permanent exception": Row(

@@ -54,6 +54,7 @@ class Stage:
     def __init__(self, folder: Path, cell: Cell, *, preload: str = "") -> None:
         self.folder = folder
         self._preload = preload
+        self.cell = cell
         self.row = row = ROWS[cell.fault]
         self.root = folder / "root"
         self.shm, self.marks = folder / "shm", folder / "marks"
