@@ -89,8 +89,8 @@ def launch_argv(
             return call.argv
         case "srun":
             words = [f"--ntasks={ranks}", f"--cpus-per-task={threads}"]
-            # The agent's step has all of the job; its time is ours.
-            words += ["--overlap", "--kill-on-bad-exit=1"]
+            # The agent's step has all cores and all memory of the job.
+            words += ["--overlap", "--mem=0", "--kill-on-bad-exit=1"]
             words += [f"--cpu-bind={'cores' if step.bind else 'none'}"]
             names = _unique(host.node.partition(".")[0] for host in place.hosts)
             if names:

@@ -70,14 +70,14 @@ def place(launcher: str, hosts: tuple[Host, ...] = HERE) -> RunPlace:
             {"bind": True},
             place("srun", FAR),
             HYDRA,
-            "srun --ntasks=4 --cpus-per-task=2 --overlap --kill-on-bad-exit=1 "
+            "srun --ntasks=4 --cpus-per-task=2 --overlap --mem=0 --kill-on-bad-exit=1 "
             "--cpu-bind=cores --nodelist=n1,n2 --nodes=2 --ntasks-per-node=2",
         ),
         (
             {"options": ["--mpi=pmi2"]},
             place("srun", FAR[:1]),
             HYDRA,
-            "srun --ntasks=4 --cpus-per-task=2 --overlap --kill-on-bad-exit=1 "
+            "srun --ntasks=4 --cpus-per-task=2 --overlap --mem=0 --kill-on-bad-exit=1 "
             "--cpu-bind=none --nodelist=n1 --nodes=1 --ntasks-per-node=4 --mpi=pmi2",
         ),
         (
