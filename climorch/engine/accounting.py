@@ -19,6 +19,7 @@ from climorch.forecast.ledger import KINDS, Bookkeeper
 from climorch.forecast.performance import Given, lease_table, performance
 from climorch.forecast.periods import Period, period_of
 from climorch.forecast.planned import notes_on, planned, projects_of
+from climorch.forecast.projection import Forecast
 from climorch.forecast.reporting import Report
 from climorch.forecast.series import LEVEL_MONTHS
 from climorch.forecast.timekeeping import KINDS as TIMED
@@ -79,6 +80,7 @@ class Accounting(Custody):
         period: Period = None,
         project: str | None = None,
         power: Power | None = None,
+        forecast: Forecast | None = None,
     ) -> Report:
         """Report what was used, is planned, was lost and produced.
 
@@ -87,6 +89,8 @@ class Accounting(Custody):
         period, project, power
             As for `ledger`. Plans, budgets and the forecast are as of now, whatever
             the period.
+        forecast : Forecast or None
+            As `Campaign.forecast` made it: its ranges become columns and tables.
 
         Returns
         -------
@@ -120,7 +124,8 @@ class Accounting(Custody):
             ledger=whole.select(since_s=since_s, until_s=until_s, project=project),
             plans=tuple(planned(state, self.policies, whole, name) for name in chosen),
             outlook=forecast_series(history) if known else None,
-            notes=notes_on(whole, known=known),
+            forecast=forecast,
+            notes=notes_on(whole, known=known or forecast is not None),
         )
 
     def performance(

@@ -136,8 +136,8 @@ def _completions(known: Prospect, several: Sequence[Unfolded]) -> Iterable[Compl
     names |= {a.name: (a.scenario.project, True) for a in known.planned}
     for c in several:
         # Those that rules add.
-        for name in c.begun_s.keys() - names.keys():
-            if name not in known.state.simulations:
+        for name in c.projects:
+            if name not in names and name not in known.state.simulations:
                 names[name] = (c.projects[name], True)
     for name, (project, planned) in names.items():
         ends = [c.ended_s.get(name, math.inf) for c in several]

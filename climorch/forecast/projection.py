@@ -273,7 +273,9 @@ def completion_of(
 
 
 def _quantiles(drawn: Array) -> Array:
-    found: Array = np.quantile(drawn, LEVELS, axis=0)
+    # Plain quantiles of 20 draws would hold 72 % of what comes, not 80: these are such
+    # that the next draw is below with just that chance.
+    found: Array = np.quantile(drawn, LEVELS, axis=0, method="weibull")
     return found
 
 

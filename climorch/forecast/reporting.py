@@ -20,7 +20,9 @@ from climorch.core.estimating import Interval
 from climorch.errors import BackendError, NotAllowedError
 from climorch.forecast.booked import Ledger
 from climorch.forecast.entries import HOUR_S, PARTS
+from climorch.forecast.expecting import expected_of, expected_tables
 from climorch.forecast.parts import Part
+from climorch.forecast.projection import Forecast
 from climorch.forecast.rendering import as_dataset, as_long_csv, as_markdown
 from climorch.forecast.series import Outlook
 
@@ -117,6 +119,8 @@ class Report:
     outlook : Outlook or None
         Node-hours of the months to come, from what was used so far; None: less
         than six whole months were.
+    forecast : Forecast or None
+        What plans will use and when they are done, if it was asked for.
     notes : tuple of str
         What must be known to read it.
     """
@@ -128,6 +132,7 @@ class Report:
     ledger: Ledger
     plans: tuple[Planned, ...] = ()
     outlook: Outlook | None = None
+    forecast: Forecast | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -151,8 +156,9 @@ class Report:
         -------
         dict of str to DataFrame
             ``summary``, ``used`` by month and project, ``planned`` by project,
-            ``lost`` by cause, ``produced`` by simulation; ``forecast`` by month, if
-            there is one.
+            ``lost`` by cause, ``produced`` by simulation; ``forecast`` by month from
+            past use, ``expected`` by month and project and ``completions`` by scenario
+            from plans, if there are such.
         """
         tables = {
             "summary": self.to_pandas(),
@@ -163,6 +169,8 @@ class Report:
         }
         if self.outlook is not None:
             tables["forecast"] = self.outlook.to_pandas()
+        if self.forecast is not None:
+            tables |= expected_tables(self.forecast, self.project)
         return tables
 
     def to_pandas(self) -> pd.DataFrame:
@@ -191,8 +199,14 @@ class Report:
         return self.ledger.by("month", "project")
 
     def planned(self) -> pd.DataFrame:
-        """Return plans, one row per project; NaN: no limit, or not known."""
+        """Return plans, one row per project; NaN: no limit, or not known.
+
+        With a forecast, what it expects of all its months together stands beside them.
+        """
         rows = [plan.to_dict() for plan in self.plans]
+        if self.forecast is not None:
+            for row in rows:
+                row |= expected_of(self.forecast, row["project"])
         columns = None if rows else ["project"]
         return pd.DataFrame(rows, columns=columns).set_index("project")
 
@@ -299,6 +313,8 @@ class Report:
         notes = [f"Period: {self.period}.", *self.notes]
         if self.outlook is not None:
             notes.append(f"Forecast: {self.outlook.case.value}.")
+        if self.forecast is not None:
+            notes += [f"Expected: {self.forecast.trust}.", *self.forecast.notes]
         return _written(as_markdown(title, notes, self.tables()), path)
 
     def __str__(self) -> str:
@@ -314,6 +330,8 @@ class Report:
         }
         if self.outlook is not None:
             about["forecast_case"] = self.outlook.case.value
+        if self.forecast is not None:
+            about["expected_basis"] = self.forecast.trust.basis.value
         return about
 
 

@@ -236,7 +236,7 @@ def worlds_from(
         # to be one.
         facts=(*asked.facts, *(PauseRequested(simulation=n) for n in _failed(past))),
         policies=asked.policies,
-        workflows=asked.workflows,
+        workflows=_bound(question, asked),
         site=site,
         begin_s=known.edges_s[0],
         until_s=known.edges_s[-1] - known.edges_s[0],
@@ -288,7 +288,7 @@ def prospect_from(
         past.state,
         left,
         plan=question.plan,
-        workflows=asked.workflows,
+        workflows=_bound(question, asked),
         ledger=past.ledger,
         seen=past.seen,
         slips=slips,
@@ -345,6 +345,15 @@ def _notes(
         yield "Nobody knows how late plans are here: a week, give or take two."
     if question.quick:
         yield "Without the twin: each simulation runs through once it has its nodes."
+
+
+def _bound(question: Question, asked: Asked) -> dict[str, Workflow]:
+    """Return the workflows of the script and those of its plan, templates included."""
+    found = dict(asked.workflows)
+    for activity in question.plan:
+        for workflow in (activity.workflow, *activity.workflow.templates):
+            found.setdefault(workflow.name, workflow)
+    return found
 
 
 def _failed(past: Past) -> Iterable[str]:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from climorch import Campaign
 from climorch.testing.faults import Script, committed_twice, records_of, until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "coupled_ensemble.py"
 SMALL = ("--nodes=2", "--members=1", "--grid=20", "--until=2030")
+REPORT = EXAMPLE.with_name("forecast_report.py")
 NAME = "coupled-ensemble"
 
 
@@ -51,6 +53,26 @@ def kill_at(root: Path, rows: int) -> int:
     return len(records_of(root, NAME))
 
 
+def reports_what_is_to_come(root: Path, path: Path) -> None:
+    """See that the example makes a report of the campaign that it was given."""
+    place = {"PYTHONPATH": str(EXAMPLE.parents[1])}
+    asked = ("--members=1", "--grid=20", "--until=2030", "--worlds=3")
+    with Script(
+        REPORT, f"--root={root}", *asked, f"--netcdf={path}", environment=place
+    ) as made:
+        status, said = made.finish(timeout_s=120)
+    assert status == 0, said
+    ledger = Campaign(NAME, root=root).ledger()
+    with xr.open_dataset(path) as report:
+        # To the second what the journal has; and something is expected.
+        held_s = float(report["used_node_hours"].sum()) * 3600
+        assert held_s == pytest.approx(ledger.held_node_s, abs=1e-3)
+        assert float(report["planned_expected_p90_node_hours"].sum()) > 0
+        assert {"second-fb1.4-ae0.7", "second-fb1.4-ae0.7-ssp126"} <= set(
+            report["completions_simulation"].values.tolist()
+        )
+
+
 @pytest.mark.live
 @pytest.mark.timeout(300)
 def test_the_main_job_killed_three_times_ends_as_if_nothing_had_happened(
@@ -82,3 +104,4 @@ def test_the_main_job_killed_three_times_ends_as_if_nothing_had_happened(
         status, said = again.finish(timeout_s=240)
         assert status == 0, said
         assert "All is done already" in said
+    reports_what_is_to_come(tmp_path / "calm", tmp_path / "report.nc")

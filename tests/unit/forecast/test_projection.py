@@ -57,7 +57,7 @@ def test_totals_are_of_the_same_worlds() -> None:
 
     whole, first = found.total(), found.total(months=1, project="p")
     assert (whole.p10, whole.p50, whole.p90) == (40.0, 40.0, 40.0)
-    assert (first.p10, first.p50, first.p90) == pytest.approx((1.0, 5.0, 9.0))
+    assert (first.p10, first.p50, first.p90) == pytest.approx((0.2, 5.0, 9.8))
     assert found.months == ("2027-01", "2027-02")
 
 
@@ -71,8 +71,8 @@ def test_the_table_has_a_row_for_each_month_and_project() -> None:
         ("2027-01", "(all)"),
     ]
     row = table.loc[("2027-01", "p")]
-    assert row["node_hours_p90"] == pytest.approx(9.0)
-    assert row["kwh_p90"] == pytest.approx(4.5)
+    assert row["node_hours_p90"] == pytest.approx(9.8)
+    assert row["kwh_p90"] == pytest.approx(4.9)
     assert row["tb_months_p50"] == 0.5
     assert "kwh_p50" not in forecast().to_pandas()
 
