@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from climorch.core.dropping import dropped_told
 from climorch.core.hanging import hang_told
 from climorch.core.outlook import exposure_s, written_for_s
 from climorch.core.ruling import rule_faults_told
@@ -102,9 +103,8 @@ def troubles(
     for simulation in state.simulations.values():
         name = simulation.name
         told: list[tuple[AlarmKind, str]] = []
-        if simulation.failed is not None and simulation.control is Control.RUN:
-            cause, message = simulation.failed
-            told.append(("failed", f"failed for good: {cause.value}: {message}"))
+        if failure := _failure(simulation):
+            told.append(("failed", failure))
         if simulation.rule_faults:
             told.append(("rule", rule_faults_told(simulation)))
         if simulation.failed is None and (hung := hang_told(simulation)):
@@ -130,9 +130,19 @@ def troubles(
     return tuple(found)
 
 
+def _failure(simulation: SimulationState) -> str:
+    """Say what of a simulation failed for good; empty: nothing did."""
+    if simulation.failed is not None and simulation.control is Control.RUN:
+        cause, message = simulation.failed
+        return f"failed for good: {cause.value}: {message}"
+    lacks = dropped_told(simulation)
+    return f"goes on {lacks}" if lacks else ""
+
+
 def _storage(simulation: SimulationState, now_s: float) -> str:
     """Say what is wrong with the storage of a simulation; empty: nothing is."""
-    tries = simulation.failures.get(Cause.STORAGE, 0)
+    budgets = [simulation.failures, *(s.failures for s in simulation.sets.values())]
+    tries = sum(failures.get(Cause.STORAGE, 0) for failures in budgets)
     if tries:
         return f"storage failed {tries} times since the last checkpoint"
     for s in simulation.sets.values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from climorch.core.dropping import drops
 from climorch.core.holds import leaving
 from climorch.core.horizon import FAR, closes_s, roughly_s
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
@@ -51,6 +52,7 @@ def calm_until_s(state: CampaignState, simulation: SimulationState) -> float:
         or simulation.shrink_to is not None
         or leaving(simulation)
         or simulation.failures
+        or any(s.failures for s in simulation.sets.values() if s.dropped is None)
         # A rule that is asked at each commit may change everything there.
         or any(rule.on in OFTEN for rule in simulation.plan.rules)
         or not simulation.wants_nodes
@@ -78,7 +80,7 @@ def _go_on(state: CampaignState, simulation: SimulationState) -> bool:
             computes = True
         elif s.phase is not Phase.IDLE:
             return False
-        elif not s.complete:
+        elif not (s.complete or drops(simulation, s)):
             before = simulation.plan.prerequisites[s.name]
             if all(simulation.sets[name].complete for name in before):
                 return False

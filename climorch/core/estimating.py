@@ -17,6 +17,7 @@ from statistics import NormalDist, fmean
 import msgspec
 import numpy as np
 
+from climorch.core.dropping import drops
 from climorch.core.rhythm import Draws, steady_draws_s, way_s
 from climorch.core.state import Phase, SetState, SimulationState
 from climorch.core.stretch import DRAWS, Drawn, durations, restore, write
@@ -204,7 +205,11 @@ def _left(s: SetPlan, own: SimulationState | None) -> SetState:
     """Return where a set stands, with the end that it is to have."""
     if own is None:
         return SetState(plan=s, done=dict(s.segments_at[0]))
-    return replace(own.sets[s.name], plan=s)
+    there = replace(own.sets[s.name], plan=s)
+    if drops(own, there):
+        # It is not computed any more.
+        return replace(there, done=dict(s.segments_at[-1]))
+    return there
 
 
 def _segments(s: SetState) -> dict[str, int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from climorch.core.awaiting import market_of
+from climorch.core.dropping import drop_factors
 from climorch.core.factors import (
     checkpoint_factors,
     going,
@@ -112,7 +113,7 @@ def explain(
     factors |= hang_factors(simulation) | remedy_factors(simulation)
     factors |= score_factors(simulation)
     factors |= promise_factors(state, simulation, rules.promise)
-    factors |= rule_factors(simulation)
+    factors |= rule_factors(simulation) | drop_factors(simulation)
     for s in simulation.sets.values():
         factors[f"set {s.name}"] = set_factors(simulation, s)
         factors[f"checkpoints of {s.name}"] = checkpoint_factors(

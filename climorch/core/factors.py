@@ -9,6 +9,7 @@ from typing import Any
 from climorch.core.awaiting import Market, coming, expected_start
 from climorch.core.contest import shares
 from climorch.core.demand import exempt_until_s
+from climorch.core.dropping import failures_of
 from climorch.core.fold_commands import MONTH_S
 from climorch.core.horizon import closes_s, shuts_out
 from climorch.core.outlook import written_for_s
@@ -319,7 +320,9 @@ def checkpoint_factors(
         "longest interval, s": rules.limits.longest_s,
         "being written": s.checkpoint,
         "being written for, s": written_for_s(s, state.now_s),
-        "storage failures since the last": simulation.failures.get(Cause.STORAGE, 0),
+        "storage failures since the last": failures_of(simulation, s).get(
+            Cause.STORAGE, 0
+        ),
         "next try in, s": max(s.retry_at_s - state.now_s, 0.0),
         "found damaged": tuple(c.boundary for c in s.commits.values() if not c.good),
         "cap that binds": s.binds or None,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from climorch.core.dropping import failures_of, try_all_again
 from climorch.core.fold_archive import ARCHIVE, forget_archiving
 from climorch.core.fold_commands import (
     COMMANDS,
@@ -90,8 +91,7 @@ def _driver_started(state: CampaignState, fact: e.DriverStarted) -> None:
         # Running the script again is how a user says "try again".
         if simulation.failed is not None:
             forgive(state, simulation.name)
-        simulation.failed = None
-        simulation.failures.clear()
+        try_all_again(simulation)
         forget_faults(simulation)
         simulation.rule_faults.clear()
         for s in simulation.sets.values():
@@ -237,7 +237,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
     )
     keep(state, s, commit)
     settle_metrics(simulation, s)
-    simulation.failures.clear()
+    failures_of(simulation, s).clear()
     simulation.fruitful = True
     refuse_former(s, fact)
 
@@ -250,8 +250,9 @@ def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
     s.checkpoint = None
     if fact.cause is Cause.STORAGE:
         # The states are still in memory: compute on and try again later.
-        simulation.failures[fact.cause] = simulation.failures.get(fact.cause, 0) + 1
-        delay_s = min(2.0 ** min(simulation.failures[fact.cause], 6), 60.0)
+        failures = failures_of(simulation, s)
+        failures[fact.cause] = failures.get(fact.cause, 0) + 1
+        delay_s = min(2.0 ** min(failures[fact.cause], 6), 60.0)
         s.retry_at_s = state.now_s + delay_s
     else:
         break_attempt(simulation, s, fact.cause, fact.message)

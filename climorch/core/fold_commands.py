@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from climorch.core.dropping import failures_of
 from climorch.core.fold_paces import shunned, trusted
 from climorch.core.fold_scores import forget_scores_beyond
 from climorch.core.state import CampaignState, Phase, SetState, SimulationState
@@ -86,7 +87,8 @@ def break_attempt(
         return
     s.phase = Phase.BROKEN
     s.broken = (cause, message)
-    simulation.failures[cause] = simulation.failures.get(cause, 0) + 1
+    failures = failures_of(simulation, s)
+    failures[cause] = failures.get(cause, 0) + 1
 
 
 def end_turn(state: CampaignState, simulation: SimulationState) -> None:
@@ -273,6 +275,11 @@ def _rolled_back(state: CampaignState, decision: c.RolledBack) -> None:
     simulation.lost_segments += decision.segments
 
 
+def _set_dropped(state: CampaignState, decision: c.SetDropped) -> None:
+    s = state.simulations[decision.simulation].sets[decision.set]
+    s.dropped = (decision.cause, decision.message)
+
+
 def _simulation_failed(state: CampaignState, decision: c.SimulationFailed) -> None:
     simulation = state.simulations[decision.simulation]
     simulation.failed = (decision.cause, decision.message)
@@ -302,5 +309,6 @@ COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     c.SharingSet: _sharing_set,
     c.SegmentCommitted: _segment_committed,
     c.RolledBack: _rolled_back,
+    c.SetDropped: _set_dropped,
     c.SimulationFailed: _simulation_failed,
 }

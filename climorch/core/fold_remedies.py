@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from climorch.core.dropping import failures_of
 from climorch.core.remedying import Tried
 from climorch.core.state import CampaignState, SetState
 from climorch.model.commands import AskRemedy
@@ -44,8 +45,11 @@ def _given(state: CampaignState, fact: RemedyGiven) -> None:
         return
     s.blown = replace(s.blown, pending=None, asked=False)
     if not fact.retry:
-        message = f"{pending.message}; {fact.message}"
-        simulation.failed = (Cause.NUMERICAL, message)
+        why = (Cause.NUMERICAL, f"{pending.message}; {fact.message}")
+        if s.plan.optional:
+            s.dropped = why
+        else:
+            simulation.failed = why
         return
     target = _target(s, fact.back)
     # What begins later belongs to the course that is given up.
@@ -63,7 +67,7 @@ def _given(state: CampaignState, fact: RemedyGiven) -> None:
     s.blown = replace(
         s.blown, tried=(*tried, new), target=target, floor=target, former=s.attempt
     )
-    simulation.failures.pop(Cause.NUMERICAL, None)
+    failures_of(simulation, s).pop(Cause.NUMERICAL, None)
     # Copies of the former course stay in the archive, and are not asked back.
     s.archived = {b: copy for b, copy in s.archived.items() if b <= target}
     if s.recall is not None and s.recall.boundary > target:

@@ -5,6 +5,7 @@ The same state as after the facts and decisions that it stands for, one by one.
 
 from __future__ import annotations
 
+from climorch.core.dropping import failures_of
 from climorch.core.fold_commands import current
 from climorch.core.fold_storage import store
 from climorch.core.state import CampaignState, CheckpointState, Phase, SetState
@@ -62,7 +63,7 @@ def advanced(state: CampaignState, fact: e.SetAdvanced) -> None:
         source = _committed(s, written, fact, source)
     if fact.written:
         simulation = state.simulations[fact.simulation]
-        simulation.failures.clear()
+        failures_of(simulation, s).clear()
         simulation.fruitful = True
         counts = s.plan.segments_at[s.committed]
         s.committed_segments |= counts

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from climorch.core.dropping import try_all_again
 from climorch.core.fold_nodes import forgive, released
 from climorch.core.state import CampaignState, Control
 from climorch.model import events as e
@@ -30,8 +31,7 @@ def _resumed(state: CampaignState, fact: e.ResumeRequested) -> None:
     simulation.control = Control.RUN
     if simulation.failed is not None:
         forgive(state, simulation.name)
-    simulation.failed = None
-    simulation.failures.clear()
+    try_all_again(simulation)
     simulation.rule_faults.clear()
     for s in simulation.sets.values():
         s.retry_at_s = 0.0

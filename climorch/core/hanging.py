@@ -93,8 +93,10 @@ def go_elsewhere(
 
 def hang_told(simulation: SimulationState) -> str:
     """Say that a simulation hung since its newest checkpoint; empty: it did not."""
-    count = simulation.failures.get(Cause.HANG, 0)
-    hangs = [s.hang for s in simulation.sets.values() if s.hang is not None]
+    sets = simulation.sets.values()
+    budgets = [simulation.failures, *(s.failures for s in sets if s.dropped is None)]
+    count = sum(failures.get(Cause.HANG, 0) for failures in budgets)
+    hangs = [s.hang for s in sets if s.hang is not None]
     if not count or not hangs:
         return ""
     newest = max(hangs, key=lambda hang: hang.at_s)

@@ -152,7 +152,7 @@ def roughly_s(sets: Iterable[SetState]) -> float:
                 for stage, count in s.plan.segments_at[-1].items()
             )
             for s in sets
-            if not s.complete
+            if not s.complete and s.dropped is None
         ),
         default=0.0,
     )
@@ -188,7 +188,7 @@ def needs_s(
     for s in simulation.sets.values():
         before = simulation.plan.prerequisites[s.name]
         ready = all(simulation.sets[name].complete for name in before)
-        if ready and not s.complete:
+        if ready and not s.complete and s.dropped is None:
             at = s.reached
             needed_s = release_s(simulation, s, at, nodes=nodes, others=others) or 0.0
             if s.phase is Phase.IDLE and s.attempt:

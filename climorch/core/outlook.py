@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, ValuesView
 
+from climorch.core.dropping import drops
 from climorch.core.rhythm import steady_s
 from climorch.core.state import (
     CampaignState,
@@ -86,7 +87,9 @@ def rate_sypd(simulation: SimulationState) -> float | None:
     rates = []
     for s in simulation.sets.values():
         before = simulation.plan.prerequisites[s.name]
-        if s.complete or not all(simulation.sets[name].complete for name in before):
+        if s.complete or drops(simulation, s):
+            continue
+        if not all(simulation.sets[name].complete for name in before):
             continue
         takes_s = period_s(s)
         if takes_s:
@@ -120,7 +123,7 @@ def expected_end_s(simulation: SimulationState, now_s: float) -> float | None:
     for phase in simulation.plan.phases:
         for plan in phase:
             s = simulation.sets[plan.name]
-            boundaries = plan.last - s.reached
+            boundaries = 0 if drops(simulation, s) else plan.last - s.reached
             takes_s = period_s(s) if boundaries else 0.0
             if takes_s is None:
                 return None

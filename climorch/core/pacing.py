@@ -161,7 +161,7 @@ def too_long(
     others = siblings(state, simulation.plan, simulation.name)
     nodes = len(simulation.lease) or None
     for s in simulation.sets.values():
-        if s.complete:
+        if s.complete or s.dropped is not None:
             continue
         way_s = release_s(simulation, s, s.reached, nodes=nodes, others=others)
         known = durations(

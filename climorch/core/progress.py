@@ -169,6 +169,7 @@ def _advance(
             and hold is None
             and state.now_s >= s.retry_at_s
             and not s.complete
+            and s.dropped is None
             and not awaits_recall(s)
             and not s.blown.waits
             and all(simulation.ended(name) for name in before)

@@ -46,6 +46,7 @@ TELLING = (
     c.AskRemedy,
     c.RolledBack,
     c.SegmentCommitted,
+    c.SetDropped,
     c.SetLease,
     c.SimulationFailed,
 )

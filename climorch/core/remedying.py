@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from climorch.core.dropping import give_up
 from climorch.model.commands import (
     AskRemedy,
     DeleteCheckpoint,
     Record,
-    SimulationFailed,
 )
 from climorch.model.events import Cause
 from climorch.model.numerics import Remedy
@@ -142,9 +142,7 @@ def give_up_or_ask(
         return
     if count:
         message = f"quarantined after {count} tries: {message}"
-    yield SimulationFailed(
-        simulation=simulation.name, cause=Cause.NUMERICAL, message=message
-    )
+    yield from give_up(simulation, s, Cause.NUMERICAL, message)
 
 
 def ask_again(simulation: SimulationState, s: SetState) -> Iterator[Record]:

@@ -161,6 +161,11 @@ class SetState:
         The newest segment that hung.
     blown : Blown
         What is known of its blow-ups.
+    failures : dict of Cause to int
+        Of an optional set, since its last committed checkpoint; those of all others
+        are their simulation's.
+    dropped : (Cause, str) or None
+        Why its simulation goes on without it, if it is optional and failed for good.
     """
 
     plan: SetPlan
@@ -205,6 +210,8 @@ class SetState:
     lost_s: float = 0.0
     hang: Hang | None = None
     blown: Blown = field(default_factory=Blown)
+    failures: dict[Cause, int] = field(default_factory=dict)
+    dropped: tuple[Cause, str] | None = None
 
     @property
     def name(self) -> str:
@@ -218,6 +225,11 @@ class SetState:
             if c.good and not c.deleting:
                 return boundary
         return 0
+
+    @property
+    def committed_count(self) -> int:
+        """Segments of all its stages up to the newest boundary that is committed."""
+        return sum(self.plan.segments_at[self.committed].values())
 
     @property
     def complete(self) -> bool:
@@ -238,7 +250,7 @@ class SetState:
     def rung_of(self, boundary: int) -> str:
         """Where states of a boundary come from, as in ``SetRestored``."""
         if boundary == 0:
-            return "init"
+            return "transform" if self.plan.transforms else "init"
         return "partner" if self.held.salvaged == boundary else "checkpoint"
 
     def front(self) -> int:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from climorch.core.dropping import drops
 from climorch.core.edited import Edited, RuleFault
 from climorch.core.lifecycle import Control, Phase, Status
 from climorch.core.scoring import Scored, owed
@@ -183,17 +184,14 @@ class SimulationState:
 
     @property
     def complete(self) -> bool:
-        """Whether every set is committed to its end."""
-        return all(s.complete for s in self.sets.values())
+        """Whether every set is committed to its end, or it goes on without it."""
+        return all(s.complete or drops(self, s) for s in self.sets.values())
 
     @property
     def committed_segments(self) -> dict[str, int]:
         """Segments committed of each stage, as far as any are."""
-        return {
-            stage: count
-            for s in self.sets.values()
-            for stage, count in s.committed_segments.items()
-        }
+        sets = self.sets.values()
+        return {g: count for s in sets for g, count in s.committed_segments.items()}
 
     @property
     def settled(self) -> bool:
@@ -220,7 +218,7 @@ class SimulationState:
         if rule.on is RuleTime.SIMULATION:
             if not self.complete:
                 return None
-            at = sum(sum(s.plan.segments_at[-1].values()) for s in self.sets.values())
+            at = sum(s.committed_count for s in self.sets.values())
         else:
             name = self.plan.set_of.get(rule.when)
             if name is None:

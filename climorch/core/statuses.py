@@ -14,6 +14,7 @@ from typing import Any
 
 from climorch.core.contest import contest_of
 from climorch.core.demand import board_of, decided_on
+from climorch.core.dropping import dropped_told
 from climorch.core.holds import holding
 from climorch.core.horizon import needs_s, shuts_out
 from climorch.core.outlook import (
@@ -284,8 +285,10 @@ def _why(
         cause, message = simulation.failed
         return f"{cause.value}: {message}"
     faults = rule_faults_told(simulation)
+    lacks = dropped_told(simulation)
     if simulation.complete:
-        return "; ".join(filter(None, ("every stage is committed to its end", faults)))
+        whole = f"finished {lacks}" if lacks else "every stage is committed to its end"
+        return "; ".join(filter(None, (whole, faults)))
     if faults and simulation.control is Control.PAUSED:
         return f"paused: {faults}"
     hold = holding(state, simulation)
@@ -305,7 +308,8 @@ def _why(
         why = simulation.lease_why
         if lost:
             why += f": {lost}" if why == "nodes lost" else f"; nodes lost: {lost}"
-        return why + _slowed(state, simulation)
+        why += _slowed(state, simulation)
+        return f"{why}; goes on {lacks}" if lacks else why
     if wait and lost:
         wait = f"{wait}; nodes lost: {lost}"
     drained = sorted(state.draining & state.nodes.keys())

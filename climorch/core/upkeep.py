@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from climorch.core.dropping import failures_of, give_up
 from climorch.core.hanging import go_elsewhere
 from climorch.core.horizon import gone
 from climorch.core.partnering import salvage_goes_on, salvage_of
@@ -173,7 +174,7 @@ def settle_loss(
             broken = s.phase is Phase.BROKEN or (uprooted and s.phase is not Phase.IDLE)
         if broken:
             cause, message = s.broken or (Cause.NODE_LOST, f"{lost} nodes lost")
-            failures = simulation.failures.get(cause, 0)
+            failures = failures_of(simulation, s).get(cause, 0)
             gives_up = policies.recovery.gives_up(cause, failures)
             if s.phase is not Phase.SALVAGING and not gives_up:
                 strategy = strategy_of(policies, simulation, s)
@@ -193,16 +194,15 @@ def settle_loss(
             yield from roll_back(simulation, s, cause)
             if cause is Cause.HANG and not gives_up:
                 yield from go_elsewhere(state, simulation, s)
-            if simulation.failed is None and gives_up and cause is Cause.NUMERICAL:
+            over = simulation.failed is not None or s.dropped is not None
+            if not over and gives_up and cause is Cause.NUMERICAL:
                 yield from give_up_or_ask(
                     simulation, s, policies.remedies, message, reached
                 )
-            elif simulation.failed is None and gives_up:
+            elif not over and gives_up:
                 if cause is Cause.HANG:
                     message = f"quarantined after {failures} hangs in a row: {message}"
-                yield SimulationFailed(
-                    simulation=simulation.name, cause=cause, message=message
-                )
+                yield from give_up(simulation, s, cause, message)
     yield from set_apart(state, simulation, policies)
     if uprooted:
         # What is left of the lease is all that counts from now on.

@@ -22,6 +22,7 @@ from climorch.core.remedying import changes_of
 from climorch.core.state import SetState
 from climorch.core.stretch import p99_s
 from climorch.engine.checking import refuse_metrics
+from climorch.engine.exchanging import inputs_of, require_dates, require_first
 from climorch.engine.keys import futures_in
 from climorch.engine.opaque import advance_opaque, is_opaque
 from climorch.engine.outputs import Outputs
@@ -40,7 +41,7 @@ from climorch.engine.steps import (
 from climorch.engine.tags import Watched, annotating, make_tag
 from climorch.engine.took import Took
 from climorch.engine.worker import RootSpec
-from climorch.intake.trace import make_segment, merge_exports
+from climorch.intake.trace import make_segment
 from climorch.model.advance import Advance
 from climorch.model.plan import SetPlan, SimulationPlan, StagePlan
 from climorch.model.workflow import Stage
@@ -105,19 +106,20 @@ class Attempt:
         await self._load_finals()
         seed = (self.tag, "init")
         for stage in self.set.stages:
-            advance = await asyncio.to_thread(
+            first = await asyncio.to_thread(
                 build_init,
                 self.stages[stage.name],
                 self.finals,
                 make_segment(self.simulation, self.plan, stage, 0),
                 (*seed, stage.name),
             )
+            require_first(self, stage, first)
             # Who waits for ever behind an init that does so has no segment to lose.
             limited = replace(
                 self._watched(stage, 0), limit_s=self.services.watch.begin_s
             )
             tag = make_tag(self.simulation, watched=limited)
-            held = hold(self.services.client, advance, tag)
+            held = hold(self.services.client, first, tag)
             with in_flight(held.fresh):
                 state = await load_others(self.services.client, held.state, tag)
             self.states[stage.name] = state
@@ -158,7 +160,7 @@ class Attempt:
     ) -> tuple[dict[str, Any], Advance]:
         """Build the graph of a segment, or compute one that has no graph."""
         declared = self.stages[stage.name]
-        state, inputs = self.states[stage.name], self._inputs(stage, segment)
+        state, inputs = self.states[stage.name], inputs_of(self, stage, segment)
         s = self.services.state.simulations[self.simulation].sets[self.set.name]
         changes = changes_of(s, stage.name, segment)
         told = make_segment(self.simulation, self.plan, stage, segment, changes=changes)
@@ -169,11 +171,13 @@ class Attempt:
                 self.services, self.tag, declared, told, state, inputs, chunk, watched
             )
             self.took[stage.name] = took
+            require_dates(self, stage, built, told)
             return tag, built
         seed = (self.tag, stage.name, segment)
         built = await asyncio.to_thread(
             build_segment, declared, state, inputs, told, seed, chunk
         )
+        require_dates(self, stage, built, told)
         return make_tag(self.simulation, watched=watched, paced=stage.name), built
 
     def reroot(self, rooted: Mapping[tuple[str, str], xr.Dataset]) -> None:
@@ -238,13 +242,6 @@ class Attempt:
             attempt=self.number,
             limit_s=math.inf if limit_s is None else limit_s,
         )
-
-    def _inputs(self, stage: StagePlan, segment: int) -> dict[str, xr.Dataset]:
-        inputs = {n: self.finals[n] for n in stage.after} if segment == 0 else {}
-        for other in stage.reads:
-            needed = needed_exports(self.set, stage, segment, other)
-            inputs[other] = merge_exports([self.exports[other][k] for k in needed])
-        return inputs
 
     def _forget_exports(self, name: str) -> None:
         """Drop exports that every reader has passed."""

@@ -79,7 +79,7 @@ def rung_of(simulation: SimulationState, s: SetState, boundary: int) -> str:
         As in `SetRestored`; partners' copies are told apart by who knows of them.
     """
     if boundary == 0:
-        return "init" if simulation.branch is None else "branch"
+        return s.rung_of(0) if simulation.branch is None else "branch"
     origin = s.commits.get(boundary)
     if origin is not None and origin.recalled:
         return "archive"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from climorch.core.state import CampaignState, SetState, SimulationState
 from climorch.errors import Fault
 from climorch.intake.calendar import model_date
-from climorch.model.plan import Branch, SimulationPlan
+from climorch.model.plan import Branch, SimulationPlan, StagePlan
 from climorch.model.scenario import DEFAULT_PROJECT, Scenario
 from climorch.model.workflow import Rule
 
@@ -128,9 +128,12 @@ def _start_faults(
         checkpoints that are not there.
     """
     for stage in child.stages:
-        if stage.initial:
+        if stage.initial or (stage.transforms and stage.after):
             continue
         here = f"{place}, stage {stage.name!r}"
+        if stage.transforms:
+            yield from _transform_faults(parent, stage, here)
+            continue
         name = parent.plan.set_of.get(stage.name)
         if name is None:
             yield Fault(
@@ -155,6 +158,23 @@ def _start_faults(
                 remedy=f"start at one of {', '.join(_dates(s, stage.calendar))}, "
                 "or pin it in time",
             )
+
+
+def _transform_faults(
+    parent: SimulationState, stage: StagePlan, here: str
+) -> Iterator[Fault]:
+    """Say why no state of a parent can be made into the first one of a stage."""
+    start = stage.boundaries[0]
+    if not any(
+        start in s.plan.commons and _kept(s, s.plan.commons.index(start))
+        for s in parent.sets.values()
+    ):
+        at = model_date(start, stage.calendar)
+        yield Fault(
+            place=f"{here}, transform",
+            problem=f"no checkpoint of {parent.name!r} at {at} is kept",
+            remedy="start where the parent has one, or pin it in time",
+        )
 
 
 def _kept(s: SetState, boundary: int) -> bool:

@@ -18,11 +18,30 @@ __all__ = [
     "boundaries",
     "model_date",
     "model_time",
+    "same_calendar",
     "seconds_of",
     "span_faults",
 ]
 
 TIME_UNITS = "seconds since 0001-01-01 00:00:00"
+
+# The conventions know two names for several calendars.
+_SAME = {
+    "gregorian": "standard",
+    "365_day": "noleap",
+    "366_day": "all_leap",
+}
+
+
+def same_calendar(one: str, other: str) -> bool:
+    """Tell whether two names are of one calendar.
+
+    Parameters
+    ----------
+    one, other : str
+        CF calendars, or anything.
+    """
+    return bool(_SAME.get(one, one) == _SAME.get(other, other))
 
 
 def span_faults(span: Span, *, place: str) -> list[Fault]:

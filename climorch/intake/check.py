@@ -14,7 +14,7 @@ import cloudpickle
 import xarray as xr
 
 from climorch.errors import Fault
-from climorch.intake.calendar import boundaries, span_faults
+from climorch.intake.calendar import boundaries, same_calendar, span_faults
 from climorch.intake.following import begins_of
 from climorch.intake.parts import part_faults
 from climorch.intake.phases import phase_faults
@@ -23,19 +23,11 @@ from climorch.intake.scoring import score_faults
 from climorch.model.names import name_fault
 from climorch.model.plan import Coupling, RuleTime
 from climorch.model.programs import Command
-from climorch.model.span import CALENDARS
 from climorch.model.stages import DATED
 from climorch.model.steps import LiveModel, function_of
 from climorch.model.workflow import GO_ON, PAUSE, Stage, Workflow
 
 __all__ = ["strategy_faults", "workflow_faults"]
-
-# The conventions know two names for several calendars.
-_SAME_CALENDAR = {
-    "gregorian": "standard",
-    "365_day": "noleap",
-    "366_day": "all_leap",
-}
 
 
 def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault]:
@@ -180,6 +172,7 @@ def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
         here = f"{place}, stage {stage.name!r}"
         step = function_of(stage.step)
         initial: object = stage.init
+        transform: object = stage.transform
         if not (callable(step) or isinstance(step, Command)):
             yield Fault(
                 place=f"{here}, step",
@@ -194,7 +187,8 @@ def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                 problem=f"got {type(initial).__name__}",
                 remedy="pass a Dataset or a function of (segment, inputs)",
             )
-        for what, function in (("step", step), ("init", initial)):
+        functions = {"step": step, "init": initial, "transform": transform}
+        for what, function in functions.items():
             if callable(function):
                 yield from _pickle_faults(f"{here}, {what}", function)
     for score in workflow.scores:
@@ -266,9 +260,16 @@ def _chunk_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
 
 def _init_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
     for stage in workflow.stages:
-        if stage.init is None:
+        here = f"{place}, stage {stage.name!r}"
+        if stage.transform is not None and not stage.after:
             yield Fault(
-                place=f"{place}, stage {stage.name!r}, init",
+                place=f"{here}, transform",
+                problem="it comes after no stage whose state it could be made from",
+                remedy="say after=, or use init",
+            )
+        elif stage.init is None and stage.transform is None:
+            yield Fault(
+                place=f"{here}, init",
                 problem="is missing",
                 remedy="pass a Dataset or a function; only the stages of a "
                 "template may start from their parent's state",
@@ -282,7 +283,7 @@ def _meeting_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
         here = f"{place}, stage {stage.name!r}"
         for other in {*stage.reads, *stage.after} & set(stages):
             mine, theirs = stage.span.calendar, stages[other].span.calendar
-            if _calendar(mine) != _calendar(theirs):
+            if not same_calendar(mine, theirs):
                 yield Fault(
                     place=f"{here} and {other!r}, calendar",
                     problem=f"{mine!r} does not meet {theirs!r}",
@@ -299,10 +300,6 @@ def _meeting_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
         for other, coupling in stage.reads.items():
             if other in stages and other != stage.name:
                 yield from _coupling_faults(here, stage, stages[other], coupling, cuts)
-
-
-def _calendar(name: str) -> str:
-    return _SAME_CALENDAR.get(name, name) if name in CALENDARS else name
 
 
 def _coupling_faults(

@@ -110,20 +110,23 @@ def accepted(
 def call_init(
     stage: Stage, inputs: Mapping[str, xr.Dataset], segment: Segment
 ) -> Advance:
-    """Let an init build the first state; see `call_step`."""
-    place = f"stage {stage.name!r}, init"
-    if stage.init is None:
-        returned: Any = inputs.get(stage.name)
+    """Let an init, or a transform, build the first state; see `call_step`."""
+    what = "init" if stage.transform is None else "transform"
+    place = f"stage {stage.name!r}, {what}"
+    breach = f"{what} of stage {stage.name!r} breaks the contract"
+    given = {name: _own(dataset) for name, dataset in inputs.items()}
+    if stage.transform is not None:
+        with _building():
+            returned: Any = stage.transform(dict(given), segment)
+        _raise(breach, [*_mutations(place, inputs, given)])
+    elif stage.init is None:
+        returned = inputs.get(stage.name)
     elif isinstance(stage.init, xr.Dataset):
         returned = stage.init
     else:
-        given = {name: _own(dataset) for name, dataset in inputs.items()}
         with _building():
             returned = stage.init(segment, dict(given))
-        _raise(
-            f"init of stage {stage.name!r} breaks the contract",
-            [*_mutations(place, inputs, given)],
-        )
+        _raise(breach, [*_mutations(place, inputs, given)])
     faults = [*type_faults(place, returned)]
     if not faults:
         advance = _advance(returned, stage)
@@ -131,7 +134,7 @@ def call_init(
         if stage.check_finite:
             raw = returned.state if isinstance(returned, Advance) else returned
             faults += in_memory_faults(place, raw)
-    _raise(f"init of stage {stage.name!r} breaks the contract", faults)
+    _raise(breach, faults)
     return advance
 
 

@@ -1,4 +1,7 @@
-"""Faults of what a workflow says about its phases: on demand, and where they begin."""
+"""Faults of what a workflow says about its phases.
+
+Where they begin, from which state, and which of them need not be.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,8 @@ def phase_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
     yield from _begin_faults(workflow, place)
     yield from _end_faults(workflow, place)
     yield from _demand_faults(workflow, place)
+    yield from _transform_faults(workflow, place)
+    yield from _optional_faults(workflow, place)
 
 
 def _begin_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
@@ -111,4 +116,53 @@ def _demand_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                     place=f"{here}, after {name!r}",
                     problem="that one is on demand, and may never be there",
                     remedy="let both be on demand",
+                )
+
+
+def _transform_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
+    for stage in workflow.stages:
+        # Users without a type checker may pass anything.
+        transform: object = stage.transform
+        here = f"{place}, stage {stage.name!r}, transform"
+        if transform is None:
+            continue
+        if not callable(transform):
+            yield Fault(
+                place=here,
+                problem=f"{type(transform).__name__} cannot be called",
+                remedy="pass a function of (states, segment)",
+            )
+        if stage.init is not None:
+            yield Fault(
+                place=here,
+                problem="there is an init too, and a stage begins once",
+                remedy="keep transform where the grid or the variables change, "
+                "else init",
+            )
+
+
+def _optional_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
+    stages = {stage.name: stage for stage in workflow.stages}
+    first = [stage for stage in workflow.stages if not stage.on_demand]
+    if first and all(stage.optional for stage in first):
+        yield Fault(
+            place=place,
+            problem="every stage is optional",
+            remedy="declare one without which the others are of no use",
+        )
+    for stage in workflow.stages:
+        here = f"{place}, stage {stage.name!r}"
+        for name in stage.reads:
+            if name in stages and stages[name].optional is not stage.optional:
+                yield Fault(
+                    place=f"{here}, reads {name!r}",
+                    problem="only one of the two is optional",
+                    remedy="coupled stages run and fail together: say the same of both",
+                )
+        for name in stage.after:
+            if name in stages and stages[name].optional and not stage.optional:
+                yield Fault(
+                    place=f"{here}, after {name!r}",
+                    problem="that one is optional, and may never end",
+                    remedy="let both be optional",
                 )

@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 
+_KEPT = ("calendar", "reads", "after", "chunks")
+
+
 def make_plan(
     workflow: Workflow, scenario: Scenario, *, whole: bool = False
 ) -> SimulationPlan:
@@ -89,6 +92,8 @@ def plan_of(stage: Stage) -> StagePlan:
         resources=of_a_part(stage.resources, stage.parts),
         initial=stage.init is not None,
         parts=stage.parts,
+        transforms=stage.transform is not None,
+        optional=stage.optional,
     )
 
 
@@ -131,14 +136,16 @@ def provenance(workflow: Workflow) -> dict[str, Provenance]:
     Returns
     -------
     dict of str to Provenance
-        Keys ``stage.step``, ``stage.init``, ``stage.until``, ``stage.rebuild``,
-        ``rule``, ``score.score`` and ``(remedy)``.
+        Keys ``stage.step``, ``stage.init``, ``stage.transform``, ``stage.until``,
+        ``stage.rebuild``, ``rule``, ``score.score`` and ``(remedy)``.
     """
     functions: dict[str, Any] = {}
     for stage in workflow.stages:
         functions[f"{stage.name}.step"] = function_of(stage.step)
         if callable(stage.init):
             functions[f"{stage.name}.init"] = stage.init
+        if stage.transform is not None:
+            functions[f"{stage.name}.transform"] = stage.transform
         if stage.until is not None:
             functions[f"{stage.name}.until"] = until_of(stage.until).condition
         if stage.scope is not None and stage.scope.rebuild is not None:
@@ -254,7 +261,7 @@ def change_faults(
             )
             return
     for was, now in zip(old.stages, new.stages, strict=True):
-        for what in ("calendar", "reads", "after", "chunks", "initial", "parts"):
+        for what in (*_KEPT, "initial", "parts", "transforms"):
             before, after = getattr(was, what), getattr(now, what)
             if before != after:
                 yield Fault(

@@ -16,6 +16,13 @@ from climorch.core.frontier import needed_exports
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.calendar import model_time
 from climorch.intake.contract import call_init, call_step
+from climorch.intake.meeting import (
+    READS,
+    export_faults,
+    first_faults,
+    meeting_faults,
+    require_meeting,
+)
 from climorch.intake.planning import make_plan, segment_seed
 from climorch.model.advance import Advance, Segment
 from climorch.model.plan import Coupling, SetPlan, SimulationPlan, StagePlan
@@ -25,7 +32,7 @@ from climorch.model.scenario import Scenario
 from climorch.model.stages import Opaque
 from climorch.model.workflow import Stage, Workflow
 
-__all__ = ["make_segment", "merge_exports", "trace_faults"]
+__all__ = ["make_segment", "merge_exports", "readers_of", "trace_faults"]
 
 
 def make_segment(
@@ -129,9 +136,14 @@ def _trace_set(
         segment = make_segment(scenario.name, plan, stage, 0)
         given = {**parent, **{name: finals[name] for name in stage.after}}
         try:
-            first[stage.name] = call_init(stages[stage.name], given, segment)
+            advance = call_init(stages[stage.name], given, segment)
+            require_meeting(_first_faults(stages[stage.name], advance, given, stage))
         except Exception as error:
-            yield from _told(error, f"workflow {workflow.name!r}, {stage.name!r}, init")
+            what = "init" if stages[stage.name].transform is None else "transform"
+            place = f"workflow {workflow.name!r}, {stage.name!r}, {what}"
+            yield from _told(error, place)
+        else:
+            first[stage.name] = advance
     if len(first) < len(s.stages):
         return
     exports = {
@@ -158,16 +170,8 @@ def _trace_set(
                 [exports[other][0 if k < 0 else -1] for k in needed]
             )
         try:
-            if isinstance(stages[stage.name].step, Opaque):
-                # It runs on a node only; what follows sees what its init made.
-                advance = _told_of(stages[stage.name], segment, first[stage.name])
-            else:
-                state = first[stage.name].state
-                advance = call_step(stages[stage.name], state, given, segment)
-                _resume(stages[stage.name], advance.state, scenario, plan, stage)
-            for part in (advance.state, advance.exports, advance.output):
-                if part is not None:
-                    cloudpickle.dumps(dict(part.__dask_graph__() or {}))
+            advance = _stepped(stages, first[stage.name], given, segment, stage, s)
+            _resume(stages[stage.name], advance.state, scenario, plan, stage)
         except Exception as error:
             yield from _told(error, f"workflow {workflow.name!r}, {stage.name!r}, step")
             return
@@ -184,6 +188,57 @@ def _told_of(declared: Stage, segment: Segment, first: Advance) -> Advance:
     return first
 
 
+def _stepped(
+    stages: Mapping[str, Stage],
+    first: Advance,
+    given: Mapping[str, xr.Dataset],
+    segment: Segment,
+    stage: StagePlan,
+    s: SetPlan,
+) -> Advance:
+    """Try the first segment of a stage with what it is given, and look at both."""
+    name, declared = stage.name, stages[stage.name]
+    for other, coupling in stage.reads.items():
+        # What a model exports from a segment is known when it has run.
+        if coupling is Coupling.PREVIOUS or not _is_opaque(stages[other]):
+            met = meeting_faults(name, first.state, other, given[other], how=READS)
+            require_meeting(met)
+    if _is_opaque(declared):
+        # It runs on a node only; what follows sees what its init made.
+        advance = _told_of(declared, segment, first)
+    else:
+        advance = call_step(declared, first.state, given, segment)
+        if advance.exports is not None:
+            readers = readers_of(s, name)
+            require_meeting(export_faults(name, readers, advance.exports, segment))
+    for part in (advance.state, advance.exports, advance.output):
+        if part is not None:
+            cloudpickle.dumps(dict(part.__dask_graph__() or {}))
+    return advance
+
+
+def _is_opaque(stage: Stage) -> bool:
+    return isinstance(stage.step, Opaque)
+
+
+def readers_of(s: SetPlan, name: str) -> tuple[str, ...]:
+    """Return the stages of a set that read one of it, in order of declaration."""
+    return tuple(stage.name for stage in s.stages if name in stage.reads)
+
+
+def _first_faults(
+    declared: Stage, advance: Advance, given: Mapping[str, xr.Dataset], stage: StagePlan
+) -> Iterator[Fault]:
+    return first_faults(
+        stage.name,
+        advance.state,
+        given,
+        after=stage.after,
+        transformed=declared.transform is not None,
+        calendar=stage.calendar,
+    )
+
+
 def _resume(
     declared: Stage,
     state: xr.Dataset,
@@ -192,7 +247,7 @@ def _resume(
     stage: StagePlan,
 ) -> None:
     """Call a step for its second and its last part, to see that it goes on there."""
-    if stage.parts > 1:
+    if stage.parts > 1 and not _is_opaque(declared):
         for part in {1, stage.parts - 1}:
             segment = make_segment(scenario.name, plan, stage, part)
             call_step(declared, state, {}, segment)

@@ -24,6 +24,7 @@ __all__ = [
     "PromiseRanked",
     "RolledBack",
     "SegmentCommitted",
+    "SetDropped",
     "SharingSet",
     "ShrinkPlanned",
     "SimulationFailed",
@@ -240,6 +241,18 @@ class RolledBack(_Decision, frozen=True, kw_only=True):
     cause: Cause
 
 
+class SetDropped(_Decision, frozen=True, kw_only=True):
+    """A retry budget of an optional set is used up: it goes on without.
+
+    Without what comes after it, too. What is committed of it stays.
+    """
+
+    simulation: str
+    set: str
+    cause: Cause
+    message: str
+
+
 class SimulationFailed(_Decision, frozen=True, kw_only=True):
     """A retry budget is used up; what is committed stays."""
 
@@ -264,5 +277,6 @@ Decision = (
     | SharingSet
     | SegmentCommitted
     | RolledBack
+    | SetDropped
     | SimulationFailed
 )

@@ -168,7 +168,8 @@ class SetRestored(_Fact, frozen=True, kw_only=True):
         Where they come from: ``checkpoint``, the newest; ``partner``, one that was
         written from the copies of partners; ``repaired``, one of which files came
         from another copy; ``archive``, one that was recalled; ``older``, one before
-        a newer one that is damaged; ``branch``, the parent's last; ``init``.
+        a newer one that is damaged; ``branch``, the parent's last; ``transform``, the
+        last of the stages before, made into another; ``init``.
     bytes_read : int
         Bytes of state; 0: not known.
     seconds : float

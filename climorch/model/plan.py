@@ -76,9 +76,13 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
     resources : Resources
         What it needs.
     initial : bool
-        Whether the script gives an ``init``; otherwise a branch does.
+        Whether the script gives an ``init``; otherwise other stages or a branch do.
     parts : int
         Into which the step cuts each segment, >= 1.
+    transforms : bool
+        Whether its first state is made from those of other stages.
+    optional : bool
+        Whether its simulation goes on without it once it has failed for good.
     """
 
     name: str
@@ -90,6 +94,8 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
     resources: Resources = Resources()
     initial: bool = True
     parts: int = 1
+    transforms: bool = False
+    optional: bool = False
 
     @property
     def segments(self) -> int:
@@ -153,6 +159,16 @@ class SetPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def nodes(self) -> int:
         """Nodes that its stages ask for which may run side by side."""
         return _together(self, lambda stage: stage.resources.nodes)
+
+    @cached_property
+    def optional(self) -> bool:
+        """Whether its simulation goes on without it: so of all of its stages."""
+        return all(stage.optional for stage in self.stages)
+
+    @cached_property
+    def transforms(self) -> bool:
+        """Whether a first state is made from those of other stages."""
+        return any(stage.transforms for stage in self.stages)
 
     @cached_property
     def after(self) -> frozenset[str]:

@@ -220,7 +220,7 @@ class ScopedInit:
     Attributes
     ----------
     func : callable
-        The user's ``init``.
+        The user's ``init`` or ``transform``.
     scope : Scope
         What is kept.
     """
@@ -228,11 +228,9 @@ class ScopedInit:
     func: Callable[..., Any]
     scope: Scope
 
-    def __call__(
-        self, segment: Segment, inputs: Mapping[str, xr.Dataset]
-    ) -> xr.Dataset | Advance:
-        """Make the first state."""
-        found = self.func(segment, inputs)
+    def __call__(self, *given: Any) -> xr.Dataset | Advance:
+        """Make the first state from what the user's function takes."""
+        found = self.func(*given)
         if isinstance(found, Advance):
             return replace(found, state=self.scope.kept(found.state))
         return self.scope.kept(found)

@@ -29,6 +29,7 @@ __all__ = [
     "Opaque",
     "Stage",
     "Step",
+    "Transform",
     "scoped",
     "storing_of",
 ]
@@ -38,6 +39,7 @@ Opaque = LiveModel | Isolated | Command
 
 Step = StepFunction | Opaque
 Initial = Callable[[Segment, Mapping[str, "xr.Dataset"]], "xr.Dataset | Advance"]
+Transform = Callable[[Mapping[str, "xr.Dataset"], Segment], "xr.Dataset | Advance"]
 
 JOINED = "joined"
 SHIFTED = "shifted"
@@ -100,6 +102,14 @@ class Stage:
         said.
     until : Until, Equilibrium, callable or None
         When it ends before the end of its span, with all that are coupled to it.
+    transform : callable or None
+        ``transform(states, segment)``, in place of ``init``: makes its first state
+        from the last states of the ``after`` stages, or of the simulation that it
+        branches from, on another grid, in other units or of other variables. Builds
+        a graph, as a step does; an ``init`` may change none of these.
+    optional : bool
+        Whether its simulation goes on without it, and without what comes after it,
+        once it has failed for good. Coupled stages are optional together.
     """
 
     name: str
@@ -119,6 +129,8 @@ class Stage:
     on_demand: bool = False
     begins: str | None = None
     until: Until | Equilibrium | Condition | None = None
+    transform: Transform | None = None
+    optional: bool = False
 
 
 def storing_of(stages: Iterable[Stage]) -> dict[str, dict[str, Storing]]:
@@ -135,7 +147,7 @@ def storing_of(stages: Iterable[Stage]) -> dict[str, dict[str, Storing]]:
 
 def _scoped(stage: Stage, scope: Scope) -> Stage:
     """Let a scope be part of a step and of what makes its first state."""
-    step, init = stage.step, stage.init
+    step, init, transform = stage.step, stage.init, stage.transform
     if isinstance(step, Isolated):
         step = replace(step, step=ScopedStep(step.step, scope))
     elif callable(step):
@@ -144,7 +156,9 @@ def _scoped(stage: Stage, scope: Scope) -> Stage:
         init = ScopedInit(init, scope)
     elif init is not None:
         init = scope.kept(init)
-    return replace(stage, step=step, init=init, scope=scope)
+    if callable(transform):
+        transform = ScopedInit(transform, scope)
+    return replace(stage, step=step, init=init, transform=transform, scope=scope)
 
 
 def scoped(declared: Sequence[Stage]) -> list[Stage]:

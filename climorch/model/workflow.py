@@ -19,7 +19,14 @@ from climorch.model.plan import Coupling, RuleTime
 from climorch.model.resources import Resources
 from climorch.model.scope import Scope
 from climorch.model.span import Span
-from climorch.model.stages import Initial, Stage, Step, scoped, storing_of
+from climorch.model.stages import (
+    Initial,
+    Stage,
+    Step,
+    Transform,
+    scoped,
+    storing_of,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -119,46 +126,48 @@ class Workflow:
         on_demand: bool = False,
         begins: str | None = None,
         until: Until | Equilibrium | Condition | None = None,
+        transform: Transform | None = None,
+        optional: bool = False,
     ) -> Stage:
         """Add a stage; `Stage` says more about each parameter.
 
         Parameters
         ----------
-        name, step, span, init, after, check_finite, output_chunk, checkpointing
-            As for `Stage`.
-        scope, checks, parts, on_demand, begins, until
-            Likewise.
-        reads : mapping of str to Coupling, optional
-            Stages whose exports it reads: `SAME` or `PREVIOUS`.
-        chunks, resources
+        name, step, span, init, reads, after, chunks, resources, check_finite
             As for `Stage`; resources by default: one node.
+        output_chunk, checkpointing, scope, checks, parts, on_demand, begins, until
+            Likewise.
+        transform, optional
+            Likewise.
 
         Returns
         -------
         Stage
-            The declaration, as it is kept in ``stages`` until a stage comes that
-            shares a rounded variable with it.
+            As kept in ``stages``, until one comes that shares a rounded variable.
         """
-        declared = Stage(
-            name=name,
-            step=step,
-            init=init,
-            span=span,
-            reads=dict(reads or {}),
-            after=tuple(after),
-            chunks=dict(chunks or {}),
-            resources=resources or Resources(),
-            check_finite=check_finite,
-            output_chunk=output_chunk,
-            checkpointing=checkpointing,
-            scope=scope,
-            checks=checks,
-            parts=parts,
-            on_demand=on_demand,
-            begins=begins,
-            until=until,
+        return self._add(
+            Stage(
+                name=name,
+                step=step,
+                init=init,
+                span=span,
+                reads=dict(reads or {}),
+                after=tuple(after),
+                chunks=dict(chunks or {}),
+                resources=resources or Resources(),
+                check_finite=check_finite,
+                output_chunk=output_chunk,
+                checkpointing=checkpointing,
+                scope=scope,
+                checks=checks,
+                parts=parts,
+                on_demand=on_demand,
+                begins=begins,
+                until=until,
+                transform=transform,
+                optional=optional,
+            )
         )
-        return self._add(declared)
 
     def _add(self, declared: Stage) -> Stage:
         """Add a stage; what it wishes may bind those with whom it is coupled."""

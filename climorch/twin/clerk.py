@@ -24,6 +24,7 @@ CHANGING = (
     e.ResumeRequested,
     e.CancelRequested,
     e.SimulationChanged,
+    c.SetDropped,
     c.SimulationFailed,
     e.RuleFailed,
 )

@@ -67,6 +67,7 @@ class Auditor:
             case e.ResumeRequested():
                 book = self.books[record.simulation]
                 book.ended = False
+                book.dropped.clear()
                 book.held.discard("paused")
             case e.WishTaken():
                 if record.id not in self.wishes:
@@ -175,6 +176,9 @@ class Auditor:
                 i.two_good_copies_stay(self, record)
                 s = self.books[record.simulation].sets[record.set]
                 s.deleting.add(record.boundary)
+            case c.SetDropped():
+                i.only_what_is_optional_is_dropped(self, record)
+                self.books[record.simulation].dropped.add(record.set)
             case e.CancelRequested() | c.SimulationFailed():
                 self.books[record.simulation].ended = True
             case _:
@@ -205,6 +209,7 @@ class Auditor:
             book.held.discard("shrinks")
             if restarted:
                 book.ended = False
+                book.dropped.clear()
             for s in book.sets.values():
                 s.alive = False
                 s.deleting.clear()

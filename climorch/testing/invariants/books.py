@@ -65,6 +65,8 @@ class Book:
     ended: bool = False
     # Why it may start nothing new.
     held: set[str] = field(default_factory=set)
+    # Sets that it goes on without.
+    dropped: set[str] = field(default_factory=set)
 
     def of(self, stage: str) -> SetBook:
         """Return the books of the set of a stage."""

@@ -26,6 +26,7 @@ __all__ = [
     "nothing_begins_beyond_the_last_checkpoint",
     "nothing_is_committed_twice",
     "only_what_is_held_and_newer_is_salvaged",
+    "only_what_is_optional_is_dropped",
     "results_are_of_what_is_committed",
     "stages_before_are_committed",
     "two_good_copies_stay",
@@ -94,6 +95,7 @@ def attempts_are_new_and_have_their_gang(
     book = auditor.books[record.simulation]
     s = book.sets[record.set]
     assert not book.ended, record
+    assert record.set not in book.dropped, record
     assert not s.alive, record
     assert record.attempt == s.attempt + 1, record
     assert record.boundary == s.newest, (record, s.good)
@@ -206,3 +208,13 @@ def two_good_copies_stay(auditor: Auditor, record: c.DeleteCheckpoint) -> None:
     before = {stored[b].chain for b in good}
     after = {stored[b].chain for b in left}
     assert len(after) >= min(len(before), 2), (record, stored)
+
+
+def only_what_is_optional_is_dropped(auditor: Auditor, record: c.SetDropped) -> None:
+    """A simulation goes on without optional stages only, and nothing needs them."""
+    book = auditor.books[record.simulation]
+    s = book.sets[record.set]
+    assert not s.alive, record
+    assert all(stage.optional for stage in s.stages.values()), record
+    needed = [t for t in book.plan.stages if not t.optional]
+    assert not any(set(t.after) & set(s.stages) for t in needed), record

@@ -33,6 +33,7 @@ def stage(
     nodes: int = 1,
     most: int | None = None,
     memory: int = 0,
+    optional: bool = False,
 ) -> StagePlan:
     """Make a stage of a plan."""
     return StagePlan(
@@ -42,6 +43,7 @@ def stage(
         reads=reads or {},
         after=after,
         resources=Resources(nodes=nodes, max_nodes=most, memory=memory),
+        optional=optional,
     )
 
 
@@ -121,6 +123,8 @@ def words(record: c.Record) -> str:
             return f"score {record.simulation}.{record.score} at {record.mark}"
         case c.AskRemedy():
             return f"remedy {record.simulation} #{record.number}"
+        case c.SetDropped():
+            return f"drop {record.simulation}.{record.set}: {record.cause.name}"
         case c.SimulationFailed():
             return f"failed {record.simulation}: {record.cause.name}"
         case c.StartSegment():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from climorch.core.sets import CheckpointState
 from climorch.core.state import SetState, SimulationState
 from climorch.engine.restoring import rung_of
 from climorch.model.plan import Branch
-from tests.unit.core.script import Script, submitted
+from tests.unit.core.script import Script, stage, submitted
 
 
 def known(*words: str) -> tuple[SimulationState, SetState]:
@@ -60,3 +61,15 @@ def test_a_branch_starts_from_its_parent() -> None:
 
     assert rung_of(simulation, s, 0) == "branch"
     assert rung_of(simulation, s, 1) == "checkpoint"
+
+
+def test_a_phase_that_is_made_from_others_says_so() -> None:
+    """At its start only; a simulation that branches says that."""
+    script = Script()
+    script.tell(submitted(msgspec.structs.replace(stage(), transforms=True)))
+    simulation, s = script.simulation(), script.set()
+
+    assert rung_of(simulation, s, 0) == "transform"
+    assert s.rung_of(1) == "checkpoint"
+    simulation.branch = Branch(simulation="parent", rule="r")
+    assert rung_of(simulation, s, 0) == "branch"

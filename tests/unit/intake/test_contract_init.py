@@ -132,3 +132,55 @@ def test_the_check_for_nan_can_be_left_out() -> None:
 def test_lazy_states_are_left_to_the_first_checkpoint() -> None:
     """Looking for NaN computes nothing."""
     assert list(in_memory_faults("p", BROKEN.chunk())) == []
+
+
+def transformed(transform: Any, **options: Any) -> Advance:
+    """Call a transform with the last state of a stage of four cells."""
+    declared = stage(transform=transform, **options)
+    return call_init(declared, {"spin": state()}, SEGMENT)
+
+
+def test_a_transform_makes_a_first_state_of_another_grid() -> None:
+    """From states by stage, lazily, in the chunks of its own stage."""
+
+    def halved(states: Any, segment: Any) -> Any:
+        assert list(states) == ["spin"]
+        assert segment is SEGMENT
+        return states["spin"].coarsen(x=2).mean()
+
+    found = transformed(halved, chunks={"x": 1}).state
+    assert found["T"].chunks == ((1, 1),)
+    assert found["T"].values.tolist() == [0.5, 2.5]
+    assert found["x"].values.tolist() == [0.5, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("transform", "problem"),
+    [
+        (
+            lambda states, segment: states["spin"].update(
+                {"T": states["spin"]["T"] + 1}
+            ),
+            "stage 'sea', transform, argument 'spin': it changed T of what it was",
+        ),
+        (
+            lambda states, segment: states["spin"].load(),
+            "step or init: it called compute, load, values",
+        ),
+        (
+            lambda states, segment: 5,
+            "stage 'sea', transform, return value: got int",
+        ),
+        (
+            lambda states, segment: xr.Dataset({"T": ("x", [np.nan])}),
+            "stage 'sea', transform, variable 'T': is NaN everywhere",
+        ),
+    ],
+)
+def test_a_transform_keeps_the_contract_of_an_init(
+    transform: Any, problem: str
+) -> None:
+    """It changes nothing that it was given, computes nothing, returns a state."""
+    with pytest.raises(InvalidInputError) as caught:
+        transformed(transform)
+    assert str(caught.value.faults[0]).startswith(problem)

@@ -25,13 +25,27 @@ def said(*stages: dict[str, Any]) -> list[str]:
 LATER = years(2002, 2004)
 
 
+def first(states: Any, segment: Any) -> xr.Dataset:
+    """Make a first state of another."""
+    return xr.Dataset()
+
+
 def test_phases_that_are_right_have_no_fault() -> None:
-    """On demand after one that is not; dated ones may begin anywhere."""
+    """On demand or optional after one that is not; dated ones may begin anywhere."""
     assert (
         said(
             {"name": "a"},
             {"name": "b", "after": ["a"], "span": LATER, "on_demand": True},
             {"name": "c", "after": ["a"], "span": years(1850, 1851), "begins": "dated"},
+            {"name": "d", "optional": True},
+            {
+                "name": "e",
+                "after": ["a", "d"],
+                "span": LATER,
+                "optional": True,
+                "init": None,
+                "transform": first,
+            },
         )
         == []
     )
@@ -71,6 +85,30 @@ def test_phases_that_are_right_have_no_fault() -> None:
         (
             [{}, {"on_demand": True}, {"after": ["s1"], "span": LATER}],
             "after 's1': that one is on demand, and may never be there",
+        ),
+        (
+            [{}, {"after": ["s0"], "span": LATER, "transform": 3, "init": None}],
+            "stage 's1', transform: int cannot be called",
+        ),
+        (
+            [{}, {"after": ["s0"], "span": LATER, "transform": first}],
+            "stage 's1', transform: there is an init too",
+        ),
+        (
+            [{"transform": first, "init": None}],
+            "stage 's0', transform: it comes after no stage",
+        ),
+        (
+            [{"optional": True}, {"optional": True}],
+            "workflow 'w': every stage is optional",
+        ),
+        (
+            [{}, {"reads": {"s0": co.SAME}, "optional": True}],
+            "stage 's1', reads 's0': only one of the two is optional",
+        ),
+        (
+            [{}, {"optional": True}, {"after": ["s1"], "span": LATER}],
+            "stage 's2', after 's1': that one is optional, and may never end",
         ),
     ],
 )

@@ -348,3 +348,34 @@ def test_ten_thousand_nodes_of_one_rule() -> None:
     assert isinstance(found, e.RuleEvaluated)
     assert sum(a.plan.stages[0].segments for a in found.added) == 10_000
     assert found.told[-1] == "and 80 more"
+
+
+def transforming(start: int, committed: tuple[int, ...]) -> e.RuleEvaluated | str:
+    """Branch into a template whose one stage is made from the parent's states."""
+    wf = workflow(lambda _: [AddSimulation(template="new", scenario=co.Scenario("n"))])
+    new = Workflow("new")
+    span = years(start, start + 2)
+    new.stage("fine", step, span=span, transform=lambda states, _: states["air"])
+    wf.templates = (*wf.templates, new)
+    found = ask(world(wf, committed), wf)
+    return found if isinstance(found, e.RuleEvaluated) else found.message
+
+
+def test_a_branch_may_be_made_into_another_grid() -> None:
+    """Its stages have names of their own; what they are made from is pinned."""
+    found = transforming(2004, (4, 10))
+    assert isinstance(found, e.RuleEvaluated)
+    (added,) = found.added
+    assert added.branch is not None
+    assert added.branch.boundaries == {"air": 4}
+    assert added.plan.stages[0].transforms
+    assert not added.plan.stages[0].initial
+
+
+def test_a_branch_is_made_from_states_of_its_own_date() -> None:
+    """Not from those of the end, should there be no others."""
+    message = transforming(2004, (10,))
+    assert (
+        "rule 'r', simulation 'n', stage 'fine', transform: no checkpoint of 's' at "
+        "2004-01-01 is kept; start where the parent has one, or pin it in time"
+    ) in str(message)

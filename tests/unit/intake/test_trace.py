@@ -15,6 +15,7 @@ from climorch.model.advance import Advance
 from climorch.model.plan import Coupling
 from climorch.model.scenario import Scenario
 from climorch.model.span import Span
+from climorch.model.steps import Isolated
 from climorch.model.workflow import Workflow
 from climorch.testing.models import box_workflow
 
@@ -255,3 +256,83 @@ def test_templates_of_a_faulty_workflow_are_not_tried() -> None:
     wf.stage("sea", nothing, init=STATE, span=years(2000, 2002))
     (text,) = texts(wf)
     assert text.startswith("stage 'sea', step, return value")
+
+
+def spun(init: Any = None, **options: Any) -> Workflow:
+    """A stage of its own state after a spin-up of four cells in K."""
+    wf = Workflow("wf")
+    spin = STATE.assign(T=STATE["T"].assign_attrs(units="K"))
+    wf.stage("spin", keep, init=spin, span=years(1999, 2000))
+    span = years(2000, 2002)
+    wf.stage("sea", keep, init=init, span=span, after=["spin"], **options)
+    return wf
+
+
+def test_a_phase_of_another_grid_says_how_its_first_state_is_made() -> None:
+    """An init of another grid is a fault that names both; a transform is none."""
+    other = xr.Dataset({"T": ("x", np.zeros(2))}, coords={"x": [0.5, 2.5]})
+    assert texts(spun(other)) == [
+        "stage 'sea', after 'spin': what 'spin' gives does not fit: coordinate 'x' has "
+        "4 values from 0.0 to 3.0, here 2 values from 0.5 to 2.5; make the first state "
+        "with transform=, which may change them"
+    ]
+    assert (
+        texts(spun(transform=lambda states, _: states["spin"].coarsen(x=2).mean()))
+        == []
+    )
+
+
+def test_a_transform_that_raises_is_told_before_anything_starts() -> None:
+    """As an init is."""
+    (text,) = texts(spun(transform=lambda states, _: states["nobody"]))
+    assert text.startswith("workflow 'wf', 'sea', transform: raised KeyError: 'nobody'")
+
+
+def coupled(air: Any, sea: Any = STATE, step: Any = keep, **more: Any) -> Workflow:
+    """A sea that reads the air."""
+    wf = Workflow("wf")
+    span = years(2000, 2002)
+    wf.stage("air", step, init=air, span=span)
+    wf.stage("sea", keep, init=sea, span=span, reads={"air": Coupling.SAME}, **more)
+    return wf
+
+
+def test_stages_that_exchange_lie_on_one_grid() -> None:
+    """Else xarray would drop what does not meet, without a word."""
+    air = xr.Dataset({"flux": ("x", np.zeros(4))}, coords={"x": np.arange(4.0) + 0.5})
+    assert texts(coupled(air)) == [
+        "stage 'sea', reads 'air': what 'air' gives does not fit: coordinate 'x' has 4 "
+        "values from 0.5 to 3.5, here 4 values from 0.0 to 3.0; export it as the "
+        "reader has it, or under names of its own"
+    ]
+    assert texts(coupled(air.rename(x="x_air"))) == []
+
+
+def test_exports_of_another_time_are_told_before_anything_starts() -> None:
+    """A clock that stands still, for instance."""
+
+    def stuck(state: Any, inputs: Any, segment: Any) -> Any:
+        old = state.expand_dims(time=[segment.start.replace(year=1990)])
+        return Advance(state=state, exports=old)
+
+    (text,) = texts(coupled(STATE, step=stuck))
+    assert text.startswith(
+        "stage 'air', exports to 'sea': coordinate 'time' ends at 1990-01-01T00:00:00, "
+        "the segment goes from 2000-01-01T00:00:00 to 2001-01-01T00:00:00"
+    )
+
+
+def test_what_a_model_will_export_is_not_known_before_it_has_run() -> None:
+    """Its init is no measure of it, unless that is what is read first."""
+    air = xr.Dataset({"flux": ("x", np.zeros(2))}, coords={"x": [0.0, 1.0]})
+    wf = Workflow("wf")
+    span = years(2000, 2002)
+    wf.stage("air", Isolated(keep), init=air, span=span)
+    wf.stage("sea", keep, init=STATE, span=span, reads={"air": Coupling.SAME})
+    assert texts(wf) == []
+
+    wf = Workflow("wf")
+    wf.stage("air", Isolated(keep), init=air, span=span)
+    wf.stage("sea", keep, init=STATE, span=span, reads={"air": Coupling.PREVIOUS})
+    (text,) = texts(wf)
+    assert text.startswith("stage 'sea', reads 'air': what 'air' gives does not fit")

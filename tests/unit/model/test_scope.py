@@ -276,3 +276,23 @@ def test_stages_that_are_not_coupled_keep_their_own_precision() -> None:
 
     assert [stage.scope.keep_bits["heat"] for stage in (a, b)] == [4, 12]
     assert a.init["heat"].to_numpy()[0] == rounded(np.array([1 / 3]), 4)[0]
+
+
+def test_of_what_a_transform_makes_only_what_is_kept_counts() -> None:
+    """As of an init."""
+    wf = Workflow("w")
+    wf.stage("spin", lambda s, i, g: s, init=state(), span=SPAN)
+    declared = wf.stage(
+        "sea",
+        lambda s, i, g: s,
+        transform=lambda states, segment: states["spin"] + 1,
+        span=Span("1850-03-01", "1850-04-01", every="1MS"),
+        after=["spin"],
+        scope=Scope(leave_out=("flux",)),
+    )
+    assert declared.transform is not None
+    found = declared.transform({"spin": state(1.0)}, SEGMENT)
+    assert isinstance(found, xr.Dataset)
+    assert list(found.data_vars) == ["heat"]
+    assert found["heat"].values.tolist() == [2.0] * 4
+    assert "sea.transform" in provenance(wf)
