@@ -12,13 +12,13 @@ import time
 from climorch.core.remedying import tries_told
 from climorch.engine.alarms import Alarms
 from climorch.engine.archiving import Archiver, Transfer
+from climorch.engine.ruling import Ruler
 from climorch.engine.scoring import Scorer
 from climorch.engine.services import Services
 from climorch.errors import BackendError, CorruptDataError
 from climorch.intake.remedies import evaluate_remedy
-from climorch.intake.rules import ask, question_of, worked_out
 from climorch.model import commands as c
-from climorch.model.events import CheckpointDeleted, Fact, ResultsPublished, RuleFailed
+from climorch.model.events import CheckpointDeleted, Fact, ResultsPublished
 from climorch.storage.checkpoints import TRASH_KEPT_S
 from climorch.storage.sizing import freed_by
 
@@ -50,8 +50,10 @@ class Chores:
         self.services = services
         self.alarms = alarms
         self._archiver = archiver
-        self._scorer = Scorer(services)
+        self._scorer, self._ruler = Scorer(services), Ruler(services)
         self._tasks: set[asyncio.Task[None]] = set()
+        # Of them those that wait for a rule, which may never answer.
+        self._asking: set[asyncio.Task[None]] = set()
         # Of deletions that are under way: once one is renamed, nobody can count it.
         self._freed: dict[c.Command, int] = {}
 
@@ -67,10 +69,16 @@ class Chores:
         task = asyncio.create_task(self._do(command))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if isinstance(command, c.EvaluateRule):
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
 
     async def close(self) -> None:
         """Stop waiting for what does not work; finish what does."""
         await self._scorer.close()
+        self._ruler.close()
+        for asking in self._asking:
+            asking.cancel()
         if self._archiver is not None:
             await self._archiver.close()
         if self._tasks:
@@ -107,7 +115,8 @@ class Chores:
         try:
             done, _ = await asyncio.wait([trying], timeout=LATE_S)
             if not done:
-                text = f"{command} takes long: the storage is slow, or hangs"
+                what = "rule" if isinstance(command, c.EvaluateRule) else "storage"
+                text = f"{command} takes long: the {what} is slow, or hangs"
                 name = getattr(command, "simulation", None)
                 self.alarms.begin("chore", text, subject=subject, simulation=name)
             return await trying
@@ -116,17 +125,9 @@ class Chores:
 
     async def _try(self, command: c.Command) -> Fact:
         """Try once; what may block does so on a thread."""
-        services = self.services
-        if not isinstance(command, c.EvaluateRule):
-            return await services.disk.run(self._once, command)
-        # The state is looked at here only, where nobody changes it meanwhile.
-        question = question_of(services.state, services.workflows, command)
-        if isinstance(question, RuleFailed):
-            return question
-        answer = await services.disk.run(ask, question)
-        if isinstance(answer, RuleFailed):
-            return answer
-        return worked_out(services.state, question, answer)
+        if isinstance(command, c.EvaluateRule):
+            return await self._ruler.fact(command)
+        return await self.services.disk.run(self._once, command)
 
     def _once(self, command: c.Command) -> Fact:
         services = self.services

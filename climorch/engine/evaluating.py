@@ -93,11 +93,22 @@ class Question:
     limit_s: float = 600.0
 
     def call(self) -> Call:
-        """Return what is sent to the process that answers."""
+        """Return what is sent to the process that answers.
+
+        Raises
+        ------
+        EvaluationFailedError
+            If it cannot be pickled.
+        """
         answer = functools.partial(_answer, self.function, dict(self.results))
-        return Call(
-            code=cloudpickle.dumps(answer), path=tuple(sys.path), owner=self.subject
-        )
+        try:
+            code = cloudpickle.dumps(answer)
+        # Whatever an object's own reduce raises.
+        except Exception as error:
+            raise EvaluationFailedError(
+                f"{self.subject} cannot be sent to a node: {error}"
+            ) from error
+        return Call(code=code, path=tuple(sys.path), owner=self.subject)
 
 
 class Evaluator:
@@ -110,7 +121,10 @@ class Evaluator:
     at_once : int
         How many are asked beside each other, >= 1.
     pauses_s : tuple of float
-        Seconds before a question is asked again that nobody could answer.
+        Seconds before a question is asked again that nobody could answer; not empty.
+    patient : bool
+        Whether it is asked as often as it takes where nodes or the way to them are to
+        blame, and given up for reasons of its own only.
     """
 
     def __init__(
@@ -119,10 +133,12 @@ class Evaluator:
         *,
         at_once: int = AT_ONCE,
         pauses_s: tuple[float, ...] = PAUSES_S,
+        patient: bool = False,
     ) -> None:
         self._services = services
         self._free = asyncio.Semaphore(at_once)
         self._pauses_s = pauses_s
+        self._patient = patient
 
     def close(self) -> None:
         """Begin nothing any more; what runs on this machine is killed."""
@@ -143,16 +159,20 @@ class Evaluator:
             times.
         """
         async with self._free:
-            for pause_s in (*self._pauses_s, None):
+            pauses = iter(self._pauses_s)
+            counted = 0
+            while True:
                 try:
                     return await self._once(question)
                 except (BackendError, CommClosedError, KilledWorker, OSError) as error:
-                    if pause_s is None:
+                    # A function that fills the memory kills its process each time.
+                    own = isinstance(error.__cause__, ModelFailedError)
+                    counted += own or not self._patient
+                    if counted > len(self._pauses_s):
                         raise EvaluationFailedError(
                             f"{question.subject}: {type(error).__name__}: {error}"
                         ) from error
-                    await asyncio.sleep(pause_s)
-        raise InternalError("a question was neither answered nor given up")
+                    await asyncio.sleep(next(pauses, self._pauses_s[-1]))
 
     async def _once(self, question: Question) -> Any:
         node = self._node(question.simulation)

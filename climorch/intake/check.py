@@ -21,6 +21,7 @@ from climorch.intake.phases import phase_faults
 from climorch.intake.programs import program_faults
 from climorch.intake.scoring import score_faults
 from climorch.model.names import name_fault
+from climorch.model.plain import is_finite_number
 from climorch.model.plan import Coupling, RuleTime
 from climorch.model.programs import Command
 from climorch.model.stages import DATED
@@ -50,6 +51,7 @@ def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault
         *_name_faults(workflow, place),
         *_reference_faults(workflow, place),
         *_function_faults(workflow, place),
+        *_rule_faults(workflow, place),
         *_chunk_faults(workflow, place),
         *score_faults(workflow, place),
     ]
@@ -187,7 +189,14 @@ def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                 problem=f"got {type(initial).__name__}",
                 remedy="pass a Dataset or a function of (segment, inputs)",
             )
-        functions = {"step": step, "init": initial, "transform": transform}
+        # A condition, or what says when it is asked.
+        until: object = getattr(stage.until, "condition", stage.until)
+        functions = {
+            "step": step,
+            "init": initial,
+            "transform": transform,
+            "until": until,
+        }
         for what, function in functions.items():
             if callable(function):
                 yield from _pickle_faults(f"{here}, {what}", function)
@@ -195,6 +204,9 @@ def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
         if callable(score.function):
             here = f"{place}, score {score.name!r}, function"
             yield from _pickle_faults(here, score.function)
+
+
+def _rule_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
     for rule in workflow.rules:
         then: object = rule.then
         here = f"{place}, rule {rule.name!r}"
@@ -203,6 +215,14 @@ def _function_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                 place=f"{here}, then",
                 problem=f"{type(then).__name__} cannot be called",
                 remedy="pass a function of a Committed that returns edits",
+            )
+        else:
+            yield from _pickle_faults(f"{here}, then", then)
+        if not (is_finite_number(rule.limit_s) and rule.limit_s > 0):
+            yield Fault(
+                place=f"{here}, limit_s",
+                problem=f"got {rule.limit_s!r}, expected seconds > 0",
+                remedy="say after which time it is given up",
             )
         times = [time.value for time in RuleTime if time is not RuleTime.UNTIL]
         if rule.on not in times:

@@ -31,8 +31,9 @@ from climorch.model.workflow import PAUSE, Rule, Workflow
 __all__ = [
     "MOST_EDITS",
     "Question",
-    "ask",
+    "edits_of",
     "evaluate_rule",
+    "failed",
     "question_of",
     "worked_out",
 ]
@@ -90,10 +91,12 @@ def evaluate_rule(
     question = question_of(state, workflows, command)
     if isinstance(question, RuleFailed):
         return question
-    answer = ask(question)
-    if isinstance(answer, RuleFailed):
-        return answer
-    return worked_out(state, question, answer)
+    try:
+        edits = edits_of(question.rule, question.committed)
+    # Whatever a user's function raises is told; an exit of its own ends no driver.
+    except (Exception, SystemExit) as error:
+        return failed(question, f"{type(error).__name__}: {error}")
+    return worked_out(state, question, edits)
 
 
 def question_of(
@@ -132,25 +135,22 @@ def question_of(
     )
 
 
-def ask(question: Question) -> list[Edit] | RuleFailed:
-    """Call the user's function; it may block.
+def edits_of(rule: Rule, committed: Committed) -> list[Edit]:
+    """Call the user's function; it may block, and raise anything.
 
     Parameters
     ----------
-    question : Question
-        What it is asked.
+    rule : Rule
+        Which is asked.
+    committed : Committed
+        What it is told.
 
-    Returns
-    -------
-    list of Edit or RuleFailed
-        The latter with what it raised, or where it returned something else.
+    Raises
+    ------
+    InvalidInputError
+        If it returned something that is no list of edits.
     """
-    rule = question.rule
-    try:
-        return _edits(rule.then(question.committed), rule)
-    # Whatever a user's function raises is told; an exit of its own ends no driver.
-    except (Exception, SystemExit) as error:
-        return _failed(question, error)
+    return _edits(rule.then(committed), rule)
 
 
 def worked_out(
@@ -190,7 +190,7 @@ def worked_out(
         _refuse_too_large(found)
     # Users without a type checker may put anything into an edit.
     except Exception as error:
-        return _failed(question, error)
+        return failed(question, f"{type(error).__name__}: {error}")
     return found
 
 
@@ -205,13 +205,22 @@ def _refuse_too_large(answer: RuleEvaluated) -> None:
         )
 
 
-def _failed(question: Question, error: BaseException) -> RuleFailed:
+def failed(question: Question, message: str) -> RuleFailed:
+    """Return the fact that a rule has no answer that could hold.
+
+    Parameters
+    ----------
+    question : Question
+        What it was asked.
+    message : str
+        What is wrong, of any length.
+    """
     command = question.command
     return RuleFailed(
         simulation=command.simulation,
         rule=command.rule,
         at=command.at,
-        message=_shortened(f"{type(error).__name__}: {error}"),
+        message=_shortened(message),
         pause=question.rule.on_fault == PAUSE,
     )
 

@@ -45,6 +45,9 @@ __all__ = [
 
 RuleFunction = Callable[[Committed], Iterable[Edit]]
 
+LIMIT_S = 600.0
+"""How long a rule may take, unless that is said, in seconds."""
+
 GO_ON = "go on"
 PAUSE = "pause"
 
@@ -62,6 +65,8 @@ class Rule:
     on_fault : str
         What becomes of its simulation when it raises or asks for something
         impossible: ``"go on"``, as if it had asked for nothing, or ``"pause"``.
+    limit_s : float
+        Seconds after which it is given up, which is a fault.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Rule:
     on: str = RuleTime.STAGE.value
     most: int = 1000
     on_fault: str = GO_ON
+    limit_s: float = LIMIT_S
 
 
 class Workflow:
@@ -190,6 +196,7 @@ class Workflow:
         on: str = RuleTime.STAGE.value,
         most: int = 1000,
         on_fault: str = GO_ON,
+        limit_s: float = LIMIT_S,
     ) -> None:
         """Add a rule.
 
@@ -200,9 +207,9 @@ class Workflow:
         when : str
             Stage that it looks at.
         then : callable
-            ``then(committed) -> iterable of Edit``; pure. Its answer is journaled
-            and applied exactly once, so it may be asked again only where the
-            driver died before that.
+            ``then(committed) -> iterable of Edit``; pure. Runs on a node, in a process
+            of its own. Its answer is journaled and applied exactly once, so it may be
+            asked again only where the driver, or its node, died before that.
         on : str
             When it is asked: ``"stage"``: once that is committed to its end, and
             again if an edit moved the end since; ``"commit"``: each time more of it
@@ -216,9 +223,19 @@ class Workflow:
             simulation computes on as if it had asked for nothing; ``"pause"``, it is
             checkpointed and waits for ``resume``. The fault is told either way, and
             the rule is asked again when the script is run again, or on ``resume``.
+        limit_s : float
+            Seconds after which it is given up, which is a fault.
         """
         self.rules.append(
-            Rule(name=name, when=when, then=then, on=on, most=most, on_fault=on_fault)
+            Rule(
+                name=name,
+                when=when,
+                then=then,
+                on=on,
+                most=most,
+                on_fault=on_fault,
+                limit_s=limit_s,
+            )
         )
 
     def score(

@@ -27,7 +27,15 @@ import msgspec
 
 from climorch.errors import Fault, InvalidInputError, NotFoundError
 from climorch.testing.deeds import DEEDS
-from climorch.testing.moments import DRIVER, MOMENTS, RULE_STEPS, STEPS, WORKER, Step
+from climorch.testing.moments import (
+    DRIVER,
+    MOMENTS,
+    RULE_STEPS,
+    SCORE_STEPS,
+    STEPS,
+    WORKER,
+    Step,
+)
 
 __all__ = ["STEPS", "ArmedFault", "Injection", "Step", "arm", "armed", "dask_setup"]
 
@@ -35,7 +43,7 @@ VARIABLE = "CLIMORCH_TESTING_FAULT"
 _ARMED, _FIRED, _GO, _PIDS = "armed.json", "fired", "go", "pids"
 _around: set[str] = set()
 _journal_at_rest = threading.RLock()
-_PLACES = STEPS | MOMENTS | RULE_STEPS
+_PLACES = STEPS | MOMENTS | RULE_STEPS | SCORE_STEPS
 _APPEND = "climorch.storage.journal.SqliteJournal.append"
 _HEARTBEAT = "climorch.storage.journal.SqliteJournal.heartbeat"
 # Whoever holds a process does so for seconds; a test that died shall not keep it.
@@ -49,7 +57,7 @@ class ArmedFault:
     Attributes
     ----------
     step : str
-        One of `STEPS`, `MOMENTS` or `RULE_STEPS`.
+        One of `STEPS`, `MOMENTS`, `RULE_STEPS` or `SCORE_STEPS`.
     signal : str
         ``"kill"`` or ``"stop"``.
     deed : str

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DRIVER", "MOMENTS", "RULE_STEPS", "STEPS", "VICTIM", "WORKER", "Step"]
+__all__ = [
+    "DRIVER",
+    "MOMENTS",
+    "RULE_STEPS",
+    "SCORE_STEPS",
+    "STEPS",
+    "VICTIM",
+    "WORKER",
+    "Step",
+]
 
 DRIVER = "driver"
 WORKER = "worker"
@@ -84,7 +93,7 @@ STEPS: dict[str, Step] = {
 }
 """Every step of the checkpoint protocol, in its order."""
 
-_ASK = "climorch.engine.chores.ask"
+_RULING = "climorch.engine.ruling"
 
 
 def _are(kind: str) -> Callable[[tuple[Any, ...]], bool]:
@@ -99,14 +108,27 @@ RULE_STEPS: dict[str, Step] = {
     "after the question": Step(
         place=DRIVER, target=_APPEND, after=True, when=_are("EvaluateRule")
     ),
-    "before the rule": Step(place=DRIVER, target=_ASK),
-    "after the rule": Step(place=DRIVER, target=_ASK, after=True),
+    "before the rule": Step(place=DRIVER, target=f"{_RULING}.asked_as"),
+    "after the rule": Step(place=DRIVER, target=f"{_RULING}.edits_from", after=True),
     "before the answer": Step(place=DRIVER, target=_APPEND, when=_are("RuleEvaluated")),
     "after the answer": Step(
         place=DRIVER, target=_APPEND, after=True, when=_are("RuleEvaluated")
     ),
 }
 """From the question of a rule to its answer in the journal, in order."""
+
+SCORE_STEPS: dict[str, Step] = {
+    "after the score's question": Step(
+        place=DRIVER, target=_APPEND, after=True, when=_are("EvaluateScore")
+    ),
+    "before the score's answer": Step(
+        place=DRIVER, target=_APPEND, when=_are("ScoreEvaluated")
+    ),
+    "after the score's answer": Step(
+        place=DRIVER, target=_APPEND, after=True, when=_are("ScoreEvaluated")
+    ),
+}
+"""The same of a score."""
 
 _COMPUTE = "climorch.testing.fault_model.compute"
 

@@ -1,6 +1,7 @@
 """A campaign with rules as a user's script, armed with the fault of its environment.
 
-Its only argument is JSON: ``root``. A rule branches, extends and raises.
+Its only argument is JSON: ``root``. A rule branches and extends, another one raises; a
+score judges each year.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import xarray as xr
 from climorch import AddSimulation, Campaign, LocalSite, Scenario, Segment, Span
 from climorch.model.edits import Committed, Edit
 from climorch.model.workflow import Workflow
-from climorch.rules import AddStage, MoveEnd, SetPriority
+from climorch.rules import AddStage, MoveEnd, Partial, SetPriority
 from climorch.testing.injector import arm
 from climorch.testing.models import box_workflow
 from tests.live.cases import continued, policies
@@ -36,6 +37,11 @@ def steer(committed: Committed) -> Iterable[Edit]:
 def faulty(committed: Committed) -> Iterable[Edit]:
     """Raise, always."""
     raise KeyError(committed.stage)
+
+
+def warmth(results: xr.Dataset, partial: Partial) -> float:
+    """Mean of the newest heat."""
+    return float(results["heat"].isel(time=-1).mean())
 
 
 def from_sea(segment: Segment, inputs: Mapping[str, xr.Dataset]) -> xr.Dataset:
@@ -65,6 +71,7 @@ def flow() -> Workflow:
     )
     wf.rule("steer", when="sea", then=steer)
     wf.rule("bad", when="air", then=faulty)
+    wf.score("warmth", stage="sea", function=warmth)
     return wf
 
 

@@ -67,7 +67,7 @@ def test_one_error_tells_every_fault_of_a_workflow() -> None:
     add(wf, "deaf", step=7, init="a file")
     add(wf, "shut", step=lambda s, i, g: lock)
     add(wf, "air")
-    wf.rule("r/1", when="ghost", then=3, on_fault="sulk")  # type: ignore[arg-type]
+    wf.rule("r/1", when="ghost", then=3, on_fault="sulk", limit_s=0.0)  # type: ignore[arg-type]
     names = "use 1 to 64 letters, digits, '.', '_' or '-', first a letter or digit"
     known = "name one of a b, air, day, deaf, late, sea, shut"
     w = "workflow 'bad/name'"
