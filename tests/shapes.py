@@ -226,10 +226,10 @@ def optional() -> Workflow:
 
 def optional_by_hand() -> dict[str, Array]:
     """What is needed, alone."""
-    need, extra = begun(), begun()
+    need = begun()
     for k in range(4):
         need = mixed(need, None, "need", k)
-    return {"need": need, "extra": mixed(extra, None, "extra", 0)}
+    return {"need": need}
 
 
 def until() -> Workflow:
@@ -313,7 +313,6 @@ SHAPES: Mapping[str, Shape] = {
         build=optional,
         by_hand=optional_by_hand,
         segments={"need": 4, "extra": 1, "more": 0},
-        commits=4,
         lacks="extra",
     ),
     "until": Shape(

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from climorch import Campaign, LocalSite, Scenario
+from climorch import Campaign, Scenario
 from climorch.model import events as e
 from climorch.model.edits import Committed, Edit
 from climorch.rules import SetPriority
 from climorch.testing.models import box_workflow, reference_run
-from tests.live.cases import ended, kinds, policies, records, same
+from tests.live.cases import ended, here, kinds, policies, records, same
 
 SEGMENTS = 2
 
@@ -58,11 +58,11 @@ def run(root: Path, **rules: Any) -> Campaign:
     campaign = Campaign("c", root=root, policies=policies(every=1))
     wf = box_workflow(segments=SEGMENTS)
     for name, then in rules.items():
-        limit_s = 2.0 if name == "hangs" else 300.0
+        limit_s = 1.0 if name == "hangs" else 300.0
         wf.rule(name, when="sea", then=then, limit_s=limit_s)
     campaign.submit(wf, scenario=Scenario("s"))
     campaign.submit(box_workflow("plain", segments=SEGMENTS), scenario=Scenario("t"))
-    assert campaign.run(LocalSite(nodes=1)).finished
+    assert campaign.run(here(1)).finished
     for name in "st":
         assert same(ended(campaign, name), reference_run(name, segments=SEGMENTS))
     return campaign
@@ -83,7 +83,7 @@ def test_rules_that_go_astray_are_faults(tmp_path: Path) -> None:
 
     told = faults(campaign)
     assert told["hangs"].startswith(
-        "rule 'hangs' of s at 2: no answer within 2 s; it was killed"
+        "rule 'hangs' of s at 2: no answer within 1 s; it was killed"
     )
     assert "left with status 3" in told["leaves"]
     assert told["raises"] == "rule 'raises' of s at 2: KeyError: 'sea'"
@@ -92,7 +92,7 @@ def test_rules_that_go_astray_are_faults(tmp_path: Path) -> None:
     (answer,) = kinds(records(campaign), e.RuleEvaluated)
     assert answer.rule == "where"
     assert answer.priority not in (os.getpid(), None)
-    assert "no answer within 2 s" in campaign.explain("s").factors["faults of rules"]
+    assert "no answer within 1 s" in campaign.explain("s").factors["faults of rules"]
 
 
 @pytest.mark.benchmark

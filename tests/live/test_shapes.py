@@ -37,13 +37,18 @@ def killed(root: Path, shape: str) -> None:
         assert script.finish(timeout_s=200)[0] == -signal.SIGKILL
 
 
+def needed(shape: str) -> dict[str, int]:
+    """Return the segments of the stages that are computed to their end.
+
+    How much of one that fails is committed before depends on how fast the disk is.
+    """
+    found = SHAPES[shape].segments
+    return {g: n for g, n in found.items() if not SHAPES[shape].lacks or g == "need"}
+
+
 def heat(campaign: Campaign, shape: str) -> dict[str, Any]:
     """Return the last heat of each stage that is computed."""
-    return {
-        stage: state_of(campaign, NAME, stage)
-        for stage, count in SHAPES[shape].segments.items()
-        if count
-    }
+    return {stage: state_of(campaign, NAME, stage) for stage in needed(shape)}
 
 
 @pytest.mark.live
@@ -68,7 +73,8 @@ def test_a_shape_ends_as_by_hand_though_its_driver_was_killed(
     for record in found:
         auditor.take(record)
     status = campaign.status()[NAME]
-    assert status.committed == sum(shape.segments.values())
+    least, most = sum(needed(name).values()), sum(shape.segments.values())
+    assert least <= status.committed <= most
     if not shape.lacks:
         assert kinds(found, c.SetDropped) == []
         return
