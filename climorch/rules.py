@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from climorch.model.codec import Codec
 from climorch.model.edits import AddStage, Finish, MoveEnd, SetPriority, SetResources
-from climorch.model.ending import Course, Equilibrium, Until, area_mean
+from climorch.model.ending import Course, Equilibrium, Until
 from climorch.model.judging import Judged, Partial
+from climorch.model.measures import area_mean
 from climorch.model.numerics import BlowUp, Checks, Remedy, Retry
 from climorch.model.pace import Pace
 from climorch.model.scope import Scope

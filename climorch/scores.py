@@ -16,6 +16,7 @@ import xarray as xr
 
 from climorch.errors import InvalidInputError
 from climorch.model.judging import Judged
+from climorch.model.measures import area_weights
 
 __all__ = [
     "aligned",
@@ -34,26 +35,6 @@ Dims = str | Collection[Hashable] | None
 Measure = Callable[..., xr.DataArray]
 
 DECADE = 10.0
-
-
-def area_weights(field: xr.DataArray, lat: str = "lat") -> xr.DataArray:
-    """Return weights of grid cells by the cosine of their latitude.
-
-    Parameters
-    ----------
-    field : xarray.DataArray
-        With a latitude in degrees, of a grid that is regular in it.
-    lat : str
-        Its name.
-
-    Returns
-    -------
-    xarray.DataArray
-        Along the latitude, >= 0.
-    """
-    # The cosine of 90 degrees is 6e-17, at -90 sometimes below 0.
-    weights: xr.DataArray = xr.apply_ufunc(_cosine, field[lat]).clip(min=0.0)
-    return weights
 
 
 def mean(
@@ -367,10 +348,6 @@ def by_members(
         for i in range(members.sizes[member])
     ]
     return xr.DataArray(values, dims=member)
-
-
-def _cosine(degrees: Any) -> Any:
-    return np.cos(np.deg2rad(degrees))
 
 
 def _difference(model: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:

@@ -7,9 +7,8 @@ as they are committed. The span's end stays the latest.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -18,15 +17,11 @@ from climorch.errors import Fault, InvalidInputError
 from climorch.model.plain import is_finite_number
 from climorch.model.scenario import Scenario
 
-if TYPE_CHECKING:
-    import xarray as xr
-
 __all__ = [
     "Condition",
     "Course",
     "Equilibrium",
     "Until",
-    "area_mean",
     "seconds_per_year",
     "until_of",
 ]
@@ -91,7 +86,7 @@ class Equilibrium:
     Attributes
     ----------
     metric : str
-        Which; usually an area-weighted mean, see `area_mean`.
+        Which; usually an area-weighted mean, see `measures.area_mean`.
     bound : float
         Largest absolute trend, in the metric's unit per model year, >= 0.
     window : float
@@ -211,29 +206,3 @@ def until_of(given: Until | Equilibrium | Condition) -> Until:
     if isinstance(given, Equilibrium):
         return Until(condition=given, window=given.window)
     return Until(condition=given)
-
-
-def area_mean(
-    field: xr.DataArray, lat: str = "lat", dims: Iterable[str] | None = None
-) -> xr.DataArray:
-    """Return the mean of a field over the sphere, weighted by area.
-
-    Lazy if the field is: for the metrics of a step.
-
-    Parameters
-    ----------
-    field : DataArray
-        On a grid of equal steps in longitude; NaN is left out.
-    lat : str
-        Its coordinate of latitude, degrees.
-    dims : iterable of str or None
-        Over which; None: all.
-
-    Returns
-    -------
-    DataArray
-        In the field's unit. Cells count by the cosine of their middle latitude,
-        which is exact up to a factor common to all where these are equally spaced.
-    """
-    cosine = field[lat].copy(data=np.cos(np.deg2rad(field[lat].to_numpy())))
-    return field.weighted(cosine).mean(None if dims is None else list(dims))

@@ -75,7 +75,8 @@ def faults(campaign: Campaign) -> dict[str, str]:
     return {fact.rule: fact.message for fact in found}
 
 
-@pytest.mark.live
+# What a hang costs in time is known from scores, which are asked in the same way.
+@pytest.mark.benchmark
 def test_rules_that_go_astray_are_faults(tmp_path: Path) -> None:
     """Each is told; the others answer, in processes of a node, and all is computed."""
     rules = {"hangs": hangs, "leaves": leaves, "raises": raises, "junk": junk}

@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import pytest
-import xarray as xr
 
 from climorch.errors import InvalidInputError
 from climorch.model.ending import (
     Course,
     Equilibrium,
     Until,
-    area_mean,
     seconds_per_year,
     until_of,
 )
@@ -133,21 +130,3 @@ def test_a_year_is_as_long_as_its_calendar_says() -> None:
     assert seconds_per_year("360_day") == 31_104_000
     assert seconds_per_year("noleap") == 31_536_000
     assert seconds_per_year("standard") == 31_556_952
-
-
-def test_an_area_mean_weighs_by_the_cosine() -> None:
-    """Over what is asked for; lazily, and without what is missing."""
-    lat = xr.DataArray([-60.0, 0.0, 60.0], dims="lat")
-    values = xr.DataArray(
-        da.from_array(np.array([[1.0, 3.0], [5.0, 7.0], [math.nan, 11.0]])),
-        dims=("lat", "lon"),
-        coords={"lat": lat},
-    )
-
-    mean = area_mean(values)
-    assert values.chunks is not None
-    assert mean.chunks is not None
-    # Weights 0.5, 1 and 0.5: (0.5 * 4 + 12 + 0.5 * 11) / (0.5 * 3 + 2).
-    assert float(mean) == pytest.approx(19.5 / 3.5, rel=1e-12)
-    zonal = area_mean(values, dims=["lon"])
-    assert zonal.to_numpy().tolist() == [2.0, 6.0, 11.0]
