@@ -144,7 +144,10 @@ def simulation_plans(
         With as many rules as were drawn, named ``rule0`` and so on.
     """
     stages: list[StagePlan] = []
-    for prefix in "abc"[: draw(st.integers(1, most_sets))]:
+    prefixes = "abc"[: draw(st.integers(1, most_sets))]
+    # The last ones may be optional: what comes after an optional one is so too.
+    needed = prefixes[: draw(st.integers(1, len(prefixes)))]
+    for prefix in prefixes:
         left = most_stages - len(stages)
         if left == 0:
             break
@@ -158,7 +161,11 @@ def simulation_plans(
             )
         ):
             after = [name for name in earlier if draw(st.booleans())]
-            stages.append(msgspec.structs.replace(stage, after=tuple(after)))
+            stages.append(
+                msgspec.structs.replace(
+                    stage, after=tuple(after), optional=prefix not in needed
+                )
+            )
     rules = tuple(
         RulePlan(name=f"rule{i}", when=draw(st.sampled_from(stages)).name)
         for i in range(draw(st.integers(0, most_rules)))
