@@ -161,11 +161,8 @@ def simulation_plans(
             )
         ):
             after = [name for name in earlier if draw(st.booleans())]
-            stages.append(
-                msgspec.structs.replace(
-                    stage, after=tuple(after), optional=prefix not in needed
-                )
-            )
+            more = {"after": tuple(after), "optional": prefix not in needed}
+            stages.append(msgspec.structs.replace(stage, **more))
     rules = tuple(
         RulePlan(name=f"rule{i}", when=draw(st.sampled_from(stages)).name)
         for i in range(draw(st.integers(0, most_rules)))
