@@ -1,8 +1,8 @@
 """What is said to PBS, and what it answers.
 
 The answers marked so were printed by Debian's Torque commands over Slurm 22.05.8; the
-others are written after what OpenPBS 23 and Torque 6 print, shortened: their form was
-compared with OpenPBS built from its source, see docs/guide-pbs-and-lsf.md.
+others are written by hand after what OpenPBS 23 and Torque 6 are documented to print,
+shortened; see docs/guide-pbs-and-lsf.md.
 """
 
 from __future__ import annotations
