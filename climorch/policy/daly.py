@@ -37,7 +37,9 @@ def daly_interval(*, cost_s: float, mtbf_s: float) -> float:
     ----------
     Daly (2006), Future Gener. Comput. Syst. 22(3), 303-312, eq. 37.
     """
-    _require("no checkpoint interval", {"cost_s": cost_s, "mtbf_s": mtbf_s})
+    # Asked at every boundary: what is wrong is looked for once it is known to be.
+    if not (0 < cost_s < math.inf and 0 < mtbf_s < math.inf):
+        _require("no checkpoint interval", {"cost_s": cost_s, "mtbf_s": mtbf_s})
     if cost_s >= 2 * mtbf_s:
         return mtbf_s
     ratio = cost_s / (2 * mtbf_s)

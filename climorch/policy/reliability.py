@@ -185,9 +185,9 @@ def lease_mtbf_s(losses: Losses, *, node_s: float, up_s: float, nodes: int) -> f
     """
     width = max(nodes, 1)
     single = (losses.alone + PRIOR_EVENTS) / (node_s + PRIOR_NODE_S) * width
-    hits = sum(
-        count * (1 - (1 - share) ** width) for share, count in losses.together.items()
-    )
+    hits = 0.0
+    for share, count in losses.together.items():
+        hits += count * (1 - (1 - share) ** width)
     return 1 / (single + (hits + PRIOR_EVENTS) / (up_s + PRIOR_UP_S))
 
 

@@ -25,6 +25,7 @@ class _Stage(NamedTuple):
     base: int
     cost: StageCost
     parts: int
+    takes_bytes: int
 
 
 class Prices:
@@ -111,7 +112,7 @@ class Prices:
         paces = UNMEASURED
         if paced:
             paces = self._loads.paces(place, nodes, self._speeds, seconds, now_s)
-        takes = self._costs.memory_bytes.get((plan.workflow, stage), 0)
+        takes = found.takes_bytes
         fits = not takes or self._fits(takes, nodes)
         return Price(seconds, base_s, base, paces, takes, fits)
 
@@ -132,4 +133,5 @@ class Prices:
                 ],
             )
         found = next(s for s in plan.stages if s.name == stage)
-        return _Stage(plan, found.resources.nodes, cost, found.parts)
+        takes_bytes = self._costs.memory_bytes.get((plan.workflow, stage), 0)
+        return _Stage(plan, found.resources.nodes, cost, found.parts, takes_bytes)
