@@ -82,5 +82,4 @@ class LSFSite(BatchSite):
         )
 
         wanted = declared("LSFSite", request, nodes=nodes, start_s=start_s)
-        home = Path(folder).expanduser().resolve() / name
-        super().__init__(Lsf(), request, wanted, home, manner or Manner())
+        super().__init__(Lsf(), request, wanted, folder, manner)

@@ -104,11 +104,5 @@ class PBSSite(BatchSite):
                 )
             )
         wanted = declared("PBSSite", request, nodes=nodes, start_s=start_s, more=faults)
-        home = Path(folder).expanduser().resolve() / name
-        super().__init__(
-            Pbs(flavour, user=getpass.getuser()),
-            request,
-            wanted,
-            home,
-            manner or Manner(),
-        )
+        dialect = Pbs(flavour, user=getpass.getuser())
+        super().__init__(dialect, request, wanted, folder, manner)

@@ -93,5 +93,4 @@ class SlurmSite(BatchSite):
             extra=tuple(extra),
         )
         wanted = declared("SlurmSite", request, nodes=nodes, start_s=start_s)
-        home = Path(folder).expanduser().resolve() / name
-        super().__init__(Slurm(), request, wanted, home, manner or Manner())
+        super().__init__(Slurm(), request, wanted, folder, manner)

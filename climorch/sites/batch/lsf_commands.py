@@ -12,8 +12,13 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 
-from climorch.sites.batch.hosts import MOST_HOSTS
-from climorch.sites.batch.jobs import Call, Closure, Job, JobRequest, JobState
+from climorch.sites.batch.dialects import (
+    Silent,
+    each_once,
+    logging_script,
+    meaning_of,
+)
+from climorch.sites.batch.jobs import Call, Job, JobRequest, JobState
 
 __all__ = ["Lsf"]
 
@@ -91,7 +96,7 @@ HOPELESS = (
 _SUBMITTED = re.compile(r"Job <(\d+)> is submitted")
 
 
-class Lsf:
+class Lsf(Silent):
     """Calls of LSF's commands; a `Dialect`."""
 
     @property
@@ -189,28 +194,9 @@ class Lsf:
         """Return the call that lets held jobs go."""
         return Call(argv=("bresume", *ids))
 
-    def closures(self) -> Call | None:
-        """None: reservations for maintenance are not read."""
-        return None
-
-    def closed(self, stdout: str) -> list[Closure]:
-        """Return none."""
-        return []
-
     def hopeless(self, reason: str) -> str:
         """Say what a reason to wait means that does not go away by waiting."""
-        for pattern, meaning in HOPELESS:
-            if re.search(pattern, reason, re.IGNORECASE):
-                return meaning
-        return ""
-
-    def clock(self) -> Call | None:
-        """None: no command tells the time of LSF."""
-        return None
-
-    def clock_s(self, stdout: str) -> float:
-        """Refuse: there is nothing to read."""
-        raise ValueError("LSF tells no time")
+        return meaning_of(reason, HOPELESS, flags=re.IGNORECASE)
 
 
 def _job(told: Mapping[str, str]) -> Job:
@@ -241,17 +227,13 @@ def _script(request: JobRequest) -> str:
         # LSB_HOSTS names a host once for each slot.
         hosts = "$(printf '%s\\n' $LSB_HOSTS | sort -u | tr '\\n' ' ')"
         command = f'blaunch -z "{hosts}" {command}'
-    log = shlex.quote(request.log).replace("%j", "'\"${LSB_JOBID:-$$}\"'")
-    redirect = f"exec >>{log} 2>&1\n" if request.log else ""
-    return f"#!/bin/sh\n{redirect}exec {command}\n"
+    return logging_script(request, command, number="LSB_JOBID")
 
 
 def _hosts(text: str) -> tuple[str, ...]:
     """Return the hosts of ``4*n1:4*n2``, each once."""
-    names = [part.rpartition("*")[2].partition(".")[0] for part in text.split(":")]
-    if len(names) > MOST_HOSTS:
-        raise ValueError(f"more than {MOST_HOSTS} hosts")
-    return tuple(dict.fromkeys(name for name in names if name))
+    parts = text.split(":")
+    return each_once([part.rpartition("*")[2].partition(".")[0] for part in parts])
 
 
 def _minutes(seconds: float) -> str:

@@ -14,8 +14,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from climorch.sites.batch.hosts import MOST_HOSTS
-from climorch.sites.batch.jobs import Call, Closure, Job, JobRequest, JobState
+from climorch.sites.batch.dialects import (
+    Silent,
+    each_once,
+    logging_script,
+    meaning_of,
+)
+from climorch.sites.batch.jobs import Call, Job, JobRequest, JobState
 
 __all__ = ["OPEN_PBS", "TORQUE", "Pbs"]
 
@@ -65,7 +70,7 @@ _ATTRIBUTE = re.compile(r"^\s+([A-Za-z_][\w.]*) = ?(.*)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Pbs:
+class Pbs(Silent):
     """Calls of PBS's commands; a `Dialect`.
 
     Attributes
@@ -182,28 +187,9 @@ class Pbs:
         """Return the call that lets held jobs go."""
         return Call(argv=("qrls", *ids))
 
-    def closures(self) -> Call | None:
-        """None: reservations for maintenance are not read."""
-        return None
-
-    def closed(self, stdout: str) -> list[Closure]:
-        """Return none."""
-        return []
-
     def hopeless(self, reason: str) -> str:
         """Say what a reason to wait means that does not go away by waiting."""
-        for pattern, meaning in HOPELESS:
-            if re.search(pattern, reason, re.IGNORECASE):
-                return meaning
-        return ""
-
-    def clock(self) -> Call | None:
-        """None: no command tells the server's time."""
-        return None
-
-    def clock_s(self, stdout: str) -> float:
-        """Refuse: there is nothing to read."""
-        raise ValueError("PBS tells no time")
+        return meaning_of(reason, HOPELESS, flags=re.IGNORECASE)
 
     def _resources(self, request: JobRequest) -> Iterator[str]:
         memory = math.ceil(request.memory_bytes / 2**20)
@@ -224,10 +210,7 @@ class Pbs:
         if request.nodes > 1:
             start = "pbsdsh -u" if self.flavour == TORQUE else "pbsdsh --"
             command = f"{start} {command}"
-        # The name of the file is made where its number is known.
-        log = shlex.quote(request.log).replace("%j", "'\"${PBS_JOBID:-$$}\"'")
-        redirect = f"exec >>{log} 2>&1\n" if request.log else ""
-        return f"#!/bin/sh\n{redirect}exec {command}\n"
+        return logging_script(request, command, number="PBS_JOBID")
 
 
 def _blocks(text: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -291,10 +274,8 @@ def _first_s(told: Mapping[str, str], names: Sequence[str]) -> float:
 
 def _hosts(text: str) -> tuple[str, ...]:
     """Return the hosts of ``n1/0*4+n2/1``, each once."""
-    names = [part.partition("/")[0].partition(".")[0] for part in text.split("+")]
-    if len(names) > MOST_HOSTS:
-        raise ValueError(f"more than {MOST_HOSTS} hosts")
-    return tuple(dict.fromkeys(name for name in names if name))
+    parts = text.split("+")
+    return each_once([part.partition("/")[0].partition(".")[0] for part in parts])
 
 
 def _clock(seconds: float) -> str:

@@ -100,10 +100,11 @@ class BatchSite:
         What each job is like; its log and command are filled in.
     wanted : Renewal
         How many jobs are to be there.
-    folder : Path
-        Where driver and nodes meet.
-    manner : Manner
-        How to deal with both.
+    folder : str or Path
+        Seen by this machine and by all nodes under the same path; they meet in a
+        folder below it, named as the jobs are.
+    manner : Manner or None
+        How to deal with both; None: as usual.
     """
 
     def __init__(
@@ -111,14 +112,15 @@ class BatchSite:
         dialect: Dialect,
         request: JobRequest,
         wanted: Renewal,
-        folder: Path,
-        manner: Manner,
+        folder: str | Path,
+        manner: Manner | None,
     ) -> None:
-        self.manner = manner
-        self.meeting = Rendezvous(folder)
+        self.manner = manner = manner or Manner()
+        home = Path(folder).expanduser().resolve() / request.tag
+        self.meeting = Rendezvous(home)
         self.keeper = JobKeeper(
             dialect,
-            replace(request, log=self.meeting.log, command=_command(folder)),
+            replace(request, log=self.meeting.log, command=_command(home)),
             wanted,
             run=functools.partial(run, timeout_s=manner.timeout_s),
             poll_s=manner.poll_s,

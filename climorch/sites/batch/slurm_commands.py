@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+from climorch.sites.batch.dialects import meaning_of
 from climorch.sites.batch.hosts import expand
 from climorch.sites.batch.jobs import Call, Closure, Job, JobRequest, JobState
 
@@ -251,10 +252,7 @@ class Slurm:
 
     def hopeless(self, reason: str) -> str:
         """Say what a reason to wait means that does not go away by waiting."""
-        for pattern, meaning in HOPELESS:
-            if re.search(pattern, reason):
-                return meaning
-        return ""
+        return meaning_of(reason, HOPELESS, flags=re.NOFLAG)
 
 
 def _script(request: JobRequest) -> str:
