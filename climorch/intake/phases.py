@@ -5,7 +5,7 @@ Where they begin, from which state, and which of them need not be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from climorch.errors import Fault
 from climorch.intake.following import begins_of, coupled
@@ -94,29 +94,20 @@ def _end_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
 
 
 def _demand_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
-    stages = {stage.name: stage for stage in workflow.stages}
-    if stages and all(stage.on_demand for stage in workflow.stages):
+    if workflow.stages and all(stage.on_demand for stage in workflow.stages):
         yield Fault(
             place=place,
             problem="every stage is on demand",
             remedy="declare one that a simulation begins with",
         )
-    for stage in workflow.stages:
-        here = f"{place}, stage {stage.name!r}"
-        for name in stage.reads:
-            if name in stages and stages[name].on_demand is not stage.on_demand:
-                yield Fault(
-                    place=f"{here}, reads {name!r}",
-                    problem="only one of the two is on demand",
-                    remedy="coupled stages run together: say the same of both",
-                )
-        for name in stage.after:
-            if name in stages and stages[name].on_demand and not stage.on_demand:
-                yield Fault(
-                    place=f"{here}, after {name!r}",
-                    problem="that one is on demand, and may never be there",
-                    remedy="let both be on demand",
-                )
+    yield from _unlike_faults(
+        workflow,
+        place,
+        {stage.name for stage in workflow.stages if stage.on_demand},
+        what="on demand",
+        never="be there",
+        together="run together",
+    )
 
 
 def _transform_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
@@ -142,7 +133,6 @@ def _transform_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
 
 
 def _optional_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
-    stages = {stage.name: stage for stage in workflow.stages}
     first = [stage for stage in workflow.stages if not stage.on_demand]
     if first and all(stage.optional for stage in first):
         yield Fault(
@@ -150,19 +140,43 @@ def _optional_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
             problem="every stage is optional",
             remedy="declare one without which the others are of no use",
         )
+    yield from _unlike_faults(
+        workflow,
+        place,
+        {stage.name for stage in workflow.stages if stage.optional},
+        what="optional",
+        never="end",
+        together="run and fail together",
+    )
+
+
+def _unlike_faults(
+    workflow: Workflow,
+    place: str,
+    such: Set[str],
+    *,
+    what: str,
+    never: str,
+    together: str,
+) -> Iterator[Fault]:
+    """Say where a stage cannot do without one that need not be there, or is unlike it.
+
+    ``such`` are the stages that need not be; the words say what they are.
+    """
+    known = {stage.name for stage in workflow.stages}
     for stage in workflow.stages:
         here = f"{place}, stage {stage.name!r}"
         for name in stage.reads:
-            if name in stages and stages[name].optional is not stage.optional:
+            if name in known and (name in such) is not (stage.name in such):
                 yield Fault(
                     place=f"{here}, reads {name!r}",
-                    problem="only one of the two is optional",
-                    remedy="coupled stages run and fail together: say the same of both",
+                    problem=f"only one of the two is {what}",
+                    remedy=f"coupled stages {together}: say the same of both",
                 )
         for name in stage.after:
-            if name in stages and stages[name].optional and not stage.optional:
+            if name in such and stage.name not in such:
                 yield Fault(
                     place=f"{here}, after {name!r}",
-                    problem="that one is optional, and may never end",
-                    remedy="let both be optional",
+                    problem=f"that one is {what}, and may never {never}",
+                    remedy=f"let both be {what}",
                 )
