@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from climorch.engine.accounting import Accounting
-from climorch.engine.session import JOURNAL
 from climorch.forecast.activities import Activity
 from climorch.forecast.backtesting import Backtest
 from climorch.forecast.capacity import LatestStart, NodesNeeded
@@ -18,7 +16,6 @@ from climorch.forecast.history import History
 from climorch.forecast.past import Past, at_months, past_of
 from climorch.forecast.projection import Forecast
 from climorch.model.commands import Record, decode_record
-from climorch.storage.journal import SqliteJournal
 from climorch.twin.asking import Asked, Question, forecast_from
 from climorch.twin.hindsight import backtest_from
 from climorch.twin.site import TwinSite
@@ -90,8 +87,7 @@ class Foresight(Accounting):
             power=power,
         )
         past = self._past()
-        begin_s = max(time.time(), past.as_of_s)
-        return forecast_from(past, question, self._asked(past), begin_s=begin_s)
+        return forecast_from(past, question, self._asked(past), begin_s=_begin_s(past))
 
     def backtest(
         self,
@@ -180,7 +176,7 @@ class Foresight(Accounting):
             self._asked(past),
             by=by,
             chance=chance,
-            begin_s=max(time.time(), past.as_of_s),
+            begin_s=_begin_s(past),
         )
 
     def latest_start(
@@ -227,7 +223,7 @@ class Foresight(Accounting):
             activity=activity,
             by=by,
             chance=chance,
-            begin_s=max(time.time(), past.as_of_s),
+            begin_s=_begin_s(past),
         )
 
     def _past(self) -> Past:
@@ -251,12 +247,13 @@ class Foresight(Accounting):
         )
 
     def _told(self) -> Iterable[tuple[Record, float]]:
-        path = self._folder / JOURNAL
-        if not path.exists():
-            return
-        with closing(SqliteJournal.open_readonly(path)) as journal:
-            for row in journal.read():
-                yield decode_record(row.payload), row.now_s
+        for row in self._rows():
+            yield decode_record(row.payload), row.now_s
+
+
+def _begin_s(past: Past) -> float:
+    """Return when what is to come begins: now, but not before what is known."""
+    return max(time.time(), past.as_of_s)
 
 
 def _seeds(seeds: Seeds) -> tuple[int, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from climorch.core.ports import StoredRow
 from climorch.engine.custody import Custody
 from climorch.engine.session import JOURNAL
 from climorch.errors import NotFoundError
@@ -222,15 +223,18 @@ class Accounting(Custody):
 
     def _read(self, *readers: Bookkeeper | Timekeeper) -> None:
         """Read the journal, without what costs nothing and takes no time."""
-        path = self._folder / JOURNAL
-        if not path.exists():
-            return
         kinds = KINDS if len(readers) == 1 else KINDS | TIMED
-        with closing(SqliteJournal.open_readonly(path)) as journal:
-            for row in journal.read():
-                record = decode_record(row.payload) if row.kind in kinds else None
-                for reader in readers:
-                    if record is None:
-                        reader.tick(row.now_s)
-                    else:
-                        reader.note(record, row.now_s)
+        for row in self._rows():
+            record = decode_record(row.payload) if row.kind in kinds else None
+            for reader in readers:
+                if record is None:
+                    reader.tick(row.now_s)
+                else:
+                    reader.note(record, row.now_s)
+
+    def _rows(self) -> Iterator[StoredRow]:
+        """Yield the rows of the journal; none without one."""
+        path = self._folder / JOURNAL
+        if path.exists():
+            with closing(SqliteJournal.open_readonly(path)) as journal:
+                yield from journal.read()
