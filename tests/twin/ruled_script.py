@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from climorch.core.state import CampaignState
 from climorch.intake.planning import make_plan
 from climorch.intake.rules import evaluate_rule
 from climorch.model import events as e
-from climorch.model.commands import Record, decode_record, encode_record
+from climorch.model.commands import decode_record
 from climorch.model.edits import (
     AddSimulation,
     AddStage,
@@ -47,6 +47,7 @@ from climorch.storage.owner import this_process
 from climorch.twin.costs import Amdahl, Costs
 from climorch.twin.driver import Twin
 from climorch.twin.site import TwinSite
+from tests.twin.deaths import Death, killed, row_of
 from tests.unit.core.script import UNLIMITED
 
 NAMES = ("s", "t")
@@ -122,31 +123,9 @@ def flow() -> Workflow:
     return wf
 
 
-class Death:
-    """Kills this process at one append that holds something of a rule.
-
-    Parameters
-    ----------
-    number : int
-        At which, from 0; -1: never.
-    after : bool
-        Whether once the rows are durable, or before.
-    """
-
-    def __init__(self, number: int, *, after: bool) -> None:
-        self.number, self.after = number, after
-        self.passed = 0
-
-    def append(self, journal: SqliteJournal, rows: Sequence[Row]) -> None:
-        """Append rows, or die."""
-        told = any(row.kind in TOLD for row in rows)
-        dies = told and self.passed == self.number
-        self.passed += told
-        if dies and not self.after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        journal.append(rows)
-        if dies:
-            os.kill(os.getpid(), signal.SIGKILL)
+def of_rules(row: Row) -> bool:
+    """Whether a row holds something of a rule."""
+    return row.kind in TOLD
 
 
 def drive(folder: Path, death: Death, *, forgetful: bool = False) -> CampaignState:
@@ -171,7 +150,7 @@ def drive(folder: Path, death: Death, *, forgetful: bool = False) -> CampaignSta
     begin_s = state.now_s + 1.0
 
     def note(outcome: Outcome, now_s: float) -> None:
-        death.append(journal, [_row(record, now_s) for record in outcome.records])
+        death.append(journal, [row_of(record, now_s) for record in outcome.records])
 
     started = e.DriverStarted(epoch=journal.epoch, host="h", pid=os.getpid())
     facts: list[e.Fact] = [started]
@@ -196,10 +175,6 @@ def drive(folder: Path, death: Death, *, forgetful: bool = False) -> CampaignSta
     assert twin.ended
     journal.close()
     return state
-
-
-def _row(record: Record, now_s: float) -> Row:
-    return Row(kind=type(record).__name__, payload=encode_record(record), now_s=now_s)
 
 
 def outcome(folder: Path, state: CampaignState) -> dict[str, Any]:
@@ -229,28 +204,19 @@ def outcome(folder: Path, state: CampaignState) -> dict[str, Any]:
     }
 
 
-def killed(folder: Path, number: int, *, after: bool) -> bool:
-    """Run the campaign in a child that dies there; return whether it did."""
-    child = os.fork()
-    if child == 0:
-        drive(folder, Death(number, after=after))
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-
-
 def main(root: Path, *, forgetful: bool) -> dict[str, Any]:
     """Let it die everywhere; say what differs."""
     calm = root / "calm"
     calm.mkdir()
-    death = Death(-1, after=False)
+    death = Death(-1, after=False, counts=of_rules)
     wanted = outcome(calm, drive(calm, death))
     differing, alive = [], []
     for number in range(3 if forgetful else death.passed):
         for after in (False, True):
             folder = root / f"{number}-{after}"
             folder.mkdir()
-            if not killed(folder, number, after=after):
+            dying = Death(number, after=after, counts=of_rules)
+            if not killed(partial(drive, folder, dying)):
                 alive.append([number, after])
             again = drive(folder, Death(-1, after=False), forgetful=forgetful)
             found = outcome(folder, again)

@@ -11,22 +11,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from climorch.core.orchestrator import Orchestrator, Outcome
-from climorch.core.ports import Row
 from climorch.core.progress import Policies
 from climorch.core.state import CampaignState
 from climorch.intake.planning import make_plan
 from climorch.intake.rules import evaluate_rule
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.model.commands import Record, decode_record, encode_record
+from climorch.model.commands import decode_record
 from climorch.model.scenario import Scenario
 from climorch.policy.checkpointing import EverySegments
 from climorch.policy.retention import KeepLast
@@ -38,38 +36,13 @@ from climorch.twin.costs import Amdahl, Costs
 from climorch.twin.driver import Twin
 from climorch.twin.site import TwinSite
 from tests.shapes import BROKEN, NAME, SHAPES, Shape
+from tests.twin.deaths import Death, killed, row_of
 from tests.unit.core.script import UNLIMITED
 
 EACH = 5
 """Every so-manieth append is a moment to die, before it and after it in turn."""
 
 DAY_S = 86_400.0
-
-
-class Death:
-    """Kills this process at one append.
-
-    Parameters
-    ----------
-    number : int
-        At which, from 0; -1: never.
-    after : bool
-        Whether once the rows are durable, or before.
-    """
-
-    def __init__(self, number: int, *, after: bool) -> None:
-        self.number, self.after = number, after
-        self.passed = 0
-
-    def append(self, journal: SqliteJournal, rows: Sequence[Row]) -> None:
-        """Append rows, or die."""
-        dies = self.passed == self.number
-        self.passed += 1
-        if dies and not self.after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        journal.append(rows)
-        if dies:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def drive(
@@ -108,7 +81,7 @@ def drive(
         )
 
     def note(outcome: Outcome, now_s: float) -> None:
-        death.append(journal, [_row(record, now_s) for record in outcome.records])
+        death.append(journal, [row_of(record, now_s) for record in outcome.records])
         for command in outcome.commands:
             if isinstance(command, c.StartSegment) and _breaks(command):
                 twin.post(_broken(command), after_s=now_s - twin.begin_s + 60.0)
@@ -142,10 +115,6 @@ def _broken(command: c.StartSegment) -> e.SegmentFailed:
     )
 
 
-def _row(record: Record, now_s: float) -> Row:
-    return Row(kind=type(record).__name__, payload=encode_record(record), now_s=now_s)
-
-
 def outcome(folder: Path, state: CampaignState) -> dict[str, Any]:
     """Return what became of a shape, once the auditor has read how."""
     journal = SqliteJournal.open_readonly(folder / "j")
@@ -170,16 +139,6 @@ def outcome(folder: Path, state: CampaignState) -> dict[str, Any]:
     }
 
 
-def killed(folder: Path, shape: Shape, number: int, *, after: bool) -> bool:
-    """Run a shape in a child that dies there; return whether it did."""
-    child = os.fork()
-    if child == 0:
-        drive(folder, shape, Death(number, after=after))
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-
-
 def table_row(root: Path, shape: Shape, *, forgetful: bool) -> dict[str, Any]:
     """Let the driver of a shape die on its way; say what differs."""
     calm = root / "calm"
@@ -191,7 +150,8 @@ def table_row(root: Path, shape: Shape, *, forgetful: bool) -> dict[str, Any]:
         after = bool(deaths % 2)
         folder = root / f"{number}-{after}"
         folder.mkdir()
-        if not killed(folder, shape, number, after=after):
+        dying = Death(number, after=after)
+        if not killed(partial(drive, folder, shape, dying)):
             alive.append([number, after])
         again = drive(folder, shape, Death(-1, after=False), forgetful=forgetful)
         found = outcome(folder, again)
