@@ -11,7 +11,7 @@ from climorch.model.programs import CHECKPOINTED, FAIL, RETRY, Command
 # MPICH 5.0.2, one of two ranks killed.
 HYDRA = """\
 =   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES
-=   PID 23602 RUNNING AT vm
+=   PID 23602 RUNNING AT n1
 =   EXIT CODE: 9
 =   CLEANING UP REMAINING PROCESSES
 YOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)
@@ -19,7 +19,7 @@ This typically refers to a problem with your application.
 """
 # Open MPI 5.0.11, likewise.
 OPEN_MPI = """\
-prterun noticed that process rank 2 with PID 4711 on node vm exited on
+prterun noticed that process rank 2 with PID 4711 on node n1 exited on
 signal 9 (Killed).
 """
 SRUN = "srun: error: n1: task 3: Killed\n"
