@@ -5,6 +5,7 @@ None of it is memory: it follows from the state, and is made anew after a replay
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from climorch.core.contest import Floors, capacity_of, contest_of
@@ -22,8 +23,10 @@ from climorch.core.holds import broke
 from climorch.core.outlook import Exposures, nothing
 from climorch.core.state import CampaignState, SimulationState
 from climorch.core.upkeep import Policies
+from climorch.policy.allocation import allocate
 from climorch.policy.board import Board
 from climorch.policy.claims import Allocation
+from climorch.policy.quiet import matters_from_s
 
 __all__ = ["Bids"]
 
@@ -35,6 +38,11 @@ class Bids:
     ----------
     slice_s : float
         Length of a turn among equals, seconds.
+
+    Attributes
+    ----------
+    review_at_s : float
+        When time alone may change what is decided, driver's clock, seconds.
     """
 
     def __init__(self, slice_s: float) -> None:
@@ -43,24 +51,53 @@ class Bids:
         self._board = Board(slice_s)
         self._capacity = 0
         self._floors = Floors()
+        self._decided = Allocation()
+        self.review_at_s = math.inf
 
     def lay_out(self, state: CampaignState) -> None:
         """Take in all nodes, after some came, went or changed."""
         self._board.lay_out(offers_of(state))
         self._capacity = capacity_of(state)
 
-    def see(self, state: CampaignState, simulation: SimulationState) -> bool:
-        """See what a simulation asks for now; tell whether it is something else."""
-        grounds = grounds_of(state, simulation)
-        if self._grounds.get(simulation.name) == grounds:
+    def see(
+        self, state: CampaignState, simulation: SimulationState, rules: Policies
+    ) -> bool:
+        """See what a simulation asks for now.
+
+        Parameters
+        ----------
+        state, simulation
+            What is known, and who.
+        rules : Policies
+            The rules.
+
+        Returns
+        -------
+        bool
+            Whether that may change what is decided, now and not only later.
+        """
+        name, grounds = simulation.name, grounds_of(state, simulation)
+        if self._grounds.get(name) == grounds:
             return False
-        self._grounds[simulation.name] = grounds
-        demand = demand_of(state, simulation)
-        if self._demands.get(simulation.name) == demand:
+        self._grounds[name] = grounds
+        demand, before = demand_of(state, simulation), self._demands.get(name)
+        if before == demand:
             return False
-        self._demands[simulation.name] = demand
-        post(self._board, simulation.name, demand)
-        return True
+        self._demands[name] = demand
+        post(self._board, name, demand)
+        if (
+            rules.allocation is not allocate
+            or before is None
+            or before.claim is None
+            or demand.claim is None
+            or demand.leaving != before.leaving
+        ):
+            return True
+        from_s = matters_from_s(
+            self._board, self._decided, before.claim, demand.claim, rules.sharing
+        )
+        self.review_at_s = min(self.review_at_s, max(from_s, state.now_s))
+        return from_s <= state.now_s
 
     def decide(
         self,
@@ -89,7 +126,7 @@ class Bids:
         InvalidInputError
             If it may not.
         """
-        self._note_budgets(state)
+        self._note_budgets(state, rules)
         board = self._board
         contest = contest_of(
             state,
@@ -102,12 +139,13 @@ class Bids:
         )
         decided = decided_on(board, contest, rules.allocation, tell_all=False)
         audit(decided, board)
+        self._decided, self.review_at_s = decided, decided.review_at_s
         return decided
 
-    def _note_budgets(self, state: CampaignState) -> None:
+    def _note_budgets(self, state: CampaignState, rules: Policies) -> None:
         """See whose budget ended with the time: no record tells those that wait."""
         out = broke(state)
         if any(self._board.wanted_by(project) for project in out):
             for claim in [*self._board.claims.values()]:
                 if claim.project in out:
-                    self.see(state, state.simulations[claim.simulation])
+                    self.see(state, state.simulations[claim.simulation], rules)

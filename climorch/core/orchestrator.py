@@ -202,7 +202,7 @@ class Orchestrator:
 
     def _wake_at_s(self) -> float | None:
         """When time alone may change a decision; None: never."""
-        edges = self._edge_s, self._trial_s, self.allocation.review_at_s
+        edges = self._edge_s, self._trial_s, self._bids.review_at_s
         first_s = min(*self._retries.values(), *edges)
         return None if first_s == math.inf else first_s
 
@@ -212,7 +212,7 @@ class Orchestrator:
             self._take(verdict, now_s, records)
         self._paced.clear()
         self._trial_s = next_trial_s(self.state)
-        if self.allocation.review_at_s <= now_s:
+        if self._bids.review_at_s <= now_s:
             self._ask_again = True
         if self._edge_s <= now_s:
             for decision in ended_windows(self.state):
@@ -317,7 +317,7 @@ class Orchestrator:
             self._take(ranked, now_s, records)
             found += self.state.of_project(ranked.project)
         for simulation in found:
-            changed |= self._bids.see(self.state, simulation)
+            changed |= self._bids.see(self.state, simulation, self.policies)
         if not changed:
             return
         hear_all = partial(self._hear, None, now_s, records)

@@ -132,4 +132,6 @@ def decide(board: Board, contest: Contest, *, tell_all: bool = False) -> Allocat
         awaits=desk.awaits,
         review_at_s=desk.review_at_s,
         moves=desk.moves,
+        guest=desk.guest,
+        idle=desk.pool.free.bit_count(),
     )

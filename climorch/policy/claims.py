@@ -247,6 +247,10 @@ class Allocation:
     moves : mapping of str to Move
         Simulations that shall leave nodes at their next checkpoint, for others
         that are free; a move of none ends one that was planned.
+    guest : str
+        Who has waited too long and is served before all others; empty: nobody.
+    idle : int
+        Free nodes that nobody is given or promised.
     """
 
     leases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -257,6 +261,8 @@ class Allocation:
     awaits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     review_at_s: float = math.inf
     moves: Mapping[str, Move] = field(default_factory=dict)
+    guest: str = ""
+    idle: int = 0
 
     @property
     def concerned(self) -> tuple[str, ...]:

@@ -52,12 +52,13 @@ class Desk:
         self._stale: set[str] = set()
         guest, self.review_at_s = guest_of(board, contest, self.pool)
         self._guest = guest
+        self.guest = "" if guest is None else guest.simulation
         self._round = Round(
             contest=contest,
             holders=board.holders,
             standing=self._standing,
             pool=self.pool,
-            guest="" if guest is None else guest.simulation,
+            guest=self.guest,
         )
 
     def _count(self, claim: Claim, nodes: int) -> None:

@@ -79,10 +79,14 @@ def test_equals_that_cannot_all_run_take_turns_of_the_same_length() -> None:
     s.finished(0)
     s.committed(1)
 
-    assert s.wakes_after() == 97.0
+    # From then on another project could ask, if there were one.
+    assert s.wakes_after() == 47.0
+    assert s.at(52.0) == []
+    assert s.wakes_after() == 50.0
     assert s.at(102.0) == ["preempt s: it is the turn of t", "plan s.a 2"]
     assert segment(s, 1, "s")[-2:] == ["lease t: n", "attempt t.a #1 from 0"]
     segment(s, 0, "t")
+    assert s.at(154.0) == []
     assert s.now_s + (s.wakes_after() or 0.0) == 204.0
     assert s.at(204.0) == ["preempt t: it is the turn of s", "plan t.a 2"]
     assert segment(s, 1, "t")[-2:] == ["lease s: n", "attempt s.a #2 from 2"]

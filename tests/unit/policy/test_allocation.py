@@ -311,7 +311,7 @@ def test_what_moves_gets_nothing_yet_and_nobody_takes_what_it_will_need() -> Non
 
     assert allocate([moving, after], up("ab")).leases == {}
     assert allocate([moving, after], up("abc")).leases == {"y": ("c",)}
-    assert allocate([replace(moving, nodes=1)], up("abc")) == Allocation()
+    assert allocate([replace(moving, nodes=1)], up("abc")) == Allocation(idle=2)
     # Too few for it: what comes later gets nothing either.
     short = [moving, want("y", held="b", serial=2), want("z", serial=3)]
     assert allocate(short, up("ab")).waits == {
