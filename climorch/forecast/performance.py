@@ -2,7 +2,9 @@
 
 The measures are those of Balaji et al. (2017), Geosci. Model Dev. 10, 19-34, by which
 climate models are compared. Where a journal knows less than they ask for, or more,
-the attribute ``comment`` of the variable says what was taken instead.
+the attribute ``comment`` of the variable says what was taken instead. Time of a model
+is time while some segment of it computes, and its cores are all of the lease, so that
+``chsy * sypd == 24 * parallelization``.
 """
 
 from __future__ import annotations
@@ -56,9 +58,17 @@ SIMULATION: dict[str, tuple[str, str]] = {
         "model years committed per day since it was submitted, waits and losses "
         "included; times without a driver too",
     ),
-    "chsy": ("core h year-1", "core-hours of segments per model year committed"),
-    "achsy": ("core h year-1", "core-hours of leases per model year; ours"),
-    "jpsy": ("J year-1", "energy of segments per model year committed"),
+    "chsy": (
+        "core h year-1",
+        "core-hours of the lease while some segment computed, per model year "
+        "computed; what coupled stages wait for each other is in it",
+    ),
+    "parallelization": ("1", "cores of the lease while some segment computed, on mean"),
+    "achsy": (
+        "core h year-1",
+        "core-hours of leases per model year committed, all of them; ours",
+    ),
+    "jpsy": ("J year-1", "energy of the core-hours of chsy, by a mean power per node"),
     "coupling_cost": (
         "1",
         "share of node-time not used by stages while some of their set computed",
@@ -69,7 +79,10 @@ SIMULATION: dict[str, tuple[str, str]] = {
         "state; the executable is not taken off",
     ),
     "data_output_cost": ("1", "node-time of segments over that without stalls"),
-    "data_intensity": ("Gbyte h-1", "10^9 bytes of diagnostics per core-hour"),
+    "data_intensity": (
+        "Gbyte h-1",
+        "10^9 bytes of diagnostics per core-hour of chsy, before compression",
+    ),
     "queue_s": ("s", "wanted nodes and had none"),
     "held_s": ("s", "held nodes"),
     "checkpoint_s": ("s", "checkpoints, from begin to commit, beside computing"),
@@ -215,35 +228,36 @@ def _measures(name: str, times: SimulationTimes, ledger: Ledger) -> dict[str, fl
     ends = [x.at_s for x in ledger.completed if x.simulation == name]
     end_s = ends[0] if ends else ledger.as_of_s
     sets = times.sets.values()
-    years = sum(x.model_years for x in entries)
+    years, computed = sum(x.model_years for x in entries), _computed_years(times)
     useful = sum(x.node_s[Part.USEFUL] + x.node_s[Part.WIDE] for x in entries)
     running = useful + sum(x.node_s[Part.STALL] for x in entries)
-    running_core_s = sum(_running_core_s(x) for x in entries)
     run_s = sum(s.run_s for s in sets)
     whole = sum(s.whole_node_s for s in sets)
     state_bytes = sum(s.bytes_state for s in sets)
     power = ledger.power
     memory = max((t.usage.memory_bytes for t in times.stages.values()), default=0)
-    output = sum(t.usage.output_bytes for t in times.stages.values())
-    measured = any(t.measured for t in times.stages.values())
+    measured = [t for t in times.stages.values() if t.measured]
+    # What was not measured had as much.
+    output = sum(t.usage.output_bytes / t.measured * t.segments for t in measured)
     node_s = sum(t.node_s for t in times.stages.values())
     seconds = sum(t.seconds for t in times.stages.values())
     core_s = sum(x.core_s for x in entries)
     cores = core_s / held if (held := sum(x.held_node_s for x in entries)) else 0.0
     return {
-        "sypd": _over(_computed_years(times), run_s / DAY_S),
+        "sypd": _over(computed, run_s / DAY_S),
         "asypd": _over(years, (end_s - times.submitted_s) / DAY_S),
-        "chsy": _over(running_core_s / HOUR_S, years),
+        "chsy": _over(whole * cores / HOUR_S, computed),
+        "parallelization": _over(whole * cores, run_s),
         "achsy": _over(core_s / HOUR_S, years),
         "jpsy": math.nan
         if power is None
-        else _over(running * power.watts_per_node, years),
+        else _over(whole * power.watts_per_node, computed),
         "coupling_cost": _over(whole - sum(s.busy_node_s for s in sets), whole),
         "memory_bloat": _over(memory * _over(node_s, seconds), state_bytes)
         if memory
         else math.nan,
         "data_output_cost": _over(running, useful),
-        "data_intensity": _over(output / GB, node_s * cores / HOUR_S)
+        "data_intensity": _over(output / GB, whole * cores / HOUR_S)
         if measured
         else math.nan,
         "queue_s": times.queue_s,
@@ -253,13 +267,6 @@ def _measures(name: str, times: SimulationTimes, ledger: Ledger) -> dict[str, fl
         "state_bytes": state_bytes,
         "checkpoint_bytes": sum(s.bytes_written for s in sets),
     }
-
-
-def _running_core_s(entry: Entry) -> float:
-    """Return the core-seconds of segments that became safe, stalls included."""
-    parts = entry.node_s
-    running = parts[Part.USEFUL] + parts[Part.WIDE] + parts[Part.STALL]
-    return entry.core_s * running / entry.held_node_s if running else 0.0
 
 
 def _computed_years(times: SimulationTimes) -> float:

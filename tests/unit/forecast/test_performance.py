@@ -72,6 +72,7 @@ def test_speed_and_costs_are_those_of_a_hand_computed_case() -> None:
     assert one(found, "jpsy") == pytest.approx(86.4e6)
     assert one(found, "data_output_cost") == pytest.approx(1 / 0.99)
     assert one(found, "coupling_cost") == 0.0
+    assert one(found, "parallelization") == pytest.approx(8.0)
     assert one(found, "queue_s") == 100.0
     assert one(found, "held_s") == 86_500.0
     assert one(found, "checkpoint_s") == 98.0
@@ -127,24 +128,54 @@ def test_work_that_was_lost_makes_actual_measures_worse_only() -> None:
     assert one(found, "segments") == 2
 
 
-def test_coupling_costs_what_stages_do_not_use() -> None:
-    """Two nodes for 10 s, of which one stage takes 10 s of one, the other 6: 1/5."""
+def coupled_year(usage: Usage | None = None) -> Journal:
+    """Make a journal of a year on two nodes: 6 h of one for a stage, 10 h for another.
+
+    Nothing of it is committed. The usage is that of the first stage.
+    """
     journal = Journal(
-        stage("a", reads={"b": Coupling.PREVIOUS}),
-        stage("b", reads={"a": Coupling.PREVIOUS}),
+        stage("a", boundaries=(0, YEAR_S), reads={"b": Coupling.PREVIOUS}),
+        stage("b", boundaries=(0, YEAR_S), reads={"a": Coupling.PREVIOUS}),
     )
     journal.lease(0, "n1", "n2")
     journal.attempt(0)
     journal.start(2, 0)
     journal.start(2, 0, stage="b")
-    journal.finish(8, 0, seconds=6.0, nodes=2)
-    journal.finish(12, 0, stage="b", seconds=10.0, nodes=2)
-    found = measured(journal, 12)
+    journal.finish(2 + 21_600, 0, seconds=21_600.0, nodes=2, usage=usage)
+    journal.finish(2 + 36_000, 0, stage="b", seconds=36_000.0, nodes=2)
+    return journal
+
+
+def test_coupling_costs_what_stages_do_not_use() -> None:
+    """Two nodes for 10 h, of which one stage takes 10 h of one, the other 6: 1/5."""
+    found = measured(coupled_year(), 2 + 36_000)
 
     assert one(found, "coupling_cost") == pytest.approx(0.2)
     assert found["stage"].values.tolist() == ["a", "b"]
+
+
+def test_what_stages_wait_for_each_other_is_in_core_hours_and_energy() -> None:
+    """8 cores and two nodes of 500 W for 10 h, though stages took 16 node-hours."""
+    found = measured(coupled_year(), 2 + 36_000, Power(watts_per_node=500.0))
+
+    assert one(found, "chsy") == pytest.approx(80.0)
+    assert one(found, "jpsy") == pytest.approx(36e6)
+    assert one(found, "sypd") == pytest.approx(2.4)
+    # Balaji et al. (2017): CHSY times SYPD is 24 times the parallelization.
+    assert one(found, "parallelization") == pytest.approx(8.0)
     # Nothing is committed: there are no years to divide by.
-    assert math.isnan(one(found, "chsy"))
+    assert math.isnan(one(found, "achsy"))
+
+
+def test_output_that_was_not_measured_is_taken_as_that_which_was() -> None:
+    """One of two segments had 8 GB: 16 GB in 2 times 192 core-hours."""
+    journal = one_year(Usage(output_bytes=8 * 10**9))
+    journal.start(90_000, 1)
+    journal.finish(90_000 + 86_400, 1, seconds=86_400.0, nodes=2)
+    found = measured(journal, 90_000 + 86_400)
+
+    assert one(found, "measured") == 1
+    assert one(found, "data_intensity") == pytest.approx(16 / 384)
 
 
 def test_months_have_their_own_throughput() -> None:
