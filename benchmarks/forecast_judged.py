@@ -6,6 +6,7 @@ Read `benchmarks/forecast_accuracy.py` first.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,6 +67,8 @@ class Judged:
         Scenarios that were done, or expected to be, in six months.
     right : int
         Of these, in the month that was expected, or one off.
+    cpu_s : float
+        CPU seconds of it all, of the campaign itself, too.
     """
 
     seed: int
@@ -78,6 +81,7 @@ class Judged:
     covered: tuple[bool, bool]
     months: int
     right: int
+    cpu_s: float = 0.0
 
 
 def judge(size: Size, seed: int) -> Judged:
@@ -90,8 +94,10 @@ def judge(size: Size, seed: int) -> Judged:
     seed : int
         Of the campaign.
     """
+    begin_s = time.process_time()
     truth = truth_of(seed)
-    return compared(truth, past_of(truth.records), size)
+    judged = compared(truth, past_of(truth.records), size)
+    return dataclasses.replace(judged, cpu_s=time.process_time() - begin_s)
 
 
 def compared(truth: Truth, known: Past, size: Size) -> Judged:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from benchmarks.forecast_accuracy import figures_of, misses
+from benchmarks import forecast_accuracy
+from benchmarks.forecast_accuracy import figures_of, judged_in_pieces, misses
 from benchmarks.forecast_judged import Judged, Size, compared
 from benchmarks.hidden_truth import Truth, truth_of
 from climorch.forecast.costing import CostDraw
@@ -65,6 +67,8 @@ def test_each_bar_can_fall_short() -> None:
     assert misses(figures_of([GOOD] * 4 + [out])) == []
 
     assert misses(figures_of([GOOD, nodes])) == ["coverage"]
+    slow = dataclasses.replace(GOOD, cpu_s=901.0)
+    assert misses(figures_of([slow] * 4 + [out])) == ["time"]
     far = dataclasses.replace(out, errors=(0.2, 0.2), right=0)
     assert misses(figures_of([far, dataclasses.replace(far, limited="demand")])) == [
         "within 15 % in 90 %",
@@ -74,3 +78,31 @@ def test_each_bar_can_fall_short() -> None:
         "coverage",
         "months",
     ]
+
+
+def test_what_is_judged_is_kept_and_not_judged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed loses one campaign; others of another size are others."""
+    asked: list[int] = []
+
+    def judge(size: Size, seed: int) -> Judged:
+        asked.append(seed)
+        if seed == 3:
+            raise KeyboardInterrupt
+        return dataclasses.replace(GOOD, seed=seed)
+
+    monkeypatch.setattr(forecast_accuracy, "judge", judge)
+    keep = tmp_path / "kept.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        judged_in_pieces(Size(), (1, 2, 3), keep, processes=1)
+    asked.clear()
+
+    found = judged_in_pieces(Size(), (2, 4, 1), keep, processes=1)
+
+    assert asked == [4]
+    assert [judged.seed for judged in found] == [2, 4, 1]
+    assert found[0] == dataclasses.replace(GOOD, seed=2)
+    judged_in_pieces(Size(worlds=1), (1,), keep, processes=1)
+    judged_in_pieces(Size(), (1,), None, processes=1)
+    assert asked == [4, 1, 1]
