@@ -164,6 +164,22 @@ def test_a_cycle_with_one_previous_is_fine() -> None:
     assert texts(wf) == []
 
 
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_cycle_that_a_rule_could_make_is_named_before(reads: bool) -> None:
+    """Stages on demand are declared: no edit can close a circle that was open."""
+    wf = Workflow("wf")
+    add(wf, "a")
+    if reads:
+        add(wf, "b", reads={"c": SAME}, on_demand=True)
+        add(wf, "c", reads={"b": SAME}, on_demand=True)
+    else:
+        add(wf, "b", years(2002, 2004), after=["a", "c"], on_demand=True)
+        add(wf, "c", years(2002, 2004), after=["b"], on_demand=True)
+    found = [f.problem for f in workflow_faults(wf) if "cycle" in f.problem]
+    assert len(found) == 1
+    assert {"b", "c"} == set(found[0].removeprefix("cycle ").split(" -> "))
+
+
 def test_a_cycle_of_phases_is_named() -> None:
     """Coupled sets that come after one another in a circle are told."""
     wf = Workflow("wf")
