@@ -13,12 +13,13 @@ import xarray as xr
 
 __all__ = ["as_dataset", "as_long_csv", "as_markdown"]
 
-# By the end of a column's name. Hours of nodes are hours, to udunits.
+# By the end of a column's name. Hours of nodes are hours, to udunits, which knows no
+# binary prefixes.
 UNITS = (
     ("node_hours_per_model_year", "h year-1"),
     ("_node_hours", "h"),
     ("_core_hours", "h"),
-    ("_memory_gib_hours", "Gibyte h"),
+    ("_memory_gib_hours", "1073741824 byte h"),
     ("_tb_months", "Tbyte month"),
     ("_model_years", "year"),
     ("_kwh", "kW h"),
@@ -150,7 +151,11 @@ def _dated(dataset: xr.Dataset, name: str) -> xr.Dataset:
     begins = months.astype("M8[M]")
     edges = np.stack([begins, begins + 1], axis=1).astype("M8[s]")
     time, row = f"{name}_time", f"{name}_row"
-    bounds = {"standard_name": "time", "bounds": f"{time}_bounds"}
+    bounds = {
+        "standard_name": "time",
+        "units_metadata": "leap_seconds: none",
+        "bounds": f"{time}_bounds",
+    }
     dataset = dataset.assign_coords({time: (row, edges[:, 0], bounds)})
     dataset[time].encoding = {"units": "days since 1970-01-01", "calendar": "standard"}
     dataset[f"{time}_bounds"] = ((row, "bound"), edges)

@@ -323,6 +323,7 @@ class Report:
     def _about(self) -> dict[str, str]:
         about = {
             "title": f"Use of campaign {self.campaign}",
+            "history": "made by climorch from the journal of the campaign",
             "campaign": self.campaign,
             "project": self.project or "",
             "period": self.period,

@@ -52,6 +52,9 @@ from climorch.storage.verify import refuse_changed
 
 __all__ = ["TIME_UNITS", "ResultStore", "StagedOutput"]
 
+# Calendars of which CF 1.11 wants to know whether they have leap seconds (4.4.1).
+_SOLAR = ("standard", "proleptic_gregorian", "julian")
+
 TIME_UNITS = "days since 1850-01-01 00:00:00"
 ATTRIBUTE = "climorch"
 OUTPUTS = "outputs"
@@ -122,6 +125,11 @@ class ResultStore:
         found: xr.Dataset = xr.open_zarr(
             self.path(simulation, stage), consolidated=True
         )
+        # What is exported to netCDF can be added to, as tools expect.
+        found.encoding["unlimited_dims"] = {TIME}
+        # Else xarray gives them a fill value there, which CF 2.5.1 forbids.
+        for coordinate in found.coords.values():
+            coordinate.encoding["_FillValue"] = None
         return found
 
     def chunk_length(self, simulation: str, stage: str) -> int | None:
@@ -332,7 +340,10 @@ def _timed(output: xr.Dataset) -> xr.Dataset:
     ]
     if faults:
         raise InvalidInputError("this output cannot be stored", faults=faults)
-    copy = output.assign_coords({TIME: (TIME, time.to_numpy(), time.attrs)})
+    attributes = {"standard_name": "time", "axis": "T", **time.attrs}
+    if encoding.get("calendar", "standard") in _SOLAR:
+        attributes.setdefault("units_metadata", "leap_seconds: none")
+    copy = output.assign_coords({TIME: (TIME, time.to_numpy(), attributes)})
     copy[TIME].encoding = encoding
     copy.attrs.setdefault("Conventions", "CF-1.11")
     return copy

@@ -212,6 +212,8 @@ def test_netcdf_follows_cf_and_reads_back(tmp_path: Path) -> None:
         assert found.attrs["Conventions"] == "CF-1.11"
         hours = found["used_node_hours"]
         assert hours.attrs["units"] == "h"
+        memory = found["used_memory_gib_hours"]
+        assert memory.attrs["units"] == "1073741824 byte h"
         assert float(hours.sum()) * HOUR_S == pytest.approx(4001, abs=1e-6)
         assert found["used_time"].attrs["standard_name"] == "time"
         bounds = found["used_time_bounds"].to_numpy()

@@ -78,6 +78,7 @@ def test_time_and_attributes_follow_the_conventions(rig: Rig) -> None:
     raw = xr.open_zarr(rig.path, decode_times=False)
     assert raw["time"].attrs == {
         "axis": "T",
+        "standard_name": "time",
         "units": "days since 1850-01-01",
         "calendar": "noleap",
     }
@@ -99,7 +100,18 @@ def test_dates_of_the_standard_calendar_need_no_cftime(rig: Rig) -> None:
     """Outputs may be dated by numpy's dates as well."""
     days = np.array(["2000-01-16", "2000-02-16"], "M8[ns]")
     rig.publish(1, {0: output(0).assign_coords(time=days)}, done=1)
-    assert rig.read()["time"].values.tolist() == days.tolist()
+    time = rig.read()["time"]
+    assert time.values.tolist() == days.tolist()
+    assert time.attrs["units_metadata"] == "leap_seconds: none"
+
+
+def test_how_an_output_describes_its_time_is_kept(rig: Rig) -> None:
+    """What is added to it never replaces what it says itself."""
+    said = {"long_name": "middle of the month", "standard_name": "forecast_period"}
+    described = output(0)
+    described["time"].attrs = said
+    rig.publish(1, {0: described}, done=1)
+    assert rig.read()["time"].attrs == {**said, "axis": "T"}
 
 
 def test_publishing_again_changes_nothing(rig: Rig) -> None:
