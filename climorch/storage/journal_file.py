@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import secrets
 import sqlite3
@@ -20,6 +21,7 @@ from climorch.errors import (
     InvalidInputError,
 )
 from climorch.storage import durable
+from climorch.storage.baton import folder_of, has_baton, locks_work
 from climorch.storage.journal_chain import Link, genesis
 
 __all__ = [
@@ -34,6 +36,8 @@ __all__ = [
     "read_head",
     "read_origin",
 ]
+
+logger = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x434C4D4A
 """Bytes 68 to 71 of the file: ``CLMJ``."""
@@ -88,6 +92,9 @@ INSERT INTO driver VALUES (1, 0, 0, 0.0, '', '', 0, 0, '');
 
 _OBJECTS = [("table", name) for name in ("driver", "fact", "journal", "snapshot")]
 
+# For SQLite not to ask for locks, where a baton keeps everybody else out.
+_WITHOUT_LOCKS = "vfs=unix-none"
+
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -109,7 +116,11 @@ def file_id(path: Path) -> FileId:
 
 
 def connect(
-    path: Path, query: str = "mode=rw", *, readonly: bool = False
+    path: Path,
+    query: str = "mode=rw",
+    *,
+    readonly: bool = False,
+    locks: bool | None = None,
 ) -> sqlite3.Connection:
     """Open an existing file.
 
@@ -121,12 +132,18 @@ def connect(
         Of the SQLite URI.
     readonly : bool
         Whether to refuse statements that write.
+    locks : bool or None
+        Whether SQLite locks the file; None: unless it is one with a baton.
 
     Returns
     -------
     sqlite3.Connection
         In autocommit mode; usable from any thread, one at a time.
     """
+    if locks is None:
+        locks = not has_baton(path)
+    if not locks:
+        query = f"{query}&{_WITHOUT_LOCKS}"
     with contextlib.ExitStack() as on_failure:
         db = on_failure.enter_context(
             closing(
@@ -153,7 +170,8 @@ def create(path: Path, campaign: str) -> None:
     """Make an empty journal; where there is one already, leave that alone.
 
     It is built under another name and linked to its own when it is whole and
-    durable, so that no other process ever sees a half-made one.
+    durable, so that no other process ever sees a half-made one. Where the file system
+    has no locks that work, it is one with a baton from the beginning.
 
     Parameters
     ----------
@@ -166,7 +184,8 @@ def create(path: Path, campaign: str) -> None:
     # Not mkstemp: the group may read what the umask lets it.
     durable.make_new_file(draft, 0o666)
     try:
-        with closing(connect(draft)) as db:
+        locks = locks_work(draft)
+        with closing(connect(draft, locks=locks)) as db:
             db.executescript(_SCHEMA)
             identity = os.urandom(16)
             chain = genesis(campaign, identity).chain
@@ -175,6 +194,9 @@ def create(path: Path, campaign: str) -> None:
                 (campaign, identity, chain),
             )
             db.execute("COMMIT")
+        if not locks:
+            logger.warning("event=no_locks path=%s", path)
+            durable.make_directory(folder_of(path))
         _publish(draft, path)
     finally:
         durable.remove_file(draft)

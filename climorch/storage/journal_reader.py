@@ -20,6 +20,7 @@ from climorch.errors import (
     NotAllowedError,
     NotFoundError,
 )
+from climorch.storage.baton import Baton
 from climorch.storage.journal_chain import Link, RawRow, problem_with, snapshot_fits
 from climorch.storage.journal_errors import failures
 from climorch.storage.journal_file import (
@@ -67,6 +68,7 @@ class JournalReader:
                 msg = f"journal {path}: there is none; start the campaign first"
                 raise NotFoundError(msg, path=str(path))
             inspect(self._path)
+        self._baton = Baton(self._path)
         with self._reading("open for reading") as db:
             self._campaign, self._first = read_origin(db, self._path)
 
@@ -119,13 +121,18 @@ class JournalReader:
         return self._stream(after, check)
 
     def _stream(self, after: int, check: bool) -> Iterator[StoredRow]:
-        with self._reading("read") as db:
-            head = read_head(db, self._path)
-            if after >= head.serial:
-                return
-            serial, epoch, chain = self._link(db, after)
+        doing = "read"
+        # Rows are given out without the baton: whoever takes them may take long.
+        with failures(self._path, doing), closing(self._connect()) as db:
+            with self._baton.held(doing):
+                check_schema(db, self._path)
+                head = read_head(db, self._path)
+                if after >= head.serial:
+                    return
+                serial, epoch, chain = self._link(db, after)
             while serial < head.serial:
-                batch = fetch_rows(db, serial, head.serial)
+                with self._baton.held(doing):
+                    batch = fetch_rows(db, serial, head.serial)
                 if not batch:
                     raise self._damaged(serial + 1, "is missing")
                 for raw in batch:
@@ -169,7 +176,8 @@ class JournalReader:
         BackendError
             If the storage fails.
         """
-        with failures(self._path, "verify"):
+        # Where there is a baton appends wait meanwhile, as in a rollback mode.
+        with failures(self._path, "verify"), self._baton.held("verify"):
             return verify_rows(self._connect, self._path)
 
     def latest_snapshot(self) -> Snapshot | None:
@@ -204,7 +212,11 @@ class JournalReader:
 
     @contextlib.contextmanager
     def _reading(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with failures(self._path, doing), closing(self._connect()) as db:
+        with (
+            failures(self._path, doing),
+            self._baton.held(doing),
+            closing(self._connect()) as db,
+        ):
             check_schema(db, self._path)
             yield db
 

@@ -24,6 +24,7 @@ from climorch.errors import (
     CorruptDataError,
     NotAllowedError,
 )
+from climorch.storage.baton import Baton
 from climorch.storage.journal_chain import Link
 from climorch.storage.journal_errors import failures, is_passing
 from climorch.storage.journal_file import (
@@ -100,7 +101,12 @@ class JournalWriter:
         self._closed = False
         with failures(path, "take the lock"):
             self._file_id = file_id(path)
-            with contextlib.ExitStack() as on_failure:
+            self._baton = Baton(path)
+            self._baton.tidy()
+            with (
+                self._baton.held("take the lock"),
+                contextlib.ExitStack() as on_failure,
+            ):
                 db = on_failure.enter_context(closing(connect(path)))
                 check_schema(db, path)
                 _begin(db, path, self._place)
@@ -173,7 +179,11 @@ class JournalWriter:
             If the storage fails; nothing was committed.
         """
         self.check_open()
-        with self._mutex, failures(self._path, doing):
+        with (
+            self._mutex,
+            failures(self._path, doing),
+            self._baton.held(doing),
+        ):
             self.check_open()
             self._check_in_place()
             db = self._connected()
@@ -265,7 +275,8 @@ class JournalWriter:
             if os.getpid() != self._pid:
                 return
             try:
-                with failures(self._path, "release the lock"):
+                doing = "release the lock"
+                with failures(self._path, doing), self._baton.held(doing):
                     self._check_in_place()
                     with closing(self._connected()) as db:
                         release(db, self._epoch)

@@ -159,8 +159,9 @@ def advise(found: Measured) -> Iterator[str]:
     """
     if not found.locks:
         yield (
-            "it has no locks that work, which the journal needs: put the root of the "
-            "campaign elsewhere"
+            "it has no locks that work: renames stand in for them, so each transaction "
+            "of the journal costs some more, and readers wait for each other; put the "
+            "root of the campaign elsewhere if you can"
         )
     if found.free_bytes < LEAST_FREE_BYTES:
         yield (

@@ -1,6 +1,6 @@
-"""The library that brings storage trouble to whole processes, built from `preload.c`.
+"""Libraries that bring storage trouble to whole processes, such as `preload.c`.
 
-Decides how it is compiled and how a process comes to load it. Needs a C compiler.
+Decides how they are compiled and how a process comes to load them. Needs a C compiler.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from climorch.errors import BackendError
 from climorch.testing.trouble import VARIABLE, TroubledStorage
 
-__all__ = ["build", "compiler", "environment_of"]
+__all__ = ["build", "compiler", "environment_of", "loaded_first"]
 
 SOURCE = Path(__file__).with_suffix(".c")
 
@@ -24,13 +24,15 @@ def compiler() -> str | None:
     return shutil.which("gcc") or shutil.which("cc")
 
 
-def build(folder: Path) -> Path:
-    """Compile the library.
+def build(folder: Path, source: Path = SOURCE) -> Path:
+    """Compile a library.
 
     Parameters
     ----------
     folder : Path
         Where it is put.
+    source : Path
+        Which; by default that of `climorch.testing.trouble`.
 
     Returns
     -------
@@ -45,13 +47,13 @@ def build(folder: Path) -> Path:
     found = compiler()
     if found is None:
         raise BackendError("there is no C compiler on PATH; install gcc")
-    library = folder.absolute() / "trouble.so"
-    command = [found, "-O1", "-shared", "-fPIC", "-o", str(library), str(SOURCE)]
+    library = folder.absolute() / f"{source.stem}.so"
+    command = [found, "-O1", "-shared", "-fPIC", "-o", str(library), str(source)]
     done = subprocess.run(
         [*command, "-ldl"], capture_output=True, check=False, text=True
     )
     if done.returncode:
-        raise BackendError(f"{SOURCE} cannot be compiled: {done.stderr[-2000:]}")
+        raise BackendError(f"{source} cannot be compiled: {done.stderr[-2000:]}")
     return library
 
 
@@ -65,6 +67,10 @@ def environment_of(storage: TroubledStorage, library: Path) -> Mapping[str, str]
     library : Path
         From `build`.
     """
+    return {**loaded_first(library), VARIABLE: str(storage.control)}
+
+
+def loaded_first(library: Path) -> Mapping[str, str]:
+    """Say what a process needs in its environment, to load a library before others."""
     others = os.environ.get("LD_PRELOAD")
-    loaded = str(library) if not others else f"{library}:{others}"
-    return {"LD_PRELOAD": loaded, VARIABLE: str(storage.control)}
+    return {"LD_PRELOAD": str(library) if not others else f"{library}:{others}"}

@@ -33,7 +33,7 @@ from climorch.testing.preload import environment_of
 from climorch.testing.trouble import TROUBLES, Trouble, TroubledStorage
 from climorch.testing.trouble_campaign import NAME, SIMULATIONS
 
-__all__ = ["Endured", "try_trouble"]
+__all__ = ["Endured", "differing", "try_trouble"]
 
 NODES = 2
 SEGMENTS = 14
@@ -217,7 +217,7 @@ def _untold(printed: str, trouble: Trouble) -> Iterator[str]:
 def _judge(root: Path, ended_s: float, segments: int, seen: Endured) -> None:
     """Compare with what the model gives, and read the journal."""
     for simulation in SIMULATIONS:
-        seen.problems += _differing(root / NAME, simulation, segments)
+        seen.problems += differing(root / NAME, simulation, segments)
     timed = read_records(root, NAME)
     found = [record for record, _ in timed]
     if twice := committed_twice(found):
@@ -240,8 +240,23 @@ def _judge(root: Path, ended_s: float, segments: int, seen: Endured) -> None:
     seen.recovery_s = _recovery_s(timed, ended_s)
 
 
-def _differing(campaign: Path, simulation: str, segments: int) -> Iterator[str]:
-    """Say which values are not those of an undisturbed run, bit by bit."""
+def differing(campaign: Path, simulation: str, segments: int) -> Iterator[str]:
+    """Say which values are not those of an undisturbed run, bit by bit.
+
+    Parameters
+    ----------
+    campaign : Path
+        Its folder.
+    simulation : str
+        Of it.
+    segments : int
+        Of each stage.
+
+    Yields
+    ------
+    str
+        What differs.
+    """
     newest = max(
         (campaign / "checkpoints" / simulation / "air").iterdir(),
         key=lambda path: int(path.name.rpartition("-")[2]),

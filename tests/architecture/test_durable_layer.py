@@ -37,6 +37,7 @@ ELSEWHERE = {
     "climorch/engine/programs/folders.py": "where programs run; what lasts is read",
     "climorch/engine/programs/restarts.py": "files for a program, and what it has left",
     "climorch/engine/programs/running.py": "likewise",
+    "climorch/storage/baton.py": "locks are tried, and nothing is written",
     "climorch/storage/probe.py": "files that are measured and removed again",
     "climorch/storage/depot.py": "objects in a bucket, which has no file system",
     "climorch/sites/batch/agent.py": "notes to the driver, which last as long as it",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from climorch.core.ports import JournalPort
+from climorch.storage import journal_file
 from climorch.storage.journal import SqliteJournal
 from climorch.storage.owner import Owner
 from climorch.testing.journal_suite import JournalSuite, OpenJournal
@@ -53,6 +54,16 @@ class TestSqliteJournalOnANetwork(TestSqliteJournal):
 
     filesystem = "nfs4"
     mode = "delete"
+
+
+class TestSqliteJournalWithoutLocks(TestSqliteJournal):
+    """The journal where the file system has no locks that work."""
+
+    mode = "delete"
+
+    @pytest.fixture(autouse=True)
+    def _no_locks(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setattr(journal_file, "locks_work", lambda path: False)
 
 
 class TestMemoryJournal(JournalSuite):

@@ -183,6 +183,5 @@ def test_without_a_compiler_it_is_said(
         preload.build(tmp_path)
     monkeypatch.undo()
     if preload.compiler() is not None:
-        monkeypatch.setattr(preload, "SOURCE", tmp_path / "none.c")
         with pytest.raises(BackendError, match="cannot be compiled"):
-            preload.build(tmp_path)
+            preload.build(tmp_path, tmp_path / "none.c")
