@@ -135,7 +135,8 @@ class Baton:
         try:
             yield
         finally:
-            _give_back(mine)
+            if not _given_back(mine):
+                _kept_back.add(mine)
 
     def tidy(self) -> None:
         """Remove what processes left that died while they waited."""
@@ -181,10 +182,11 @@ class Baton:
         """Return who holds it; take it from a process that is gone."""
         with contextlib.suppress(FileNotFoundError):
             for holder in (self._folder / HELD).iterdir():
-                if holder not in _kept_back and not _is_gone(holder.name, me):
+                free = holder in _kept_back or _is_gone(holder.name, me)
+                if not free or not _given_back(holder):
                     return holder
                 logger.warning("event=baton_taken path=%s", holder)
-                _give_back(holder)
+                _kept_back.discard(holder)
         return None
 
     def _refused(self, doing: str, holder: Path) -> BackendError:
@@ -211,15 +213,18 @@ def _is_gone(name: str, me: Owner) -> bool:
     return owner.namespace == me.namespace and not is_alive(owner)
 
 
-def _give_back(holder: Path) -> None:
-    """Give it back; where the storage refuses, this process's next one does."""
+def _given_back(holder: Path) -> bool:
+    """Try to give it back; tell whether the storage let that be."""
     try:
         durable.remove_file(holder)
     except OSError as error:
         logger.warning("event=baton_kept_back path=%s error=%s", holder, error)
-        _kept_back.add(holder)
-        return
-    _kept_back.discard(holder)
+        return False
+    # Not every file system renames a folder over another one, though it be empty. Where
+    # somebody was quicker it is not, and stays.
+    with contextlib.suppress(OSError):
+        durable.remove_directory(holder.parent)
+    return True
 
 
 def _name_of(owner: Owner) -> str:

@@ -16,16 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cftime
 import xarray as xr
 
-from climorch.errors import CorruptDataError, Fault, InvalidInputError, NotFoundError
+from climorch.errors import CorruptDataError, InvalidInputError, NotFoundError
 from climorch.storage import durable
 from climorch.storage.arrays import ArraySpec
 from climorch.storage.checkpoints import Checkpoint
 from climorch.storage.chunks import ChunkJob
+from climorch.storage.conventions import described, for_export
 from climorch.storage.growth import (
-    TIME,
     Structure,
     bring,
     chunk_of,
@@ -50,12 +49,8 @@ from climorch.storage.template import (
 from climorch.storage.tries import notes_on
 from climorch.storage.verify import refuse_changed
 
-__all__ = ["TIME_UNITS", "ResultStore", "StagedOutput"]
+__all__ = ["ResultStore", "StagedOutput"]
 
-# Calendars of which CF 1.11 wants to know whether they have leap seconds (4.4.1).
-_SOLAR = ("standard", "proleptic_gregorian", "julian")
-
-TIME_UNITS = "days since 1850-01-01 00:00:00"
 ATTRIBUTE = "climorch"
 OUTPUTS = "outputs"
 
@@ -125,12 +120,7 @@ class ResultStore:
         found: xr.Dataset = xr.open_zarr(
             self.path(simulation, stage), consolidated=True
         )
-        # What is exported to netCDF can be added to, as tools expect.
-        found.encoding["unlimited_dims"] = {TIME}
-        # Else xarray gives them a fill value there, which CF 2.5.1 forbids.
-        for coordinate in found.coords.values():
-            coordinate.encoding["_FillValue"] = None
-        return found
+        return for_export(found)
 
     def chunk_length(self, simulation: str, stage: str) -> int | None:
         """Return the length of the chunks along time; None: nothing published."""
@@ -176,7 +166,7 @@ class ResultStore:
                 durable.make_directory(needed)
         if directory.exists():
             durable.remove_tree(directory)
-        dataset = _timed(output)
+        dataset = described(output)
         place = f"stage {stage!r}, Advance.output"
         last = self._last.get((simulation, stage))
         rendered = write_template(
@@ -320,33 +310,6 @@ class ResultStore:
             copy_constants(model, target, way=self._way)
         durable.fsync_tree(target)
         _commit(model, target, lengths, chunk, way=self._way, notes=notes)
-
-
-def _timed(output: xr.Dataset) -> xr.Dataset:
-    """Give the dates of an output units that never change."""
-    time = output[TIME]
-    first = time.to_numpy()[0]
-    encoding: dict[str, Any] = {"units": TIME_UNITS, "dtype": "float64"}
-    if isinstance(first, cftime.datetime):
-        encoding["calendar"] = first.calendar
-    faults = [
-        Fault(
-            place=f"Advance.output, variable {name!r}",
-            problem=f"varies in time and has type {variable.dtype}",
-            remedy="use numbers, or leave it out",
-        )
-        for name, variable in output.variables.items()
-        if name != TIME and TIME in variable.dims and variable.dtype.kind not in "biufc"
-    ]
-    if faults:
-        raise InvalidInputError("this output cannot be stored", faults=faults)
-    attributes = {"standard_name": "time", "axis": "T", **time.attrs}
-    if encoding.get("calendar", "standard") in _SOLAR:
-        attributes.setdefault("units_metadata", "leap_seconds: none")
-    copy = output.assign_coords({TIME: (TIME, time.to_numpy(), attributes)})
-    copy[TIME].encoding = encoding
-    copy.attrs.setdefault("Conventions", "CF-1.11")
-    return copy
 
 
 def _jobs(

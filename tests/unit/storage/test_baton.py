@@ -153,6 +153,24 @@ def test_one_that_could_not_be_given_back_is_given_back_later(
     assert baton._kept_back == set()
 
 
+def test_one_that_may_not_be_taken_from_the_dead_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the folder is somebody else's: nobody waits for ever."""
+    held_by(path, replace(ME, start_ticks=1))
+    remove = durable.remove_file
+
+    def refuse(path: Path) -> None:
+        if path.parent.name == "held":
+            raise OSError(errno.EACCES, "Permission denied")
+        remove(path)
+
+    monkeypatch.setattr(durable, "remove_file", refuse)
+    with pytest.raises(BackendError, match=BUSY), Baton(path).held("go on"):
+        raise AssertionError("two at a time")
+    assert baton._kept_back == set()
+
+
 def test_a_storage_that_fails_is_told(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
