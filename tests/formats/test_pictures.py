@@ -21,6 +21,8 @@ from matplotlib import image
 from climorch import Campaign
 from tests.formats.island import PLACE, heat, results_path
 
+pytestmark = pytest.mark.benchmark
+
 Pixels = npt.NDArray[np.float64]
 
 # By somebody who has no climorch: plain xarray on the results where they lie.
@@ -87,7 +89,6 @@ def vtk(module: str) -> Any:
     return importlib.import_module(f"vtkmodules.{module}")
 
 
-@pytest.mark.benchmark
 def test_vtk_reads_and_draws_the_netcdf(netcdf: Path, tmp_path: Path) -> None:
     """By the reader of CF conventions that ParaView has; no screen is needed."""
     data = vtk("vtkIONetCDF").vtkNetCDFCFReader()

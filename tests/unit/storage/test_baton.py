@@ -161,7 +161,7 @@ def test_one_that_may_not_be_taken_from_the_dead_is_told(
     remove = durable.remove_file
 
     def refuse(path: Path) -> None:
-        if path.parent.name == "held":
+        if Path(path).parent.name == "held":
             raise OSError(errno.EACCES, "Permission denied")
         remove(path)
 
