@@ -52,9 +52,16 @@ class NodeEnds:
             self._warned.pop(node, None)
 
     def warn(self, node: str, end_s: float, why: str) -> None:
-        """Take a warning that a node got: it goes then, whatever the queue tells."""
-        self._warned[node] = end_s, why
-        self._goes(node, end_s, why)
+        """Take a warning that a node got: it goes then, if it does not go before.
+
+        A job whose time is over is warned like one that is preempted, and is
+        killed sooner: its nodes are not to be leased once more.
+        """
+        warned_s, _ = self._warned.get(node, (math.inf, ""))
+        if end_s < warned_s or warned_s <= self._now() - STALE_S:
+            self._warned[node] = end_s, why
+        if end_s < self._told.get(node, math.inf):
+            self._goes(node, end_s, why)
 
     def tell(self, jobs: Iterable[Job]) -> None:
         """Tell when nodes go, where that is another time than was told."""

@@ -294,6 +294,31 @@ async def test_a_warning_holds_until_the_job_is_over(bench: Bench) -> None:
     assert bench.news.ends[-1] == ("n1.1", 3600.0, "its job ends")
 
 
+async def test_a_warning_gives_no_node_more_time(bench: Bench) -> None:
+    """What is told when the walltime is over sounds as if there were a grace."""
+    await bench.look(0.0)
+    bench.fake.becomes("1", state=JobState.RUNNING, hosts=("n1",), ends_s=180.0)
+    await bench.look(10.0)
+    bench.keeper.ends.warn("n1.1", 168.0, "SIGUSR1")
+    bench.keeper.ends.warn("n1.1", 238.0, "SIGTERM")
+    await bench.look(170.0)
+    bench.keeper.ends.warn("n1.1", 239.0, "SIGTERM")
+    await bench.look(180.0)
+    assert bench.news.ends == [
+        ("n1.1", 180.0, "its job ends"),
+        ("n1.1", 168.0, "SIGUSR1"),
+    ]
+    # Ten minutes later it is there and is warned for another reason.
+    bench.fake.becomes("1", state=JobState.RUNNING, hosts=("n1",), ends_s=9000.0)
+    await bench.look(800.0)
+    bench.keeper.ends.warn("n1.1", 830.0, "SIGTERM")
+    await bench.look(810.0)
+    assert bench.news.ends[2:] == [
+        ("n1.1", 9000.0, "its job ends"),
+        ("n1.1", 830.0, "SIGTERM"),
+    ]
+
+
 @pytest.mark.parametrize(
     "state", [JobState.WALLTIME, JobState.PREEMPTED, JobState.NODE_FAILED, None]
 )
