@@ -262,6 +262,17 @@ class Dialect(Protocol):
         Empty: it does.
         """
 
+    def barred(self, stderr: str) -> str:
+        """Say what to change where a submission was refused for what will not pass.
+
+        Empty: it may be taken another time.
+
+        Parameters
+        ----------
+        stderr : str
+            What the submission, or the question whether it would be taken, said.
+        """
+
     def clock(self) -> Call | None:
         """Return the call that tells the batch system's time; None: there is none."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import math
 import time
@@ -19,6 +20,7 @@ from climorch.core.ports import SiteNews
 from climorch.sites.batch.calls import Answer
 from climorch.sites.batch.ends import NodeEnds
 from climorch.sites.batch.jobs import Call, Dialect, Job, JobRequest, JobState
+from climorch.sites.batch.refusals import Refusals
 from climorch.sites.batch.renewal import (
     Bucket,
     Need,
@@ -36,8 +38,6 @@ logger = logging.getLogger(__name__)
 CLOSURES_EVERY = 5
 # Ends, and waits in the queue, that are remembered.
 MOST_ENDED = 50
-# Longest pause after refused submissions, in seconds.
-LONGEST_PAUSE_S = 600.0
 
 
 class JobKeeper:
@@ -93,7 +93,7 @@ class JobKeeper:
         self._poll_s = poll_s
         self._now = now
         self._bucket = Bucket()
-        self._serial = self._refused = 0
+        self._serial, self._refusals = 0, Refusals()
         self._waits_s: list[float] = []
         self._released: set[str] = set()
         self.ends = NodeEnds(self._goes, now)
@@ -102,8 +102,7 @@ class JobKeeper:
 
     async def keep(self) -> None:
         """Look after the jobs until cancelled."""
-        turn = 0
-        while True:
+        for turn in itertools.count():
             try:
                 if turn % CLOSURES_EVERY == 0:
                     await self.ask_closures()
@@ -112,7 +111,6 @@ class JobKeeper:
                 # Whatever a batch system prints must not end the campaign.
                 logger.exception("batch system")
                 self.trouble("loop", f"batch system: {error}")
-            turn += 1
             await asyncio.sleep(self._poll_s)
 
     async def end(self, *, patience_s: float) -> None:
@@ -135,6 +133,12 @@ class JobKeeper:
             first = False
             await asyncio.sleep(min(1.0, self._poll_s))
         self.known.clear()
+
+    def again(self) -> None:
+        """Tell all ends again, and try again what was refused for good."""
+        self.ends.again()
+        if self._refusals.final:
+            self._refusals, self._not_before_s = Refusals(), -math.inf
 
     async def _open(self) -> Iterable[Job]:
         """Return the jobs of ours; where nobody tells, those that were known."""
@@ -162,13 +166,11 @@ class JobKeeper:
             await self.run(self.dialect.cancel(turn.cancel))
         if turn.release:
             self._released.update(turn.release)
-            release = self.dialect.release(turn.release)
-            if release is not None:
+            if (release := self.dialect.release(turn.release)) is not None:
                 await self.run(release)
         self._bucket = self._bucket.at(now_s)
-        allowed = int(min(turn.submit, self._bucket.tokens))
         if now_s >= self._not_before_s:
-            for _ in range(allowed):
+            for _ in range(int(min(turn.submit, self._bucket.tokens))):
                 if not await self._submit():
                     break
 
@@ -210,7 +212,7 @@ class JobKeeper:
         request = replace(self.request, serial=self._serial)
         answer = await self.run(self.dialect.submit(request))
         if answer.good:
-            self._refused = 0
+            self._refusals = Refusals()
             self.trouble("submit", "")
             with contextlib.suppress(ValueError):
                 number = self.dialect.submitted(answer.stdout)
@@ -219,11 +221,10 @@ class JobKeeper:
                 self.known[number] = Job(id=number, state=JobState.QUEUED)
             return True
         # What came of it the next question tells: no second one before that.
-        self._refused += 1
-        self._not_before_s = self._now() + min(
-            LONGEST_PAUSE_S, self._poll_s * 2.0 ** (self._refused - 1)
-        )
-        self.trouble("submit", f"the batch system takes no job: {answer.fault}")
+        remedy = self.dialect.barred(answer.stderr)
+        self._refusals = self._refusals.another(barred=bool(remedy))
+        self._not_before_s = self._now() + self._refusals.pause_s(self._poll_s)
+        self.trouble("submit", self._refusals.told(answer.fault, remedy))
         return False
 
     async def ask_closures(self) -> None:
@@ -276,12 +277,12 @@ class JobKeeper:
             self.news.goes(node, end_s, why)
 
     def _tell_hopeless(self, jobs: Iterable[Job]) -> None:
-        told = ""
-        for job in jobs:
-            meaning = self.dialect.hopeless(job.reason) if job.state.waits else ""
-            if meaning:
-                told = f"job {job.id} waits for {job.reason}: {meaning}"
-        self.trouble("hopeless", told)
+        told = [
+            f"job {job.id} waits for {job.reason}: {meaning}"
+            for job in jobs
+            if job.state.waits and (meaning := self.dialect.hopeless(job.reason))
+        ]
+        self.trouble("hopeless", told[-1] if told else "")
 
     def trouble(self, subject: str, message: str) -> None:
         """Tell what is wrong, or no longer (empty), once."""

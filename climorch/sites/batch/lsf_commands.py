@@ -93,6 +93,18 @@ HOPELESS = (
     ),
 )
 
+# Refusals that no waiting ends, in the words of bsub.
+BARRED = (
+    (
+        r"No such queue|User cannot use the queue",
+        "name a queue that bqueues -u $USER tells",
+    ),
+    (
+        r"Cannot exceed queue's hard limit",
+        "the queue allows less; lower walltime or memory, or name another one",
+    ),
+)
+
 _SUBMITTED = re.compile(r"Job <(\d+)> is submitted")
 
 
@@ -197,6 +209,10 @@ class Lsf(Silent):
     def hopeless(self, reason: str) -> str:
         """Say what a reason to wait means that does not go away by waiting."""
         return meaning_of(reason, HOPELESS, flags=re.IGNORECASE)
+
+    def barred(self, stderr: str) -> str:
+        """Say what to change where LSF refuses what will not pass."""
+        return meaning_of(stderr, BARRED, flags=re.IGNORECASE)
 
 
 def _job(told: Mapping[str, str]) -> Job:

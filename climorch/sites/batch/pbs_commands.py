@@ -66,6 +66,16 @@ HOPELESS = (
     ),
 )
 
+# Refusals that no waiting ends, in the words of OpenPBS's own table of errors.
+BARRED = (
+    (r"Unknown queue", "there is no such queue; name one that qstat -Q tells"),
+    (r"Unknown resource", "the server knows no such resource; change extra"),
+    (
+        r"violates queue and/or server resource limits",
+        "the queue allows less; lower walltime or nodes_per_job, or name another one",
+    ),
+)
+
 _ATTRIBUTE = re.compile(r"^\s+([A-Za-z_][\w.]*) = ?(.*)$")
 
 
@@ -190,6 +200,10 @@ class Pbs(Silent):
     def hopeless(self, reason: str) -> str:
         """Say what a reason to wait means that does not go away by waiting."""
         return meaning_of(reason, HOPELESS, flags=re.IGNORECASE)
+
+    def barred(self, stderr: str) -> str:
+        """Say what to change where PBS refuses what will not pass."""
+        return meaning_of(stderr, BARRED, flags=re.IGNORECASE)
 
     def _resources(self, request: JobRequest) -> Iterator[str]:
         memory = math.ceil(request.memory_bytes / 2**20)

@@ -57,12 +57,13 @@ async def preflight(
     if missing:
         return faults
     answer = await run(dialect.submit(request, test=True))
-    if not answer.good:
+    remedy = dialect.barred(answer.stderr)
+    if remedy or not answer.good:
         faults.append(
             Fault(
                 place="a job as it would be submitted",
                 problem=answer.fault,
-                remedy="change partition, account, QOS, walltime or size",
+                remedy=remedy or "change partition, account, QOS, walltime or size",
             )
         )
     call = dialect.clock()

@@ -247,7 +247,7 @@ class BatchSite:
         """Keep so many jobs; those of an earlier driver are taken over."""
         if self._scheduler is None:
             raise InvalidInputError("open the site before starting nodes")
-        self.keeper.ends.again()
+        self.keeper.again()
         self._tasks = [
             asyncio.create_task(self.keeper.keep()),
             asyncio.create_task(self._attend()),

@@ -69,7 +69,7 @@ HELD = re.compile(r"JobHeld|launch failed requeued held", re.IGNORECASE)
 # Reasons that no waiting ends, and what to do about them.
 HOPELESS = (
     (
-        r"PartitionNodeLimit|ReqNodeNotAvail.*UnavailableNodes|BadConstraints",
+        r"PartitionNodeLimit|PartitionConfig|ReqNodeNotAvail.*UnavailableNodes|BadConstraints",
         "the partition has no such nodes; ask for fewer or other ones",
     ),
     (
@@ -86,11 +86,49 @@ HOPELESS = (
         "walltime",
     ),
     (
+        r"(Assoc|QOS)(Grp|Max)\w*Jobs\w*Limit",
+        "no more jobs may run at once; lower nodes, or let a job have more of them by "
+        "nodes_per_job",
+    ),
+    (
+        r"(Account|QOS)NotAllowed|not permitted to use this partition",
+        "the partition does not admit the account or QOS; name another one",
+    ),
+    (
         r"InvalidAccount|InvalidQOS",
         "the account or QOS is not valid; name another one",
     ),
     (r"JobHeldAdmin", "an administrator holds it; ask the centre why"),
     (r"DependencyNeverSatisfied", "what it depends on has failed; cancel it"),
+)
+
+# Refusals that no waiting ends; other ones, such as of too many jobs, may pass.
+BARRED = (
+    (
+        r"Invalid account",
+        "the account is not known, is not yours or not admitted by the partition; name "
+        "one that sacctmgr show assoc user=$USER tells",
+    ),
+    (
+        r"[Ii]nvalid partition",
+        "there is no such partition; name one that sinfo -s tells",
+    ),
+    (r"Invalid qos", "the QOS is not known, or not yours; name another one"),
+    (r"Invalid feature", "no node has what constraint asks for; change it"),
+    (
+        r"Requested node configuration|Memory specification|Node count specification",
+        "the partition has no such nodes; lower nodes_per_job, cores or memory",
+    ),
+    (
+        r"Requested time limit",
+        "the partition allows less time; lower walltime, or name another partition",
+    ),
+    (
+        # Told with --test-only, in years that nobody plans for.
+        r"to start at ([3-9]|2[1-9])\d\d",
+        "a limit of the account or QOS never lets it begin; lower nodes or walltime, "
+        "or name another one",
+    ),
 )
 
 
@@ -253,6 +291,10 @@ class Slurm:
     def hopeless(self, reason: str) -> str:
         """Say what a reason to wait means that does not go away by waiting."""
         return meaning_of(reason, HOPELESS, flags=re.NOFLAG)
+
+    def barred(self, stderr: str) -> str:
+        """Say what to change where Slurm refuses what will not pass."""
+        return meaning_of(stderr, BARRED, flags=re.NOFLAG)
 
 
 def _script(request: JobRequest) -> str:

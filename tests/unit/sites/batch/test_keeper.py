@@ -105,6 +105,10 @@ class Fake:
         """Know one reason."""
         return "ask for less" if reason == "TooMuch" else ""
 
+    def barred(self, stderr: str) -> str:
+        """Know one refusal."""
+        return "name another one" if "account" in stderr else ""
+
     def becomes(self, number: str, **more: object) -> None:
         """Let a job be as given from now on."""
         self.queue = [j for j in self.queue if j.id != number]
@@ -207,19 +211,53 @@ async def test_a_submission_without_an_answer_is_not_repeated_blindly(
 async def test_refused_submissions_are_told_and_tried_ever_more_rarely(
     bench: Bench,
 ) -> None:
-    """A wrong account stays wrong for a while."""
-    bench.fake.refuses = "sbatch: error: Invalid account"
+    """A queue that is full stays full for a while."""
+    bench.fake.refuses = "sbatch: error: AssocMaxSubmitJobLimit"
     for now_s in range(0, 200, 10):
         await bench.look(float(now_s))
 
     assert bench.fake.took("submit") == 5
-    assert (
-        "takes no job: sbatch: error: Invalid account" in bench.news.troubles["submit"]
-    )
+    assert bench.news.troubles == {
+        "submit": "the batch system takes no job: sbatch: error: AssocMaxSubmitJobLimit"
+    }
     bench.fake.refuses = ""
     await bench.look(1000.0)
     assert bench.news.troubles == {}
     assert len(bench.fake.queue) == 2
+
+
+async def test_what_does_not_pass_is_not_tried_for_ever(bench: Bench) -> None:
+    """Five times, with the remedy; again only when nodes are started anew."""
+    bench.fake.refuses = "sbatch: error: Invalid account"
+    told = (
+        "the batch system takes no job: sbatch: error: Invalid account; "
+        "name another one"
+    )
+    await bench.look(0.0)
+    assert bench.news.troubles == {"submit": told}
+    for now_s in range(10, 100_000, 10):
+        await bench.look(float(now_s))
+    assert bench.fake.took("submit") == 5
+    assert bench.news.troubles["submit"] == (
+        f"{told}; no other one is tried before the campaign is started anew"
+    )
+    bench.fake.refuses = ""
+    await bench.look(200_000.0)
+    assert bench.fake.took("submit") == 5
+    bench.keeper.again()
+    await bench.look(200_010.0)
+    assert bench.fake.took("submit") == 7
+    assert bench.news.troubles == {}
+
+
+async def test_nodes_that_are_started_anew_wait_as_those_before(bench: Bench) -> None:
+    """What may pass is not tried sooner for it."""
+    bench.fake.refuses = "sbatch: error: AssocMaxSubmitJobLimit"
+    await bench.look(0.0)
+    await bench.look(10.0)
+    bench.keeper.again()
+    await bench.look(20.0)
+    assert bench.fake.took("submit") == 2
 
 
 async def test_jobs_of_an_earlier_driver_are_taken_over(bench: Bench) -> None:

@@ -189,3 +189,6 @@ def test_jobs_are_ended_and_let_go() -> None:
         "Job's requirements for resources not satisfied; not enough hosts"
     )
     assert LSF.hopeless("New job is waiting for scheduling;") == ""
+    assert "bqueues" in LSF.barred("night: No such queue. Job not submitted.")
+    assert "lower walltime" in LSF.barred("RUNLIMIT: Cannot exceed queue's hard limit")
+    assert LSF.barred("Failed in an LSF library call: LIM is down") == ""

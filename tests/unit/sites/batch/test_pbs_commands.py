@@ -297,3 +297,20 @@ def test_jobs_are_ended_and_let_go() -> None:
     assert PBS.flavour == OPEN_PBS
     assert "qselect" in PBS.programs
     assert "qselect" not in OTHER.programs
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("qsub: Unknown queue", "qstat -Q"),
+        ("qsub: Unknown resource: gpus", "change extra"),
+        ("qsub: Job violates queue and/or server resource limits", "allows less"),
+        ("qsub: cannot connect to server (errno=111)", ""),
+    ],
+)
+def test_refusals_that_no_waiting_ends_have_a_remedy(said: str, remedy: str) -> None:
+    """In the words of OpenPBS's ``pbs_messages.c``; the others may pass."""
+    meaning = PBS.barred(said)
+
+    assert remedy in meaning
+    assert bool(meaning) == bool(remedy)

@@ -234,6 +234,23 @@ def test_maintenance_is_read_from_reservations() -> None:
         ("AssocGrpCPUMinutesLimit", "budget is used up"),
         ("QOSGrpBillingMinutes", "budget is used up"),
         ("AssocMaxNodePerJobLimit", "nodes_per_job"),
+        # Told by 22.05 with limits that were set for it.
+        ("PartitionConfig", "no such nodes"),
+        ("AssocMaxWallDurationPerJobLimit", "lower nodes_per_job or walltime"),
+        ("QOSMaxWallDurationPerJobLimit", "lower nodes_per_job or walltime"),
+        ("AssocMaxJobsLimit", "no more jobs may run"),
+        ("AssocGrpJobsLimit", "no more jobs may run"),
+        ("QOSMaxJobsPerUserLimit", "no more jobs may run"),
+        (
+            "Job's account not permitted to use this partition "
+            "(low allows other not climate)",
+            "does not admit",
+        ),
+        (
+            "Job's QOS not permitted to use this partition (low allows normal not few)",
+            "does not admit",
+        ),
+        ("QOSNotAllowed", "does not admit"),
         ("InvalidAccount", "another one"),
         ("JobHeldAdmin", "administrator"),
         ("DependencyNeverSatisfied", "failed"),
@@ -246,6 +263,65 @@ def test_maintenance_is_read_from_reservations() -> None:
 def test_reasons_that_no_waiting_ends_have_a_remedy(reason: str, remedy: str) -> None:
     """The others need patience."""
     meaning = SLURM.hopeless(reason)
+
+    assert remedy in meaning
+    assert bool(meaning) == bool(remedy)
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        (
+            "sbatch: error: Batch job submission failed: Invalid account or "
+            "account/partition combination specified",
+            "the account is not known",
+        ),
+        (
+            "sbatch: error: invalid partition specified: nowhere\n"
+            "allocation failure: Invalid partition name specified",
+            "there is no such partition",
+        ),
+        ("allocation failure: Invalid qos specification", "the QOS is not known"),
+        ("allocation failure: Invalid feature specification", "what constraint asks"),
+        (
+            "allocation failure: Requested node configuration is not available",
+            "the partition has no such nodes",
+        ),
+        (
+            "sbatch: error: Memory specification can not be satisfied",
+            "the partition has no such nodes",
+        ),
+        (
+            "sbatch: error: Batch job submission failed: Requested time limit is "
+            "invalid (missing or exceeds some limit)",
+            "the partition allows less time",
+        ),
+        (
+            "sbatch: Job 7 to start at 3387-12-04T14:11:26 using 1 processors on nodes "
+            "n1 in partition normal",
+            "never lets it begin",
+        ),
+        (
+            "sbatch: Job 2 to start at 2026-11-26T21:07:26 using 1 processors on nodes "
+            "n1 in partition normal",
+            "",
+        ),
+        (
+            "sbatch: error: AssocMaxSubmitJobLimit\n"
+            "sbatch: error: Batch job submission failed: Job violates accounting/QOS "
+            "policy (job submit limit, user's size and/or time limits)",
+            "",
+        ),
+        (
+            "sbatch: error: Batch job submission failed: Unable to contact slurm "
+            "controller (connect failure)",
+            "",
+        ),
+    ],
+)
+def test_refusals_that_no_waiting_ends_have_a_remedy(said: str, remedy: str) -> None:
+    """As 22.05 words them; the others may pass."""
+    meaning = SLURM.barred(said)
 
     assert remedy in meaning
     assert bool(meaning) == bool(remedy)
