@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from climorch.sites.batch.jobs import Closure, Job, JobState
 
@@ -73,6 +74,17 @@ class NodeEnds:
                 known = [end for end in ends if not math.isnan(end[0])]
                 if known:
                     self._goes(node, *min(known))
+
+    def seen(self, job: Job) -> Job:
+        """Return a job with the end of the first of its nodes that goes.
+
+        It may go on for hours on a host under maintenance, and nobody computes there.
+        """
+        ends_s = [job.ends_s]
+        for host, node in zip(job.hosts, job.nodes, strict=True):
+            ends_s += [end_s for end_s, _ in self._sooner(host, node)]
+        known = [end_s for end_s in ends_s if not math.isnan(end_s)]
+        return replace(job, ends_s=min(known)) if known else job
 
     def _sooner(self, host: str, node: str) -> Iterator[tuple[float, str]]:
         """Yield what may take a node before its job ends."""

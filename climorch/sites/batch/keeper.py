@@ -139,6 +139,7 @@ class JobKeeper:
         self.ends.again()
         if self._refusals.final:
             self._refusals, self._not_before_s = Refusals(), -math.inf
+            self.trouble("final", "")
 
     async def _open(self) -> Iterable[Job]:
         """Return the jobs of ours; where nobody tells, those that were known."""
@@ -156,7 +157,7 @@ class JobKeeper:
         self._tell_hopeless(jobs)
         turn = renew(
             self.wanted,
-            jobs,
+            [self.ends.seen(job) for job in jobs],
             now_s=now_s,
             ahead_s=lead_s(self.wanted, self._waits_s),
             released=self._released,
@@ -224,16 +225,15 @@ class JobKeeper:
         remedy = self.dialect.barred(answer.stderr)
         self._refusals = self._refusals.another(barred=bool(remedy))
         self._not_before_s = self._now() + self._refusals.pause_s(self._poll_s)
-        self.trouble("submit", self._refusals.told(answer.fault, remedy))
+        told = self._refusals.told(answer.fault, remedy)
+        self.trouble(self._refusals.subject, told)
         return False
 
     async def ask_closures(self) -> None:
         """Ask for maintenance."""
-        call = self.dialect.closures()
-        if call is None:
+        if (call := self.dialect.closures()) is None:
             return
-        answer = await self.run(call)
-        if answer.good:
+        if (answer := await self.run(call)).good:
             # Asked for rarely: what cannot be read stays as it was.
             with contextlib.suppress(ValueError):
                 self.ends.closures = self.dialect.closed(answer.stdout)

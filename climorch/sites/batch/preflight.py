@@ -57,8 +57,8 @@ async def preflight(
     if missing:
         return faults
     answer = await run(dialect.submit(request, test=True))
-    remedy = dialect.barred(answer.stderr)
-    if remedy or not answer.good:
+    if not answer.good:
+        remedy = dialect.barred(answer.stderr)
         faults.append(
             Fault(
                 place="a job as it would be submitted",

@@ -37,6 +37,11 @@ class Refusals:
         """Whether no other submission is to be tried."""
         return self.barred >= MOST_BARRED
 
+    @property
+    def subject(self) -> str:
+        """Under what it is told: who has heard of the first hears of the last too."""
+        return "final" if self.final else "submit"
+
     def another(self, *, barred: bool) -> Refusals:
         """Return them with one more.
 

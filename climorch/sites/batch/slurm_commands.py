@@ -123,12 +123,6 @@ BARRED = (
         r"Requested time limit",
         "the partition allows less time; lower walltime, or name another partition",
     ),
-    (
-        # Told with --test-only, in years that nobody plans for.
-        r"to start at ([3-9]|2[1-9])\d\d",
-        "a limit of the account or QOS never lets it begin; lower nodes or walltime, "
-        "or name another one",
-    ),
 )
 
 

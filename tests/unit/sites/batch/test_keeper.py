@@ -238,13 +238,15 @@ async def test_what_does_not_pass_is_not_tried_for_ever(bench: Bench) -> None:
     for now_s in range(10, 100_000, 10):
         await bench.look(float(now_s))
     assert bench.fake.took("submit") == 5
-    assert bench.news.troubles["submit"] == (
+    assert bench.news.troubles["submit"] == told
+    assert bench.news.troubles["final"] == (
         f"{told}; no other one is tried before the campaign is started anew"
     )
     bench.fake.refuses = ""
     await bench.look(200_000.0)
     assert bench.fake.took("submit") == 5
     bench.keeper.again()
+    assert bench.news.troubles == {"submit": told}
     await bench.look(200_010.0)
     assert bench.fake.took("submit") == 7
     assert bench.news.troubles == {}
@@ -293,6 +295,28 @@ async def test_a_job_is_succeeded_before_it_ends(bench: Bench) -> None:
     await bench.look(3539.0)
     assert bench.fake.took("submit") == 2
     await bench.look(3541.0)
+    assert bench.fake.took("submit") == 4
+
+
+async def test_a_job_is_succeeded_before_its_host_goes(bench: Bench) -> None:
+    """For maintenance, or by a warning: it may go on, and nobody computes there."""
+    await bench.look(0.0)
+    for number in ("1", "2"):
+        bench.fake.becomes(
+            number, state=JobState.RUNNING, hosts=("n" + number,), ends_s=3600.0
+        )
+    bench.fake.closures_ = [
+        Closure(name="m", hosts=("n1",), start_s=500.0, stop_s=900.0)
+    ]
+    await bench.keeper.ask_closures()
+    await bench.look(430.0)
+    assert bench.fake.took("submit") == 2
+    await bench.look(445.0)
+    assert bench.fake.took("submit") == 3
+    bench.keeper.ends.warn("n2.2", 480.0, "SIGTERM")
+    await bench.look(450.0)
+    assert bench.fake.took("submit") == 4
+    await bench.look(600.0)
     assert bench.fake.took("submit") == 4
 
 

@@ -18,6 +18,7 @@ def test_what_may_pass_is_tried_ever_more_rarely(number: int, pause_s: float) ->
 
     assert refusals.pause_s(60.0) == pause_s
     assert not refusals.final
+    assert refusals.subject == "submit"
 
 
 def test_what_does_not_pass_is_tried_five_times() -> None:
@@ -29,6 +30,7 @@ def test_what_does_not_pass_is_tried_five_times() -> None:
     assert refusals.told("no", "do so") == "the batch system takes no job: no; do so"
     last = refusals.another(barred=True)
     assert last.final
+    assert last.subject == "final"
     assert last.pause_s(60.0) == math.inf
     assert last.told("no", "do so").endswith(
         "no; do so; no other one is tried before the campaign is started anew"

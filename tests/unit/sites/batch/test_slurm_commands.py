@@ -297,11 +297,6 @@ def test_reasons_that_no_waiting_ends_have_a_remedy(reason: str, remedy: str) ->
             "the partition allows less time",
         ),
         (
-            "sbatch: Job 7 to start at 3387-12-04T14:11:26 using 1 processors on nodes "
-            "n1 in partition normal",
-            "never lets it begin",
-        ),
-        (
             "sbatch: Job 2 to start at 2026-11-26T21:07:26 using 1 processors on nodes "
             "n1 in partition normal",
             "",
