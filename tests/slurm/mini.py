@@ -12,15 +12,20 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["MiniSlurm", "missing"]
+from tests.slurm.database import Database, free_ports, program_path
+
+__all__ = ["MiniSlurm", "missing", "running"]
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 CPUS, MEMORY_MB = 4, 8000
 UP_S = 30.0
+
+NO_ACCOUNTS = "AccountingStorageType=accounting_storage/none"
 
 CONFIGURATION = """\
 ClusterName=mini
@@ -56,21 +61,30 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 DefMemPerCPU=100
 PriorityType=priority/basic
+{accounting}
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 SlurmdParameters=config_overrides
 {nodes}
 PartitionName=normal Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=10
 PartitionName=low Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 \
 PreemptMode=CANCEL GraceTime=20
+PartitionName=brief Nodes=ALL MaxTime=2 State=UP
+PartitionName=narrow Nodes=ALL MaxNodes=1 State=UP
+PartitionName=others Nodes=ALL AllowAccounts=others State=UP
 """
 
 
-def missing() -> list[str]:
-    """Return what a Slurm of one's own needs and this machine lacks."""
-    found = [name for name in PROGRAMS if _program(name) is None]
+def missing(*more: str) -> list[str]:
+    """Return what a Slurm of one's own needs and this machine lacks.
+
+    Parameters
+    ----------
+    *more : str
+        More programs that are needed.
+    """
+    found = [name for name in (*PROGRAMS, *more) if program_path(name) is None]
     return [*found, *([] if os.geteuid() == 0 else ["the rights of root"])]
 
 
@@ -83,12 +97,17 @@ class MiniSlurm:
         Of its own; short, since sockets lie in it.
     nodes : int
         How many.
+    database : Database or None
+        Knows accounts and their limits; None: all may do everything.
     """
 
-    def __init__(self, folder: Path, nodes: int = 4) -> None:
+    def __init__(
+        self, folder: Path, nodes: int = 4, database: Database | None = None
+    ) -> None:
         self.folder = folder
         self.nodes = tuple(f"n{i + 1}" for i in range(nodes))
         self.environment = {"SLURM_CONF": str(folder / "slurm.conf")}
+        self.database = database
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     def up(self) -> None:
@@ -107,6 +126,10 @@ class MiniSlurm:
             "--num-threads=2",
         )
         _until(lambda: Path(munge).exists(), "munged")
+        if self.database is not None:
+            for argv in self.database.daemons():
+                self._spawn(*argv)
+                _until(self.database.answers(argv[0], self.call), argv[0])
         self._spawn("slurmctld", "-D", "-f", self.environment["SLURM_CONF"])
         for node in self.nodes:
             self.start_node(node)
@@ -144,7 +167,10 @@ class MiniSlurm:
             self.call("scancel", "--full", "--signal=KILL", "--user=root")
             self.call("scancel", "--user=root")
         steps = [step for node in self.nodes for step in self._steps(node)]
-        for daemon in self._daemons.values():
+        for name, daemon in self._daemons.items():
+            if self.database is not None and name in self.database.programs:
+                # Nothing of it is kept, and to end in order takes ten seconds.
+                daemon.kill()
             daemon.terminate()
         for daemon in self._daemons.values():
             try:
@@ -163,30 +189,37 @@ class MiniSlurm:
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
         host = socket.gethostname().partition(".")[0]
-        port, *ports = _free_ports(1 + len(self.nodes))
+        port, *ports = free_ports(1 + len(self.nodes))
         lines = [
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={own} "
             f"CPUs={CPUS} RealMemory={MEMORY_MB} State=UNKNOWN"
             for node, own in zip(self.nodes, ports, strict=True)
         ]
         text = CONFIGURATION.format(
-            host=host, port=port, folder=self.folder, nodes="\n".join(lines)
+            host=host,
+            port=port,
+            folder=self.folder,
+            nodes="\n".join(lines),
+            accounting=NO_ACCOUNTS if self.database is None else self.database.lines,
         )
         (self.folder / "slurm.conf").write_text(text)
         (self.folder / "cgroup.conf").touch()
 
     def _spawn(self, program: str, *arguments: str, name: str = "") -> None:
-        path = _program(program)
+        path = program_path(program)
         assert path is not None
         with open(self.folder / f"{name or program}.out", "ab") as out:
             self._daemons[name or program] = subprocess.Popen(
                 [path, *arguments],
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, **self._more()},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
             )
+
+    def _more(self) -> dict[str, str]:
+        return {} if self.database is None else self.database.environment
 
     def _idle(self) -> bool:
         with contextlib.suppress(subprocess.SubprocessError):
@@ -210,16 +243,33 @@ class MiniSlurm:
         return any(os.readlink(fd) == log for fd in (process / "fd").iterdir())
 
 
-def _program(name: str) -> str | None:
-    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+@contextlib.contextmanager
+def running(nodes: int = 4, *, accounts: bool = False) -> Iterator[MiniSlurm]:
+    """Start a Slurm which all that is started here finds; leave nothing of it.
 
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    Parameters
+    ----------
+    nodes : int
+        How many.
+    accounts : bool
+        Whether it knows accounts.
+    """
+    # A short path: sockets lie in it.
+    folder = Path(tempfile.mkdtemp(prefix="slurm"))
+    mini = MiniSlurm(folder, nodes, Database(folder) if accounts else None)
+    before = {name: os.environ.get(name) for name in mini.environment}
+    os.environ.update(mini.environment)
+    try:
+        mini.up()
+        yield mini
+    finally:
+        mini.down()
+        shutil.rmtree(folder)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _until(true: Callable[[], bool], what: str) -> None:

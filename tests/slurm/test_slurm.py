@@ -68,16 +68,19 @@ def busy(slurm: MiniSlurm) -> dict[str, str]:
 
 def none_left(slurm: MiniSlurm) -> bool:
     """Whether the queue is empty and no agent of ours is left."""
-    return not slurm.call("squeue", "-h").strip() and not _agents()
+    return not slurm.call("squeue", "-h").strip() and not _agents(slurm)
 
 
-def _agents() -> list[int]:
+def _agents(slurm: MiniSlurm) -> list[int]:
     found = []
+    # Others on this machine may have a Slurm of their own.
+    ours = f"SLURM_CONF={slurm.environment['SLURM_CONF']}".encode()
     for entry in Path("/proc").iterdir():
         try:
             if (
                 entry.name.isdecimal()
                 and b"batch/agent.py" in (entry / "cmdline").read_bytes()
+                and ours in (entry / "environ").read_bytes().split(b"\0")
             ):
                 found.append(int(entry.name))
         except OSError:
@@ -139,7 +142,7 @@ def test_a_campaign_outlives_its_jobs_and_what_befalls_them(
     check(made, segments=segments)
     # Two at first, one each for the cancelled and the crashed one, and renewals.
     assert len({node.rpartition(".")[2] for node in leases(run)}) >= 6
-    until(lambda: not _agents(), what="the agents' end")
+    until(lambda: not _agents(slurm), what="the agents' end")
     slurm.start_node(host)
     until(lambda: none_left(slurm), what="an empty queue")
 
