@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from climorch import Campaign, Scenario
+from climorch import Campaign, Resources, Scenario, Span, Workflow
 from climorch.model import commands as c
 from climorch.model.commands import Record
 from climorch.programs import Command
+from climorch.sites.batch.hosts import expand
 from climorch.testing.faults import committed_twice, until
 from climorch.testing.programs import found_in
-from mpi_model import cells_of, compiled, expected, workflow_of
+from mpi_model import cells_of, compiled, expected, first_state, workflow_of
 from tests.live.cases import policies, records
 from tests.slurm.mini import MiniSlurm
 from tests.slurm.test_slurm import busy, none_left, site
@@ -73,4 +74,82 @@ def test_a_node_that_crashes_takes_its_ranks_along(
     assert found.tobytes() == expected(YEARS, KAPPA).tobytes()
     assert committed_twice(records(made)) == []
     slurm.start_node(host)
+    until(lambda: none_left(slurm), what="an empty queue")
+
+
+def wide(step: Command, years: int, nodes: int) -> Workflow:
+    """Return a workflow of the model alone, on several nodes."""
+    made = Workflow("wide")
+    end = f"{2000 + years}-01-01"
+    span = Span("2000-01-01", end, every="1YS", calendar="noleap")
+    needs = Resources(nodes=nodes)
+    made.stage("heat", step, init=first_state(step), span=span, resources=needs)
+    return made
+
+
+def hosts_of(folder: Path) -> set[str]:
+    """Return the nodes of Slurm that the ranks in a folder run on."""
+    found = set()
+    for one in found_in(folder):
+        if one.name == "heat":
+            told = Path(f"/proc/{one.pid}/environ").read_bytes().split(b"\0")
+            found |= {w.partition(b"=")[2].decode() for w in told if b"NODENAME=" in w}
+    return found
+
+
+def test_a_program_goes_from_the_nodes_of_one_job_to_those_of_the_next(
+    slurm: MiniSlurm, tmp_path: Path
+) -> None:
+    """Jobs of a minute with two nodes each: no segment is computed twice."""
+    program = compiled(tmp_path)
+    if program is None:
+        pytest.skip("mpicc and cc are needed: Debian's gcc, and mpich from PyPI")
+    years = 60
+    made = Campaign("c", root=tmp_path / "root", policies=policies())
+    scenario = Scenario("s", params={"kappa": KAPPA})
+    made.submit(wide(step_of(program), years, 2), scenario=scenario)
+    run = made.start(site(tmp_path / "meet", nodes_per_job=2, walltime_s=60.0))
+    assert run.wait(timeout_s=280.0)
+
+    found = cells_of(made.checkpoints("s")[0])
+    assert found.tobytes() == expected(years, KAPPA).tobytes()
+    facts = records(made)
+    jobs = {
+        n.rpartition(".")[2]
+        for r in facts
+        if isinstance(r, c.SetLease)
+        for n in r.nodes
+    }
+    assert len(jobs) >= 2
+    assert committed_twice(facts) == []
+    until(lambda: none_left(slurm), what="an empty queue")
+
+
+def test_a_program_spans_the_nodes_of_a_job(slurm: MiniSlurm, tmp_path: Path) -> None:
+    """A rank on each of two; one of them crashes: another job, and NumPy's bits."""
+    program = compiled(tmp_path)
+    if program is None:
+        pytest.skip("mpicc and cc are needed: Debian's gcc, and mpich from PyPI")
+    root, step = tmp_path / "root", step_of(program)
+    made = Campaign("c", root=root, policies=policies())
+    made.submit(wide(step, YEARS, 2), scenario=Scenario("s", params={"kappa": KAPPA}))
+    run = made.start(site(tmp_path / "meet", nodes_per_job=2))
+    folder = until(lambda: running(root, 2), what="the third segment", timeout_s=120)
+    ((first, told),) = busy(slurm).items()
+    hosts = expand(told)
+    assert len(hosts) == 2
+    assert hosts_of(folder) == set(hosts)
+    slurm.crash(hosts[1])
+    until(lambda: not found_in(folder), what="the ranks' end")
+    assert run.wait(timeout_s=200.0)
+
+    found = cells_of(made.checkpoints("s")[0])
+    assert found.tobytes() == expected(YEARS, KAPPA).tobytes()
+    facts = records(made)
+    assert committed_twice(facts) == []
+    # Both nodes of a lease are of one job, before the crash and after it.
+    gangs = [r.nodes for r in facts if isinstance(r, c.SetLease) and len(r.nodes) == 2]
+    jobs = [{node.rpartition(".")[2] for node in gang} for gang in gangs]
+    assert jobs == [{first}, {str(int(first) + 1)}]
+    slurm.start_node(hosts[1])
     until(lambda: none_left(slurm), what="an empty queue")

@@ -21,6 +21,7 @@ __all__ = [
     "launch_argv",
     "launcher_of",
     "needs_family",
+    "out_of_reach",
 ]
 
 HYDRA, OPEN_MPI = "hydra", "open mpi"
@@ -57,6 +58,22 @@ def needs_family(step: Command, place: RunPlace) -> bool:
     """Whether it matters whose ``mpiexec`` it is."""
     far = len(_machines(place.hosts)) > 1
     return _kind(launcher_of(step, place)) == MPIEXEC and (far or step.bind)
+
+
+def out_of_reach(step: Command, place: RunPlace) -> str:
+    """Say why a launcher cannot reach all hosts of a lease; empty: it can.
+
+    It passes where the lease is about to go from one job to the next.
+    """
+    kind = _kind(launcher_of(step, place))
+    jobs = _unique(host.node.partition(".")[2] for host in place.hosts)
+    if kind not in (SRUN, JSRUN) or len(jobs) <= 1:
+        return ""
+    return (
+        f"{kind} starts programs within one job, and the nodes of its lease are of "
+        f"{len(jobs)}: {', '.join(jobs)}; let a job have as many nodes as it needs "
+        "(nodes_per_job)"
+    )
 
 
 def family_of(version: str) -> str:

@@ -181,6 +181,8 @@ def _run(
     stop: Stop,
 ) -> float:
     """Start it until it is done; return the seconds that it ran."""
+    if told := launching.out_of_reach(step, place):
+        raise ModelFailedError(Cause.TRANSIENT, told)
     family = launching.HYDRA
     if launching.needs_family(step, place):
         family = _family(launching.launcher_of(step, place))

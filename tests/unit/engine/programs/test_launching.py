@@ -13,6 +13,7 @@ from climorch.engine.programs.launching import (
     family_of,
     launch_argv,
     needs_family,
+    out_of_reach,
 )
 from climorch.model.programs import Command, Host, RunPlace
 from climorch.model.rendering import Rendered
@@ -109,6 +110,32 @@ def test_each_launcher_is_told_in_its_own_words(
     """The program's own arguments follow as they are, one word each."""
     argv = launch_argv(step(**given), CALL, where, family)
     assert argv == (*expected.split(), "heat", "a b")
+
+
+TWO_JOBS = (Host(node="n1.7", address="10.0.0.1"), Host(node="n2.8"))
+
+
+@pytest.mark.parametrize(
+    ("given", "where", "expected"),
+    [
+        ({}, place("srun", TWO_JOBS), "srun starts programs within one job"),
+        ({}, place("jsrun", TWO_JOBS), "jsrun starts programs within one job"),
+        ({"launcher": "/opt/bin/srun"}, place("mpiexec", TWO_JOBS), "are of 2: 7, 8;"),
+        ({"launcher": "mpiexec"}, place("srun", TWO_JOBS), ""),
+        ({}, place("mpiexec", TWO_JOBS), ""),
+        ({}, place("srun", FAR), ""),
+        ({}, place("srun"), ""),
+        ({}, place("srun", TWO_JOBS[:1]), ""),
+    ],
+)
+def test_a_step_of_a_batch_system_stays_within_its_job(
+    given: dict[str, Any], where: RunPlace, expected: str
+) -> None:
+    """What mpiexec reaches is not for us to say."""
+    told = out_of_reach(step(**given), where)
+
+    assert expected in told
+    assert bool(told) == bool(expected)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from climorch.engine.child import Job, ModelFailedError
 from climorch.engine.children import Children
 from climorch.model.advance import Advance
 from climorch.model.events import Cause
-from climorch.model.programs import CHECKPOINTED, RETRY, Command, RunPlace
+from climorch.model.programs import CHECKPOINTED, RETRY, Command, Host, RunPlace
 from climorch.programs import state_from
 from climorch.testing.faults import until
 from climorch.testing.programs import found_in, kill_tree
@@ -39,7 +39,7 @@ def first(folder: Path, content: bytes = b"0") -> xr.Dataset:
     return state_from(script(""), folder)
 
 
-def work(step: Command, folder: Path, *, attempt: str = "1.1") -> Job:
+def work(step: Command, folder: Path, *, attempt: str = "1.1", **where: Any) -> Job:
     """One segment of a program."""
     return Job(
         owner="s/air/sea",
@@ -49,7 +49,7 @@ def work(step: Command, folder: Path, *, attempt: str = "1.1") -> Job:
         keep=True,
         build_timeout_s=100.0,
         timeout_s=math.inf,
-        place=RunPlace(folder=str(folder / "runs" / f"3-{attempt}")),
+        place=RunPlace(folder=str(folder / "runs" / f"3-{attempt}"), **where),
         grace_s=step.grace_s,
     )
 
@@ -142,6 +142,20 @@ def test_its_end_says_whose_fault_it_was(
     assert (kept / "old").read_bytes() == b"0"
     if "told" in text:
         assert "out\ntold" in error.message
+
+
+def test_a_lease_of_two_jobs_is_told_and_may_pass(
+    children: Children, tmp_path: Path
+) -> None:
+    """The launcher is not asked for what it cannot do."""
+    hosts = (Host(node="n1.7"), Host(node="n2.8"))
+    step = script("cp old new", ranks=2)
+    given = first(tmp_path / "first")
+    job = work(step, tmp_path, hosts=hosts, launcher="srun")
+    with pytest.raises(ModelFailedError) as caught:
+        children.run(job, lambda: given, dict)
+    assert caught.value.cause is Cause.TRANSIENT
+    assert "the nodes of its lease are of 2: 7, 8" in caught.value.message
 
 
 def test_one_that_leaves_early_is_started_again(
