@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from climorch.core.ports import Site
 from climorch.sites.pbs import TORQUE, PBSSite
 from climorch.sites.slurm import Manner
 from climorch.testing.faults import until
+from climorch.testing.site_suite import SiteSuite
 from tests.slurm.mini import MiniSlurm
 from tests.slurm.test_slurm import busy, campaign, check, finished, none_left
 
@@ -28,18 +31,26 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
 
 
-def site(folder: Path) -> PBSSite:
-    """Two nodes, asked for every second."""
+def site(folder: Path, nodes: int = 2) -> PBSSite:
+    """One host per node, asked every second."""
     return PBSSite(
         "c",
         folder=folder,
-        nodes=2,
+        nodes=nodes,
         cores=4,
         walltime_s=600.0,
         start_s=25.0,
         flavour=TORQUE,
         manner=Manner(poll_s=1.0, look_s=1.0, patience_s=60.0),
     )
+
+
+class TestConformance(SiteSuite):
+    """Nodes that qsub gets are nodes like any others."""
+
+    @pytest.fixture
+    def make_site(self, tmp_path: Path) -> Callable[[int], Site]:
+        return lambda nodes: site(tmp_path, nodes)
 
 
 def test_a_campaign_lives_on_jobs_of_qsub(slurm: MiniSlurm, tmp_path: Path) -> None:
