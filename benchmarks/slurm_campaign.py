@@ -55,7 +55,7 @@ SCRIPT = Path(__file__).parents[1] / "tests" / "slurm" / "campaign_script.py"
 NAMES = "stuv"
 NODES = 4
 # Of the Slurm: successors start while what they succeed still computes.
-HOSTS = 8
+HOSTS = 10
 MOST_S = 900.0
 RENEWAL = "renewal"
 
