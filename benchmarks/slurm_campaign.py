@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -25,8 +26,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from benchmarks.bench import Figures, report
@@ -222,7 +221,7 @@ def problems_of(folder: Path, plan: Plan) -> list[str]:
         tree = campaign.checkpoints(name)[0] / "state.zarr"
         wanted = reference_run(name, segments=plan.segments)
         for stage, heat in wanted.items():
-            stored: npt.NDArray[np.float64] = xr.open_zarr(tree / stage)["heat"].values
+            stored = xr.open_zarr(tree / stage)["heat"].to_numpy()
             if stored.tobytes() != heat.tobytes():
                 found.append(f"other bits in {name}, {stage}")
     if twice := committed_twice(records_of(folder / "root", "c")):
@@ -232,10 +231,27 @@ def problems_of(folder: Path, plan: Plan) -> list[str]:
 
 def _row(name: str, struck: Sequence[Stop]) -> str:
     lost_s = [stop.lost_s for stop in struck]
-    return (
-        f"{name:16} {len(struck):6d} {np.median(lost_s):10.1f} {max(lost_s):9.1f} "
-        f"{sum(stop.again for stop in struck):15d}"
-    )
+    again = sum(stop.again for stop in struck)
+    median_s, most_s = statistics.median(lost_s), max(lost_s)
+    return f"{name:16} {len(struck):6d} {median_s:10.1f} {most_s:9.1f} {again:15d}"
+
+
+def _told(outcome: Outcome) -> Figures:
+    """Print the table; return its figures."""
+    head = f"{'event':16} {'struck':>6} {'median, s':>10} {'most, s':>9}"
+    print(f"{head} {'computed twice':>15}")
+    figures: Figures = {"renewals": outcome.renewals}
+    for name, struck in outcome.stops.items():
+        if struck:
+            print(_row(name, struck))
+            lost_s = [stop.lost_s for stop in struck]
+            figures[f"{name}: stops"] = len(struck)
+            figures[f"{name}: median lost, s"] = statistics.median(lost_s)
+            figures[f"{name}: most lost, s"] = max(lost_s)
+            figures[f"{name}: segments again"] = sum(stop.again for stop in struck)
+    for problem in outcome.problems:
+        print(problem)
+    return {**figures, "not as it must be": len(outcome.problems)}
 
 
 def main() -> int:
@@ -250,20 +266,9 @@ def main() -> int:
     begin_s = time.monotonic()
     with running(nodes=HOSTS) as mini, tempfile.TemporaryDirectory() as scratch:
         outcome = measure(Path(scratch), mini, QUICK if given.quick else WHOLE)
-    head = f"{'event':16} {'struck':>6} {'median, s':>10} {'most, s':>9}"
-    print(f"{head} {'computed twice':>15}")
-    figures: Figures = {"renewals": outcome.renewals}
-    for name, struck in outcome.stops.items():
-        if struck:
-            print(_row(name, struck))
-            figures[f"{name}: stops"] = len(struck)
-            figures[f"{name}: most lost, s"] = max(stop.lost_s for stop in struck)
-            figures[f"{name}: segments again"] = sum(stop.again for stop in struck)
-    for problem in outcome.problems:
-        print(problem)
-    figures["not as it must be"] = len(outcome.problems)
-    figures["seconds"] = round(time.monotonic() - begin_s, 1)
-    report("slurm_campaign", figures)
+        # Before all is deleted: there are many small files.
+        seconds = round(time.monotonic() - begin_s, 1)
+        report("slurm_campaign", {**_told(outcome), "seconds": seconds})
     return 1 if outcome.problems else 0
 
 
