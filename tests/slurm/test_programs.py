@@ -147,9 +147,9 @@ def test_a_program_spans_the_nodes_of_a_job(slurm: MiniSlurm, tmp_path: Path) ->
     assert found.tobytes() == expected(YEARS, KAPPA).tobytes()
     facts = records(made)
     assert committed_twice(facts) == []
-    # Both nodes of a lease are of one job, before the crash and after it.
+    # Meanwhile a lease may be of both jobs: then nothing is started on it.
     gangs = [r.nodes for r in facts if isinstance(r, c.SetLease) and len(r.nodes) == 2]
     jobs = [{node.rpartition(".")[2] for node in gang} for gang in gangs]
-    assert jobs == [{first}, {str(int(first) + 1)}]
+    assert (jobs[0], jobs[-1]) == ({first}, {str(int(first) + 1)})
     slurm.start_node(hosts[1])
     until(lambda: none_left(slurm), what="an empty queue")
