@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 
@@ -30,6 +30,7 @@ from climorch.engine.rooting import (
     root_tag,
 )
 from climorch.engine.services import Services
+from climorch.engine.trying import pieces_of
 from climorch.engine.worker import (
     RootSpec,
     Written,
@@ -40,6 +41,7 @@ from climorch.errors import BackendError, CorruptDataError
 from climorch.intake.calendar import model_time
 from climorch.intake.fields import field_names
 from climorch.intake.planning import params_digest
+from climorch.model.codec import CodecTrial
 from climorch.model.commands import BeginCheckpoint
 from climorch.model.events import CheckpointCommitted
 from climorch.model.workflow import storing_of
@@ -189,9 +191,10 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
     try:
         await _to_its_end(services, make)
         in_flight = begun[0]
-        receipts, cpu_s = await _fill(attempt, cut, in_flight, staged)
+        filled = await _fill(attempt, cut, in_flight, staged)
+        receipts = filled.receipts
         await services.may_commit()
-        fact = _fact(attempt, command, cut, receipts, cpu_s)
+        fact = _fact(attempt, command, cut, filled)
         loop = asyncio.get_running_loop()
 
         def commit() -> None:
@@ -218,7 +221,7 @@ async def write(attempt: Attempt, command: BeginCheckpoint, cut: Cut) -> None:
         fact.bytes_written,
         fact.bytes_linked,
         cut.stall_s,
-        cpu_s,
+        filled.cpu_s,
     )
 
 
@@ -274,13 +277,21 @@ def _limits(attempt: Attempt, cut: Cut) -> dict[str, int]:
     }
 
 
+class _Filled(NamedTuple):
+    """What is in a checkpoint, CPU seconds that it took, what was tried."""
+
+    receipts: list[ChunkReceipt]
+    cpu_s: float
+    tried: tuple[CodecTrial, ...]
+
+
 async def _fill(
     attempt: Attempt,
     cut: Cut,
     in_flight: InFlight,
     staged: dict[tuple[str, int], Staged],
-) -> tuple[list[ChunkReceipt], float]:
-    """Write all chunks and take the outputs; return receipts and CPU seconds."""
+) -> _Filled:
+    """Write all chunks and take the outputs."""
     services = attempt.services
     blocks = blocks_in(cut.datasets)
     checks = {
@@ -295,6 +306,7 @@ async def _fill(
         [(in_flight.jobs[b.tree, b.stage, b.variable, b.index], b) for b in blocks],
         params_digest=in_flight.request.params_digest,
         checks=checks,
+        pieces=pieces_of(in_flight, cut.datasets),
     )
     found = Findings()
     for w in written:
@@ -314,7 +326,8 @@ async def _fill(
             output.receipts,
         )
         cpu_s += output.cpu_s
-    return receipts, cpu_s
+    tried = tuple(trial for w in written for trial in w.tried)
+    return _Filled(receipts, cpu_s, tried)
 
 
 def _commit(
@@ -354,10 +367,9 @@ def _fact(
     attempt: Attempt,
     command: BeginCheckpoint,
     cut: Cut,
-    receipts: Sequence[ChunkReceipt],
-    cpu_s: float,
+    filled: _Filled,
 ) -> CheckpointCommitted:
-    services = attempt.services
+    services, receipts = attempt.services, filled.receipts
     fresh = [r for r in receipts if not r.linked]
     old = [r for r in receipts if r.linked and not r.salvaged]
     return CheckpointCommitted(
@@ -366,10 +378,11 @@ def _fact(
         boundary=command.boundary,
         attempt=command.attempt,
         seconds=0.0,
-        cost_s=cut.stall_s + cpu_s / services.cores(command.simulation),
+        cost_s=cut.stall_s + filled.cpu_s / services.cores(command.simulation),
         bytes_state=sum(d.nbytes for d in cut.datasets.values()),
         bytes_written=sum(r.length for r in fresh),
         bytes_linked=sum(r.length for r in old),
         bytes_salvaged=sum(r.length for r in receipts if r.salvaged),
         independent=not old,
+        tried=filled.tried,
     )

@@ -27,10 +27,11 @@ from climorch.engine.nodes import missing_resources, node_name
 from climorch.engine.tags import ANNOTATION, IO
 from climorch.engine.trimming import trim
 from climorch.errors import InternalError
-from climorch.model.codec import Codec
+from climorch.model.codec import Codec, CodecTrial
 from climorch.model.numerics import Checks
 from climorch.storage.chunks import ChunkJob, ChunkReceipt, read_chunk, write_chunks
 from climorch.storage.manifest import Manifest, read_manifest
+from climorch.storage.trials import Piece, try_codecs
 
 __all__ = [
     "NAME",
@@ -107,11 +108,14 @@ class Written:
         What is not as it must be.
     cpu_s : float
         CPU seconds of the writing thread.
+    tried : tuple of CodecTrial
+        What other codecs make of what was written.
     """
 
     receipts: tuple[ChunkReceipt, ...]
     found: Findings
     cpu_s: float
+    tried: tuple[CodecTrial, ...] = ()
 
 
 class NodePlugin(WorkerPlugin):
@@ -278,6 +282,7 @@ def write_blocks(
     params_digest: str,
     jobs: Sequence[ChunkJob],
     checks: Mapping[str, Checks],
+    pieces: Mapping[str, Piece],
     blocks: Sequence[Any],
 ) -> Written:
     """Write blocks into an in-flight checkpoint; runs on the I/O thread."""
@@ -288,6 +293,12 @@ def write_blocks(
     return Written(
         receipts=tuple(receipts),
         found=look_over([job.key for job in jobs], blocks, checks),
+        tried=tuple(
+            trial
+            for job, block in zip(jobs, blocks, strict=True)
+            if job.key in pieces
+            for trial in try_codecs(pieces[job.key], block, job.codec)
+        ),
         cpu_s=time.thread_time() - begin,
     )
 

@@ -15,6 +15,7 @@ from climorch.engine.tags import COMPUTE, IO, annotating, make_tag
 from climorch.engine.worker import Written, write_blocks
 from climorch.model.numerics import Checks
 from climorch.storage.chunks import ChunkJob
+from climorch.storage.trials import Piece
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -88,6 +89,7 @@ async def write_grouped(
     *,
     params_digest: str,
     checks: Mapping[str, Checks] | None = None,
+    pieces: Mapping[str, Piece] | None = None,
 ) -> list[Written]:
     """Write blocks into a directory, each on the I/O thread of its holder."""
     if not jobs:
@@ -105,6 +107,7 @@ async def write_grouped(
             params_digest,
             [job_of[block.key] for block in blocks],
             checks or {},
+            pieces or {},
         ),
         kind=IO,
     )

@@ -262,6 +262,8 @@ class Timekeeper:
         s.bytes_state = fact.bytes_state
         s.bytes_written += fact.bytes_written + fact.bytes_salvaged
         s.bytes_linked += fact.bytes_linked
+        for trial in fact.tried:
+            s.add_trial(trial)
         writing = self._writing.pop((fact.simulation, fact.set), None)
         if writing is not None and writing.attempt == fact.attempt:
             width = s.crowded if writing.crowded else s.alone

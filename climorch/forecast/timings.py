@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from climorch.model.codec import Codec, CodecTrial
 from climorch.model.plan import SetPlan, SimulationPlan
 from climorch.model.usage import Usage
 
@@ -17,7 +18,9 @@ __all__ = [
     "SimulationTimes",
     "Slowness",
     "StageTimes",
+    "Stored",
     "Times",
+    "Tried",
     "Width",
 ]
 
@@ -112,6 +115,52 @@ class StageTimes:
         )
 
 
+@dataclass(slots=True)
+class Tried:
+    """What a codec made of pieces of a variable.
+
+    Attributes
+    ----------
+    pieces : int
+        How many.
+    raw_bytes, stored_bytes : int
+        Of all of them, before and after.
+    cpu_s : float
+        CPU seconds of all of them.
+    """
+
+    pieces: int = 0
+    raw_bytes: int = 0
+    stored_bytes: int = 0
+    cpu_s: float = 0.0
+
+    def add(self, other: Tried | CodecTrial) -> None:
+        """Count what was tried on another piece, or on others."""
+        self.pieces += other.pieces if isinstance(other, Tried) else 1
+        self.raw_bytes += other.raw_bytes
+        self.stored_bytes += other.stored_bytes
+        self.cpu_s += other.cpu_s
+
+
+@dataclass(slots=True)
+class Stored:
+    """How a variable is stored in checkpoints, and how it could be.
+
+    Attributes
+    ----------
+    codec : Codec
+        With which it is, newest.
+    whole_bytes : int
+        Raw bytes of it, newest.
+    tried : dict of Codec to Tried
+        What codecs made of it, the one in use too.
+    """
+
+    codec: Codec
+    whole_bytes: int
+    tried: dict[Codec, Tried] = field(default_factory=dict)
+
+
 @dataclass(slots=True, kw_only=True)
 class SetTimes:
     """One set of coupled stages.
@@ -136,6 +185,8 @@ class SetTimes:
         How often states were brought back; seconds; bytes.
     losses, lost_s : int, float
         How often something was lost; seconds of computing.
+    stored : dict of (str, str) to Stored
+        By stage and variable, of those on which codecs were tried.
     """
 
     plan: SetPlan
@@ -155,6 +206,17 @@ class SetTimes:
     bytes_read: int = 0
     losses: int = 0
     lost_s: float = 0.0
+    stored: dict[tuple[str, str], Stored] = field(default_factory=dict)
+
+    def add_trial(self, trial: CodecTrial) -> None:
+        """Count what was tried on a piece of a variable."""
+        stored = self.stored.setdefault(
+            (trial.stage, trial.variable), Stored(trial.codec, trial.whole_bytes)
+        )
+        stored.whole_bytes = trial.whole_bytes
+        if trial.used:
+            stored.codec = trial.codec
+        stored.tried.setdefault(trial.codec, Tried()).add(trial)
 
 
 @dataclass(slots=True, kw_only=True)

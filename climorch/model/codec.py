@@ -12,7 +12,7 @@ import msgspec
 
 from climorch.errors import Fault, InvalidInputError
 
-__all__ = ["LZ4", "Codec", "Storing"]
+__all__ = ["LZ4", "Codec", "CodecTrial", "Storing"]
 
 
 class Codec(msgspec.Struct, frozen=True):
@@ -81,3 +81,32 @@ class Storing(msgspec.Struct, frozen=True, kw_only=True):
 
     codec: Codec = LZ4
     keep_bits: int | None = None
+
+
+class CodecTrial(msgspec.Struct, frozen=True, kw_only=True):
+    """What a codec makes of a piece of a variable, tried beside storing it.
+
+    Attributes
+    ----------
+    stage, variable : str
+        Of which.
+    codec : Codec
+        What was tried.
+    used : bool
+        Whether the variable is stored with it.
+    whole_bytes : int
+        Raw bytes of the whole variable.
+    raw_bytes, stored_bytes : int
+        Of the piece, before and after.
+    cpu_s : float
+        CPU seconds that this took.
+    """
+
+    stage: str
+    variable: str
+    codec: Codec
+    used: bool
+    whole_bytes: int
+    raw_bytes: int
+    stored_bytes: int
+    cpu_s: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from climorch.model.causes import Cause
+from climorch.model.codec import CodecTrial
 from climorch.model.copying import CopyFailed, CopyHeld, SalvageFailed
 from climorch.model.declared import (
     RuleEvaluated,
@@ -283,6 +284,8 @@ class CheckpointCommitted(_Fact, frozen=True, kw_only=True):
         checkpoint before, of files taken over from an attempt that broke.
     independent : bool
         Whether it shares no file with an older checkpoint.
+    tried : tuple of CodecTrial
+        What codecs make of some of its variables; empty: that was not tried.
     """
 
     simulation: str
@@ -296,6 +299,7 @@ class CheckpointCommitted(_Fact, frozen=True, kw_only=True):
     bytes_linked: int = 0
     bytes_salvaged: int = 0
     independent: bool = True
+    tried: tuple[CodecTrial, ...] = ()
 
 
 Fact = (

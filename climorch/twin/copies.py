@@ -111,6 +111,7 @@ class PartnerMemory:
                     seconds=lab.env.now - begin_s,
                     cost_s=lab.overheads.stall_s,
                     bytes_state=lab.overheads.state_bytes,
+                    bytes_written=lab.overheads.written_bytes,
                     independent=False,
                 )
             )

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from climorch.errors import Fault
+from climorch.model.codec import CodecTrial
 from climorch.twin.hazards import number_faults, refuse
 
 __all__ = ["Amdahl", "Costs", "Overheads", "ScalingTable", "StageCost", "Work"]
@@ -219,8 +220,11 @@ class Overheads:
         That a set cannot compute because of that.
     publish_s, delete_s : float
         To move outputs into the results; to delete a checkpoint.
-    state_bytes : int
-        Size of a set's state; only told, costs nothing. 0: not known.
+    state_bytes, written_bytes : int
+        Size of a set's state, and of the files of a checkpoint; only told, cost
+        nothing. 0: not known.
+    tried : tuple of CodecTrial
+        What codecs make of it; only told. `climorch.twin.packing` makes all of these.
 
     Raises
     ------
@@ -238,7 +242,10 @@ class Overheads:
     publish_s: float = 1.0
     delete_s: float = 1.0
     state_bytes: int = 0
+    written_bytes: int = 0
+    tried: tuple[CodecTrial, ...] = ()
 
     def __post_init__(self) -> None:
         numbers = {name: getattr(self, name) for name in self.__slots__}
+        del numbers["tried"]
         refuse("these overheads", list(number_faults("Overheads", numbers)))

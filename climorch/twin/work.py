@@ -330,7 +330,9 @@ def _committed(
         seconds=took_s,
         cost_s=overheads.stall_s,
         bytes_state=overheads.state_bytes,
+        bytes_written=overheads.written_bytes,
         independent=command.full,
+        tried=overheads.tried if command.full else (),
     )
 
 

@@ -13,10 +13,11 @@ from climorch.model import events as e
 from climorch.model.codec import LZ4, Codec
 from climorch.model.scope import Scope
 from climorch.model.workflow import Workflow
+from climorch.storage import trials
 from climorch.storage.manifest import read_manifest
 from climorch.testing.faults import until_record
 from climorch.testing.models import box_workflow
-from tests.live.cases import here, policies
+from tests.live.cases import here, kinds, policies, records
 
 SEGMENTS = 6
 CODECS = {"heat": Codec("zstd", 3), "mask": Codec("none")}
@@ -46,9 +47,13 @@ def heats(campaign: Campaign) -> list[xr.Dataset]:
 
 @pytest.mark.live
 def test_a_run_that_is_resumed_ends_the_same_whatever_its_codecs(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped and run again: the bits of an undisturbed run with the default codec."""
+    """Stopped and run again: the bits of an undisturbed run with the default codec.
+
+    The first checkpoint tells what others would make of it.
+    """
+    monkeypatch.setattr(trials, "LEAST_BYTES", 1)
     bits = {"heat": 12}
     plain = Campaign("c", root=tmp_path / "plain", policies=policies())
     plain.submit(stored(Scope(keep_bits=bits)), scenario=Scenario("s"))
@@ -74,3 +79,12 @@ def test_a_run_that_is_resumed_ends_the_same_whatever_its_codecs(
         "scaled": (LZ4, None),
         "mask": (CODECS["mask"], None),
     }
+
+    first, *_ = kinds(records(again), e.CheckpointCommitted)
+    assert {(t.stage, t.variable, t.codec) for t in first.tried if t.used} == {
+        (stage, name, CODECS.get(name, LZ4))
+        for stage in ("air", "sea")
+        for name in ("heat", "scaled", "mask")
+    }
+    assert {t.codec for t in first.tried} >= set(trials.CANDIDATES)
+    assert all(t.stored_bytes > 0 and t.raw_bytes <= t.whole_bytes for t in first.tried)

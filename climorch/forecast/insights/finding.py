@@ -9,6 +9,7 @@ from enum import StrEnum
 from climorch.forecast.entries import Entry
 from climorch.forecast.parts import Part
 from climorch.forecast.timings import SetTimes, SimulationTimes, Times
+from climorch.model.codec import Codec
 
 __all__ = ["Finder", "Finding", "Gain", "Kind", "Study"]
 
@@ -34,6 +35,8 @@ class Kind(StrEnum):
     """Nodes wait for simulations."""
     STORAGE = "storage-bound"
     """Checkpoints wait for each other."""
+    CODEC = "codec"
+    """Checkpoints are compressed too much, or too little."""
 
 
 class Gain(StrEnum):
@@ -45,6 +48,8 @@ class Gain(StrEnum):
     """Node-time that leases take for the same work."""
     NODE_HOURS_UP = "node hours up"
     """Node-time until the same work is done, nodes that nobody leased included."""
+    BYTES = "bytes of checkpoints"
+    """What is written for checkpoints of the same work."""
     NODES = "nodes"
     """Nodes that may be used, more of them; relative to those that may be now."""
 
@@ -72,6 +77,9 @@ class Finding:
         What to do, in words.
     settings : dict of str to float
         The same as data.
+    codecs : dict of (str, str) to Codec
+        By stage and variable, what belongs into ``Scope(codecs=...)``; empty where
+        that is not what is to be changed.
     """
 
     kind: Kind
@@ -82,6 +90,7 @@ class Finding:
     of: Gain
     change: str
     settings: Mapping[str, float] = field(default_factory=dict)
+    codecs: Mapping[tuple[str, str], Codec] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +129,13 @@ class Study:
     def held_node_s(self) -> float:
         """Node-seconds of all leases."""
         return self.node_s() - self.node_s(Part.FREE)
+
+    @property
+    def node_cores(self) -> float:
+        """Cores of a node that was leased, on mean; 0: not known."""
+        core_s = sum(x.core_s for x in self.entries if x.simulation)
+        held = sum(x.held_node_s for x in self.entries if x.simulation)
+        return core_s / held if held else 0.0
 
     def groups(self) -> Iterator[tuple[str, list[tuple[SimulationTimes, SetTimes]]]]:
         """Return sets that are alike, under a name: of one workflow and resources."""

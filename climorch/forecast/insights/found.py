@@ -10,6 +10,7 @@ import pandas as pd
 from climorch.forecast.booked import Ledger
 from climorch.forecast.insights.balance import balance
 from climorch.forecast.insights.checkpointing import checkpoints
+from climorch.forecast.insights.compressing import codecs
 from climorch.forecast.insights.finding import Finder, Finding, Kind, Study
 from climorch.forecast.insights.memory import memory
 from climorch.forecast.insights.queueing import bound
@@ -25,6 +26,7 @@ FINDERS: tuple[Finder, ...] = (
     balance,
     scaling,
     checkpoints,
+    codecs,
     stragglers,
     memory,
     bound,

@@ -11,10 +11,12 @@ from climorch.forecast.timings import (
     SimulationTimes,
     Slowness,
     StageTimes,
+    Tried,
     Width,
 )
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.model.codec import LZ4, Codec, CodecTrial
 from climorch.model.plan import Coupling
 from climorch.model.scenario import Scenario
 from climorch.model.usage import Usage
@@ -247,6 +249,34 @@ def test_checkpoints_that_are_written_side_by_side_are_told_apart() -> None:
     assert (s.alone, s.crowded) == (Width(1, 2.0), Width(1, 6.0))
     assert (s.bytes_written, s.bytes_linked) == (60, 20)
     assert found(journal, 20).sets["b"].crowded == Width()
+
+
+def test_what_codecs_made_of_variables_is_added_up() -> None:
+    """By variable and codec; the newest says how large it is and what is used."""
+    journal = running()
+    for boundary, used in ((1, LZ4), (2, Codec("zstd", 1))):
+        trials = tuple(
+            CodecTrial(
+                stage="a",
+                variable="x",
+                codec=codec,
+                used=codec == used,
+                whole_bytes=100 * boundary,
+                raw_bytes=10,
+                stored_bytes=5,
+                cpu_s=0.5,
+            )
+            for codec in (Codec("none"), LZ4, Codec("zstd", 1))
+        )
+        journal.checkpoint(5 * boundary, boundary, tried=trials)
+
+    stored = found(journal, 20).sets["a"].stored
+    assert list(stored) == [("a", "x")]
+    x = stored["a", "x"]
+    assert (x.codec, x.whole_bytes) == (Codec("zstd", 1), 200)
+    assert x.tried == dict.fromkeys(
+        (Codec("none"), LZ4, Codec("zstd", 1)), Tried(2, 20, 10, 1.0)
+    )
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_campaign_that_has_not_begun_has_no_findings() -> None:
     """Every finder can do with nothing."""
     found = insights(Ledger(campaign="c"), Times(), longest_s=1.0)
 
-    assert (len(found), len(FINDERS)) == (0, 7)
+    assert (len(found), len(FINDERS)) == (0, 8)
     assert str(found).endswith("nothing found that would gain enough")
     assert list(found.to_pandas().columns) == [
         *("kind", "about", "message", "gain", "of", "change")
