@@ -157,7 +157,8 @@ def pbs(job: dict[str, Any]) -> str:
 
 def lsf(job: dict[str, Any]) -> str:
     """Tell of a job as ``bjobs -o`` does."""
-    form = "%b %d %H:%M:%S %Y"
+    # Without the year, as LSF does; with seconds, since tests cannot wait for minutes.
+    form = "%b %d %H:%M:%S"
     stat = {"queued": "PEND", "held": "PSUSP", "running": "RUN"}.get(job["state"], "")
     code = reason = "-"
     if not stat:

@@ -1,6 +1,7 @@
 """The commands of LSF and what they print.
 
-Pure. Fields of our choice, which LSF 10.1 has; times with their year, in UTC.
+Pure but for the year, which what it prints of times lacks. Fields of our choice, which
+LSF 10.1 has; times in UTC.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import math
 import re
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from climorch.sites.batch.dialects import (
     Silent,
@@ -79,8 +81,9 @@ ENDS = (
 NOTHING = re.compile(r"No (matching |unfinished |)job found|is not found")
 
 HOPELESS = (
+    # That some hosts do not satisfy it, or not now, is said of any job that waits.
     (
-        r"not enough hosts|requirements.* not satisfied|no .*eligible hosts",
+        r"no suitable hosts",
         "no host is as it was asked for; lower cores or memory, or another queue",
     ),
     (
@@ -108,8 +111,22 @@ BARRED = (
 _SUBMITTED = re.compile(r"Job <(\d+)> is submitted")
 
 
+# With LSB_DISPLAY_YEAR some versions print the year, in ``bjobs -l`` all; in fields of
+# ``-o`` it was seen nowhere.
+TIMES = ("%b %d %H:%M:%S", "%b %d %H:%M")
+
+
+@dataclass(frozen=True, slots=True)
 class Lsf(Silent):
-    """Calls of LSF's commands; a `Dialect`."""
+    """Calls of LSF's commands; a `Dialect`.
+
+    Attributes
+    ----------
+    now : callable
+        UTC seconds: a time that is told without its year is the nearest such time.
+    """
+
+    now: Callable[[], float] = time.time
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -184,7 +201,7 @@ class Lsf(Silent):
 
     def jobs(self, stdout: str, tag: str) -> list[Job]:
         """Read what bjobs printed; lines of other jobs are left out."""
-        found = []
+        found, now_s = [], self.now()
         for line in stdout.splitlines():
             if not line.strip() or NOTHING.search(line):
                 continue
@@ -195,7 +212,8 @@ class Lsf(Silent):
             reason = SEPARATOR.join(values[8:-2])
             told = dict(zip(FIELDS, [*values[:8], reason, *values[-2:]], strict=True))
             if told["job_name"] == tag:
-                found.append(_job({name: _plain(told[name]) for name in FIELDS}))
+                plain = {name: _plain(told[name]) for name in FIELDS}
+                found.append(_job(plain, now_s))
         return found
 
     def cancel(self, ids: Sequence[str]) -> Call:
@@ -215,23 +233,22 @@ class Lsf(Silent):
         return meaning_of(stderr, BARRED, flags=re.IGNORECASE)
 
 
-def _job(told: Mapping[str, str]) -> Job:
+def _job(told: Mapping[str, str], now_s: float) -> Job:
     state = STATES.get(told["stat"], JobState.UNKNOWN)
     if state is JobState.FAILED:
         named = (end for word, end in ENDS if told["exit_reason"].startswith(word))
         state = next(named, state)
-    started_s = _time_s(told["start_time"])
-    ends_s = _time_s(told["finish_time"])
+    started_s = _time_s(told["start_time"], now_s)
+    ends_s = _time_s(told["finish_time"], now_s)
     if not state.over:
         # What it says of a job that runs is a guess; the limit is none.
-        minutes = re.match(r"\d+(\.\d+)?", told["runtimelimit"])
-        ends_s = started_s + float(minutes[0]) * 60.0 if minutes else math.nan
+        ends_s = started_s + _limit_s(told["runtimelimit"])
     return Job(
         id=told["jobid"],
         state=state,
         reason=told["pend_reason"] if state.waits else told["exit_reason"],
         hosts=_hosts(told["exec_host"]),
-        submitted_s=_time_s(told["submit_time"]),
+        submitted_s=_time_s(told["submit_time"], now_s),
         started_s=math.nan if state.waits else started_s,
         ends_s=math.nan if state.waits else ends_s,
     )
@@ -261,13 +278,33 @@ def _plain(value: str) -> str:
     return "" if value.strip() == "-" else value.strip()
 
 
-def _time_s(text: str) -> float:
-    """Read ``Nov 26 18:17:38 2026``, as well without seconds; NaN: it is no time."""
+def _limit_s(text: str) -> float:
+    """Read minutes or ``HH:MM[:SS]``, as well with a host; NaN: neither."""
+    if clock := re.match(r"(\d+):(\d\d)(?::(\d\d))?", text):
+        hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+        return hours * 3600.0 + minutes * 60.0 + seconds
+    plain = re.match(r"\d+(\.\d+)?", text)
+    return float(plain[0]) * 60.0 if plain else math.nan
+
+
+def _time_s(text: str, now_s: float) -> float:
+    """Read ``Nov 26 18:17:38 2026``, without seconds or year too; NaN: no time."""
     # A letter behind it says whether it is estimated.
     plain = re.sub(r"\s+[A-Z]$", "", text)
-    for form in ("%b %d %H:%M:%S %Y", "%b %d %H:%M %Y"):
-        try:
-            return float(calendar.timegm(time.strptime(plain, form)))
-        except ValueError:
-            continue
-    return math.nan
+    known = [_read_s(plain, f"{form} %Y") for form in TIMES]
+    year = time.gmtime(now_s).tm_year
+    # With the year before the rest: there is a 29th of February only in some.
+    known += [
+        _read_s(f"{near} {plain}", f"%Y {form}")
+        for form in TIMES
+        for near in (year - 1, year, year + 1)
+    ]
+    found = [told_s for told_s in known if not math.isnan(told_s)]
+    return min(found, key=lambda told_s: abs(told_s - now_s), default=math.nan)
+
+
+def _read_s(text: str, form: str) -> float:
+    try:
+        return float(calendar.timegm(time.strptime(text, form)))
+    except ValueError:
+        return math.nan

@@ -1,7 +1,8 @@
 """The commands of PBS and what they print: OpenPBS, and what speaks like Torque.
 
-Pure. Full text of ``qstat -f``, whose attributes both print in the same way; its times
-are those of the one who asks, so he asks in UTC.
+Pure. Full text of ``qstat -f``, whose attributes both print in the same way: as JSON,
+versions of OpenPBS leave jobs out and do not escape what users export. Its times are
+those of the one who asks, so he asks in UTC.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ STATES: Mapping[str, JobState] = {
 }
 OVER = ("F", "C", "X")
 
-# Of the server itself, see job.h of OpenPBS; others below zero: it could not begin.
-MEMORY, WALLTIME = (-26, -27), (-29,)
+# Of the server itself, see job.h of OpenPBS: it was ended for more memory, for more
+# time, also of CPU, or for more CPUs than were asked for. Others below zero: it could
+# not begin.
+MEMORY, WALLTIME, GREEDY = (-26, -27), (-28, -29), (-24, -25)
 # What a signal ended has its number above 256, by some versions above 128.
 TERM, KILL = 15, 9
 
@@ -76,7 +79,7 @@ BARRED = (
     ),
 )
 
-_ATTRIBUTE = re.compile(r"^\s+([A-Za-z_][\w.]*) = ?(.*)$")
+_ATTRIBUTE = re.compile(r"(\s+)([A-Za-z_][\w.]*) = ?(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,18 +232,23 @@ class Pbs(Silent):
 
 def _blocks(text: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield number and attributes of each job; long lines are put together."""
-    number, last = "", ""
+    number, last, indent = "", "", ""
     told: dict[str, str] = {}
-    for line in text.splitlines():
+    # Not `splitlines`: a name may have what that takes for an end.
+    for line in text.split("\n"):
+        match = _ATTRIBUTE.fullmatch(line)
         if line.startswith("Job Id:"):
             if number:
                 yield number, told
-            number, told, last = line.partition(":")[2].strip(), {}, ""
-        elif match := _ATTRIBUTE.match(line):
-            last = match.group(1)
-            told[last] = match.group(2)
+            number = line.partition(":")[2].strip()
+            told, last, indent = {}, "", ""
+        # All stand as far in as the first one of the job: what a user exports may look
+        # like one, and long lines go on behind a tab.
+        elif match and match[1] == (indent or match[1]):
+            indent, last = match[1], match[2]
+            told[last] = match[3]
         elif line.strip() and last:
-            told[last] += line.strip()
+            told[last] += line[1:] if line.startswith("\t") else f"\n{line}"
         elif line.strip():
             raise ValueError(f"qstat printed {line[:200]!r}")
     if number:
@@ -260,6 +268,8 @@ def _state(told: Mapping[str, str]) -> JobState | None:
         return JobState.WALLTIME
     if code in MEMORY:
         return JobState.MEMORY
+    if code in GREEDY:
+        return JobState.FAILED
     if code < 0:
         return JobState.NODE_FAILED
     number = code - 256 if code > 256 else code - 128
@@ -311,7 +321,12 @@ def _seconds(clock: str) -> float:
 
 
 def _time_s(text: str) -> float:
-    """Read ``Thu Nov 26 18:17:38 2026``, UTC; NaN: it is no time."""
+    """Read ``Thu Nov 26 18:17:38 2026``, UTC; NaN: it is no time.
+
+    Some centres have seconds since 1970 before it, and what follows is in brackets.
+    """
+    if since := re.match(r"(\d{9,11}) \(", text):
+        return float(since[1])
     try:
         return float(calendar.timegm(time.strptime(text, "%a %b %d %H:%M:%S %Y")))
     except ValueError:

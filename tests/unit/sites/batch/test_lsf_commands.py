@@ -1,7 +1,7 @@
 """What is said to LSF, and what it answers.
 
-Written after the documentation of LSF 10.1 and outputs that users have shown; nothing
-here was printed by an LSF that we could ask.
+Written after the documentation of LSF 10.1; nothing here was printed by an LSF that we
+could ask. What LSFs of others have printed is in `test_captured_lsf`.
 """
 
 from __future__ import annotations
@@ -185,9 +185,7 @@ def test_jobs_are_ended_and_let_go() -> None:
     with pytest.raises(ValueError, match="no time"):
         LSF.clock_s("")
     assert LSF.programs == ("bsub", "bjobs", "bkill", "bresume")
-    assert "another queue" in LSF.hopeless(
-        "Job's requirements for resources not satisfied; not enough hosts"
-    )
+    assert "another queue" in LSF.hopeless("There are no suitable hosts for the job;")
     assert LSF.hopeless("New job is waiting for scheduling;") == ""
     assert "bqueues" in LSF.barred("night: No such queue. Job not submitted.")
     assert "lower walltime" in LSF.barred("RUNLIMIT: Cannot exceed queue's hard limit")

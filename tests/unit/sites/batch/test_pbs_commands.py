@@ -2,7 +2,8 @@
 
 The answers marked so were printed by Debian's Torque commands over Slurm 22.05.8; the
 others are written by hand after what OpenPBS 23 and Torque 6 are documented to print,
-shortened; see docs/guide-pbs-and-lsf.md.
+shortened; see docs/guide-pbs-and-lsf.md. What other centres have shown is in
+`test_captured_pbs`.
 """
 
 from __future__ import annotations
@@ -218,6 +219,8 @@ def test_the_torque_of_slurm_is_read() -> None:
         ("F", "Exit_status = 3", JobState.FAILED),
         ("F", "Exit_status = -29", JobState.WALLTIME),
         ("F", "Exit_status = -27", JobState.MEMORY),
+        ("F", "Exit_status = -28", JobState.WALLTIME),
+        ("F", "Exit_status = -25", JobState.FAILED),
         ("F", "Exit_status = -3", JobState.NODE_FAILED),
         ("F", "Exit_status = 271", JobState.CANCELLED),
         ("F", "Exit_status = 265", JobState.CANCELLED),
