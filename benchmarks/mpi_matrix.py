@@ -50,7 +50,17 @@ from climorch.testing.faults import (
     until,
 )
 from climorch.testing.programs import Found, found_in
-from mpi_model import cells_of, compiled, expected, first_state, heat, workflow_of
+
+# Tests have it on their path.
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+from mpi_model import (
+    cells_of,
+    compiled,
+    expected,
+    first_state,
+    heat,
+    workflow_of,
+)
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -103,6 +103,8 @@ def _born(descriptor: int, nursery: int) -> socket.socket:
     if os.getppid() != nursery:
         # It died before the kernel was told.
         os.kill(os.getpid(), signal.SIGKILL)
+    # What a program makes is its owner's and the group's to write, whatever was said.
+    os.umask(os.umask(0o077) | 0o002)
     # A node may ignore it, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

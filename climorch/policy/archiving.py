@@ -7,16 +7,20 @@ on the disk is always the first to be asked.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from climorch.errors import InvalidInputError
+from climorch.errors import Fault, InvalidInputError
 from climorch.model.ranges import range_faults
 from climorch.policy.calendar import frequency_faults, unit_number
 from climorch.policy.retention import Kept
 
 __all__ = ["Archive", "worth_recalling"]
+
+# Who, and with what, before the name of a host or bucket.
+_KEYED = re.compile(r"\w+://[^/]*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,7 @@ class Archive:
     ----------
     url : str
         ``file:///folder`` or ``s3://bucket/prefix``; the latter needs
-        ``climorch[s3]``.
+        ``climorch[s3]``. It is journaled, so no key is taken in it.
     every : str
         The first checkpoint of each unit of model time, as for `KeepCalendar`, is
         archived too; empty: only ends of phases.
@@ -74,6 +78,15 @@ class Archive:
             ],
             remedy="pass a URL, bytes per second and seconds",
         )
+        if _KEYED.match(self.url):
+            # Not shown: messages are logged.
+            faults.append(
+                Fault(
+                    place="Archive.url",
+                    problem="a key stands in it, and it is journaled",
+                    remedy="pass keys as options, which never are",
+                )
+            )
         if self.every:
             faults += frequency_faults("Archive.every", self.every)
         if faults:

@@ -74,8 +74,8 @@ class OsFiles:
     """The file system of this machine."""
 
     def make_directory(self, path: str) -> None:
-        """Make one directory."""
-        os.mkdir(path)
+        """Make one directory, which others than its group may never write into."""
+        os.mkdir(path, 0o775)
 
     def remove_directory(self, path: str) -> None:
         """Remove an empty directory."""

@@ -70,7 +70,7 @@ class Ballast:
         try:
             # What a power cut left of an older one.
             durable.remove_file(self._path)
-            durable.make_new_file(self._path, 0o666, reserve_bytes=self._size_bytes)
+            durable.make_new_file(self._path, 0o664, reserve_bytes=self._size_bytes)
         except OSError:
             with contextlib.suppress(OSError):
                 durable.remove_file(self._path)

@@ -181,8 +181,8 @@ def create(path: Path, campaign: str) -> None:
         Whose.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    # Not mkstemp: the group may read what the umask lets it.
-    durable.make_new_file(draft, 0o666)
+    # Not mkstemp: the group may do what the umask lets it; nobody else may write.
+    durable.make_new_file(draft, 0o664)
     try:
         locks = locks_work(draft)
         with closing(connect(draft, locks=locks)) as db:

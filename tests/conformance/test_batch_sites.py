@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import Client, Security, Worker
 
 from climorch.core.ports import LaunchingSite, Site, StandingSite
 from climorch.sites.batch import agent, calls
+from climorch.sites.batch.certificates import security_from
 from climorch.sites.batch.jobs import Call, Dialect, JobRequest, JobState
 from climorch.sites.batch.keeper import JobKeeper
 from climorch.sites.batch.lsf_commands import Lsf
@@ -289,6 +291,64 @@ class TestLsf(SiteSuite):
         return lambda nodes: LSFSite(
             "camp", folder=tmp_path, nodes=nodes, manner=MANNER
         )
+
+
+async def test_all_between_driver_and_nodes_is_encrypted(
+    stub: Stub, tmp_path: Path
+) -> None:
+    """Unless it is told otherwise; who has no key of the session gets no answer."""
+    site = PBSSite("camp", folder=tmp_path)
+    address = await site.open()
+    try:
+        security = security_from(str(site.meeting.folder / "session.pem"))
+        async with (
+            Worker(
+                address, security=security, nthreads=1, dashboard_address=":0"
+            ) as worker,
+            Client(address, asynchronous=True, security=site.security) as mine,
+        ):
+            assert await mine.submit(sum, [1, 2]) == 3
+            for place in (address, worker.address):
+                assert place.startswith("tls://")
+                host, port = place.removeprefix("tls://").rsplit(":", 1)
+                # A greeting of Dask: eight bytes of length, and a message.
+                said = await _raw(host, int(port), b"\1" + b"\0" * 7 + b"\x80" * 32)
+                # An alert of TLS at most.
+                assert len(said) < 8 or said[:1] == b"\x15"
+        with pytest.raises((OSError, TimeoutError)):
+            await Client(
+                address, asynchronous=True, timeout=2, security=Security.temporary()
+            )
+    finally:
+        await site.close()
+
+
+async def test_without_it_a_raw_client_would_be_answered(
+    stub: Stub, tmp_path: Path
+) -> None:
+    """So that the test above says something."""
+    site = PBSSite("camp", folder=tmp_path, manner=Manner(secure=False))
+    address = await site.open()
+    try:
+        host, port = address.removeprefix("tcp://").rsplit(":", 1)
+        said = await _raw(host, int(port), b"\1" + b"\0" * 7 + b"\x80" * 32)
+        assert len(said) >= 8
+        assert said[:1] != b"\x15"
+    finally:
+        await site.close()
+
+
+async def _raw(host: str, port: int, greeting: bytes) -> bytes:
+    """Return what a socket says to who speaks no TLS."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(greeting)
+        async with asyncio.timeout(5):
+            return await reader.read(4096)
+    except OSError:
+        return b""
+    finally:
+        writer.close()
 
 
 def test_both_say_how_programs_are_started(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_what_is_archived_next(
     [
         ({"url": "tape"}, "Archive.url"),
         ({"url": "file://host/tape"}, "Archive.url"),
+        ({"url": "s3://key:hush@bucket/p"}, "Archive.url"),
         ({"every": "yearly"}, "Archive.every"),
         ({"bytes_per_s": 0.0}, "Archive.bytes_per_s"),
         ({"poll_s": 0.0}, "Archive.poll_s"),
@@ -87,6 +88,9 @@ def test_an_archive_that_cannot_be_is_refused(
 def test_credentials_are_not_shown() -> None:
     """Rules are logged; what opens a bucket is not."""
     assert "hush" not in repr(Archive(url="s3://b/p", options={"secret": "hush"}))
+    with pytest.raises(InvalidInputError, match="a key stands in it") as refused:
+        Archive(url="s3://key:hush@b/p")
+    assert "hush" not in str(refused.value)
     assert Archive(url=URL, bytes_per_s=math.inf).bytes_per_s == math.inf
 
 

@@ -1,0 +1,91 @@
+"""Other users of this machine, as whom a test does something."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+__all__ = ["MEMBER", "OUTSIDER", "TEAM", "as_user", "harm"]
+
+T = TypeVar("T")
+
+TEAM = 64_001
+MEMBER, OUTSIDER = 64_002, 64_003
+"""Nobody has these numbers: of a group, of one in it, and of one who is not."""
+
+
+def as_user(user: int, groups: Iterable[int], what: Callable[[], T]) -> T:
+    """Return what a function returns to another user.
+
+    Parameters
+    ----------
+    user : int
+        Who; also the number of the user's own group.
+    groups : iterable of int
+        Others that the user is in.
+    what : callable
+        Must import nothing: it runs in a fork, and our packages may be in a home
+        that only we may enter.
+
+    Raises
+    ------
+    RuntimeError
+        If it raises anything.
+    """
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.setgroups(list(groups))
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+            os.write(theirs, pickle.dumps(what()))
+            code = 0
+        except BaseException as error:
+            os.write(theirs, pickle.dumps(f"{type(error).__name__}: {error}"))
+        finally:
+            os._exit(code)
+    os.close(theirs)
+    with open(ours, "rb") as told:
+        content = told.read()
+    _, status = os.waitpid(pid, 0)
+    found = pickle.loads(content)
+    if status:
+        raise RuntimeError(f"user {user}: {found}")
+    return found  # type: ignore[no-any-return]
+
+
+def harm(paths: Iterable[Path]) -> list[str]:
+    """Do all harm that one can to files and folders; return what was done.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        They stay as they are, whatever can be done.
+    """
+    return [f"{what} {path}" for path in paths for what in _done_to(path)]
+
+
+def _done_to(path: Path) -> Iterable[str]:
+    beside = path.with_name(f"{path.name}.stolen")
+    ways: dict[str, Callable[[], object]] = {
+        "permitted": lambda: path.chmod(0o777),
+        "renamed": lambda: (path.rename(beside), beside.rename(path)),
+    }
+    # Of what may not even be looked at this says that it is no folder.
+    if os.path.isdir(path):
+        planted = path / "planted"
+        ways["planted into"] = lambda: (planted.touch(), planted.unlink())
+    else:
+        ways["written"] = lambda: path.open("ab").close()
+        ways["truncated"] = lambda: os.truncate(path, path.stat().st_size)
+    for what, way in ways.items():
+        try:
+            way()
+        except OSError:
+            continue
+        yield what
