@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 # How long to wait before a node that did not start is tried again, in seconds;
 # doubled each time up to the longest.
 AGAIN_S, LONGEST_AGAIN_S = 0.5, 60.0
+# Where Dask's pages listen that nobody has asked for: they need no key.
+PAGES = "127.0.0.1:0"
 
 
 class LocalSite:
@@ -46,7 +48,8 @@ class LocalSite:
         second, and none can be killed. A number: so many, the first ones, and
         the others are processes.
     dashboard : str or None
-        Address of Dask's dashboard such as ``":8787"``; None: none.
+        Address of Dask's dashboard such as ``"127.0.0.1:8787"``; None: none. It needs
+        no key, so ``":8787"`` shows it to all who reach this machine.
     """
 
     def __init__(
@@ -157,7 +160,7 @@ class LocalSite:
             **addresses,
             port=0,
             dashboard=self.dashboard is not None,
-            dashboard_address=self.dashboard or ":0",
+            dashboard_address=self.dashboard or PAGES,
         )
         await self._scheduler
         self._pruning = asyncio.create_task(keep_spans_small(self._scheduler))
@@ -229,7 +232,7 @@ class LocalSite:
             resources={"cpu": self.threads, "io": 1},
             memory_limit=self.memory_bytes,
             dashboard=False,
-            dashboard_address=":0",
+            dashboard_address=PAGES,
             **extra,
         )
 
