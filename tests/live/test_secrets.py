@@ -119,7 +119,7 @@ def test_what_is_secret_is_neither_stored_nor_told(ran: Ran) -> None:
         assert found(hush, told) == 0, hush
 
 
-def test_the_program_had_its_secret_and_the_archive_its_own(ran: Ran) -> None:
+def test_the_program_had_its_secret_and_the_archive_was_used(ran: Ran) -> None:
     """Else nothing could have been told; what it prints is its own to hide."""
     (log,) = (ran.folder / "root").rglob("log.txt")
     assert log.read_text() == f"{len(PROGRAM)} {len(ENVIRONMENT)}\n"
