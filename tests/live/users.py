@@ -78,8 +78,7 @@ def _done_to(path: Path) -> Iterable[str]:
     }
     # Of what may not even be looked at this says that it is no folder.
     if os.path.isdir(path):
-        planted = path / "planted"
-        ways["planted into"] = lambda: (planted.touch(), planted.unlink())
+        ways["planted into"] = lambda: _plant(path / "planted")
     else:
         ways["written"] = lambda: path.open("ab").close()
         ways["truncated"] = lambda: os.truncate(path, path.stat().st_size)
@@ -89,3 +88,8 @@ def _done_to(path: Path) -> Iterable[str]:
         except OSError:
             continue
         yield what
+
+
+def _plant(path: Path) -> None:
+    path.touch()
+    path.unlink()
