@@ -26,7 +26,7 @@ LINES = {
     "asyncio.create_subprocess_shell",
     "asyncio.subprocess.create_subprocess_shell",
 }
-
+NAMES = {line.rpartition(".")[2] for line in LINES}
 # Where a shell reads a line of ours, by path: which, and why.
 ELSEWHERE = {
     "climorch/testing/fault_stage.py": "mounts for a test; all that varies is a word",
@@ -41,7 +41,9 @@ def shells(source: Source) -> Iterator[str]:
     for node in ast.walk(source.tree):
         where = f"{source.path}:{getattr(node, 'lineno', 0)}"
         match node:
-            case ast.Attribute() if ast.unparse(node) in LINES:
+            case ast.Attribute(attr=name) if (
+                name in NAMES and ast.unparse(node) in LINES
+            ):
                 yield f"{where}: {ast.unparse(node)}"
             case ast.keyword(arg="shell", value=value) if not _is_false(value):
                 yield f"{where}: shell={ast.unparse(value)}"
