@@ -119,6 +119,7 @@ def test_a_wrong_account_is_not_tried_for_ever(
     assert none_left(books)
 
 
+@pytest.mark.benchmark
 @pytest.mark.parametrize(
     ("more", "reason", "remedy"),
     [
@@ -161,6 +162,7 @@ def test_a_job_that_waits_for_ever_is_told_with_the_reason_and_the_remedy(
     assert none_left(books)
 
 
+@pytest.mark.benchmark
 def test_where_one_job_may_run_a_campaign_of_two_ends_on_one(
     books: MiniSlurm, tmp_path: Path
 ) -> None:

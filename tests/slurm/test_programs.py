@@ -97,6 +97,7 @@ def hosts_of(folder: Path) -> set[str]:
     return found
 
 
+@pytest.mark.benchmark
 def test_a_program_goes_from_the_nodes_of_one_job_to_those_of_the_next(
     slurm: MiniSlurm, tmp_path: Path
 ) -> None:

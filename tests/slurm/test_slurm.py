@@ -124,6 +124,7 @@ class TestConformance(SiteSuite):
         return lambda nodes: site(tmp_path, nodes, cores=1)
 
 
+@pytest.mark.benchmark
 def test_a_campaign_outlives_its_jobs_and_what_befalls_them(
     slurm: MiniSlurm, tmp_path: Path
 ) -> None:
@@ -178,6 +179,7 @@ def test_jobs_of_a_driver_that_was_killed_serve_the_next_one(
     until(lambda: none_left(slurm), what="an empty queue")
 
 
+@pytest.mark.benchmark
 def test_nodes_are_left_before_maintenance_that_slurm_announces(
     slurm: MiniSlurm, tmp_path: Path
 ) -> None:

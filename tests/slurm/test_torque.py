@@ -45,6 +45,7 @@ def site(folder: Path, nodes: int = 2) -> PBSSite:
     )
 
 
+@pytest.mark.benchmark
 class TestConformance(SiteSuite):
     """Nodes that qsub gets are nodes like any others."""
 
