@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,25 +45,24 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
-    """Run once for all, with secrets around and a umask that forbids nothing."""
-    folder, lines = tmp_path_factory.mktemp("secrets"), io.StringIO()
-    handler = logging.StreamHandler(lines)
-    logger = logging.getLogger("climorch")
-    level, mask = logger.level, os.umask(0)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in NAMES:
-            patch.setenv(name, ENVIRONMENT)
-        logger.addHandler(handler)
-        logger.setLevel(logging.DEBUG)
-        try:
-            campaign = campaign_of(folder)
-            assert campaign.run(here()).finished
-            yield Ran(campaign=campaign, folder=folder, log=lines.getvalue())
-        finally:
-            os.umask(mask)
-            logger.removeHandler(handler)
-            logger.setLevel(level)
+def ran(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Ran:
+    """Run once for all, with secrets around and a umask that forbids nothing.
+
+    In a process of its own: this one may have started others before, and what they
+    start has the environment of that time.
+    """
+    folder = tmp_path_factory.mktemp("secrets")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.live.test_secrets", str(folder)],
+        cwd=project_root,
+        env={**os.environ, **dict.fromkeys(NAMES, ENVIRONMENT)},
+        umask=0,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return Ran(campaign=campaign_of(folder), folder=folder, log=done.stderr)
 
 
 def campaign_of(root: Path) -> Campaign:
@@ -131,3 +131,9 @@ def test_what_a_program_leaves_is_nobody_else_s_to_write(ran: Ran) -> None:
     paths = [ran.folder / "root" / "c", *(ran.folder / "root" / "c").rglob("*")]
     assert {"log.txt", "FAILED.txt", "old.bin", "left"} <= {p.name for p in paths}
     assert [p for p in paths if p.stat().st_mode & stat.S_IWOTH] == []
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    logging.getLogger("climorch").setLevel(logging.DEBUG)
+    assert campaign_of(Path(sys.argv[1])).run(here()).finished
