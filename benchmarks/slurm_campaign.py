@@ -93,8 +93,9 @@ WHOLE = Plan(
     every_s=75.0,
     renewals=5,
 )
+# Long enough for the jobs that came in place of those that were struck to end.
 QUICK = Plan(
-    segments=120,
+    segments=165,
     work_s=0.4,
     walltime_s=120.0,
     first_s=15.0,

@@ -13,6 +13,7 @@ from tests.slurm.mini import running
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("can_start")]
 
 
+@pytest.mark.timeout(600)
 def test_a_coupled_campaign_bears_all_of_it(tmp_path: Path) -> None:
     """Renewals, a scancel, a crash, maintenance, a killed driver: the same bits.
 
