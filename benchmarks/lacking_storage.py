@@ -15,38 +15,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.bench import RESULTS, Figures, report
-from climorch.errors import NotFoundError
+from benchmarks.storage_cells import try_each
 from climorch.testing.lacking import LACKS, SOURCE
 from climorch.testing.lacking_cells import Managed, try_lack
-from climorch.testing.preload import build
 
 QUICK = ("none of them",)
 
 
-def measure(names: Sequence[str]) -> list[Managed]:
-    """Try each; print what is not as it must be at once."""
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        library = build(Path(folder), SOURCE)
-        for number, name in enumerate(names):
-            root = Path(folder, str(number))
-            root.mkdir()
-            try:
-                seen = try_lack(root, name, library)
-            except (NotFoundError, TimeoutError) as error:
-                seen = Managed(name=name, problems=[str(error)])
-            print(
-                f"{name:16} touched {seen.touched:5d}, {seen.linked:3d} links, second "
-                f"driver {seen.took_s:5.1f} s {'; '.join(seen.problems)}",
-                flush=True,
-            )
-            found.append(seen)
-    return found
+def row_of(seen: Managed) -> str:
+    """Say what one has shown, and what is not as it must be."""
+    return (
+        f"{seen.name:16} touched {seen.touched:5d}, {seen.linked:3d} links, second "
+        f"driver {seen.took_s:5.1f} s {'; '.join(seen.problems)}"
+    )
 
 
 def main() -> int:
@@ -56,7 +39,13 @@ def main() -> int:
     parser.add_argument("--cell", choices=LACKS, help="this one")
     given = parser.parse_args()
     names = [given.cell] if given.cell else [*(QUICK if given.quick else LACKS)]
-    found = measure(names)
+    found = try_each(
+        names,
+        SOURCE,
+        cell=try_lack,
+        failed=lambda name, problem: Managed(name=name, problems=[problem]),
+        told=row_of,
+    )
     figures: Figures = {
         "cells": len(found),
         "violations": sum(bool(seen.problems) for seen in found),

@@ -17,39 +17,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.bench import RESULTS, Figures, report
-from climorch.errors import NotFoundError
-from climorch.testing.preload import build
+from benchmarks.storage_cells import try_each
+from climorch.testing.preload import SOURCE
 from climorch.testing.trouble import TROUBLES
 from climorch.testing.trouble_cells import Endured, try_trouble
 
 QUICK = ("hanging storage of journal", "full storage of checkpoints")
 
 
-def measure(names: Sequence[str]) -> list[Endured]:
-    """Try each; print what is not as it must be at once."""
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        library = build(Path(folder))
-        for number, name in enumerate(names):
-            root = Path(folder, str(number))
-            root.mkdir()
-            try:
-                seen = try_trouble(root, name, library)
-            except (NotFoundError, TimeoutError) as error:
-                seen = Endured(name=name, problems=[str(error)])
-            print(
-                f"{name:32} touched {seen.touched:5d}, {seen.computed:3d} segments in "
-                f"{seen.lasted_s:4.1f} s, recovery {seen.recovery_s:4.1f} s, lost "
-                f"{seen.lost_s:.1f} s {'; '.join(seen.problems)}",
-                flush=True,
-            )
-            found.append(seen)
-    return found
+def row_of(seen: Endured) -> str:
+    """Say what one has shown, and what is not as it must be."""
+    return (
+        f"{seen.name:32} touched {seen.touched:5d}, {seen.computed:3d} segments in "
+        f"{seen.lasted_s:4.1f} s, recovery {seen.recovery_s:4.1f} s, lost "
+        f"{seen.lost_s:.1f} s {'; '.join(seen.problems)}"
+    )
 
 
 def main() -> int:
@@ -59,7 +43,13 @@ def main() -> int:
     parser.add_argument("--cell", choices=TROUBLES, help="this one")
     given = parser.parse_args()
     names = [given.cell] if given.cell else [*(QUICK if given.quick else TROUBLES)]
-    found = measure(names)
+    found = try_each(
+        names,
+        SOURCE,
+        cell=try_trouble,
+        failed=lambda name, problem: Endured(name=name, problems=[problem]),
+        told=row_of,
+    )
     figures: Figures = {
         "cells": len(found),
         "violations": sum(bool(seen.problems) for seen in found),

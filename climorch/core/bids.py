@@ -41,6 +41,8 @@ class Bids:
 
     Attributes
     ----------
+    decided : Allocation
+        What was decided last.
     review_at_s : float
         When time alone may change what is decided, driver's clock, seconds.
     """
@@ -51,7 +53,7 @@ class Bids:
         self._board = Board(slice_s)
         self._capacity = 0
         self._floors = Floors()
-        self._decided = Allocation()
+        self.decided = Allocation()
         self.review_at_s = math.inf
 
     def lay_out(self, state: CampaignState) -> None:
@@ -94,7 +96,7 @@ class Bids:
         ):
             return True
         from_s = matters_from_s(
-            self._board, self._decided, before.claim, demand.claim, rules.sharing
+            self._board, self.decided, before.claim, demand.claim, rules.sharing
         )
         self.review_at_s = min(self.review_at_s, max(from_s, state.now_s))
         return from_s <= state.now_s
@@ -139,7 +141,7 @@ class Bids:
         )
         decided = decided_on(board, contest, rules.allocation, tell_all=False)
         audit(decided, board)
-        self._decided, self.review_at_s = decided, decided.review_at_s
+        self.decided, self.review_at_s = decided, decided.review_at_s
         return decided
 
     def _note_budgets(self, state: CampaignState, rules: Policies) -> None:

@@ -107,8 +107,8 @@ class Orchestrator:
 
     Attributes
     ----------
-    allocation, passes : Allocation, int
-        What was decided about nodes last, and how often so far.
+    passes : int
+        How often it was decided about nodes so far.
     asked : callable
         Tells what simulations did by themselves, before it is decided on.
     """
@@ -116,7 +116,6 @@ class Orchestrator:
     def __init__(self, policies: Policies, state: CampaignState | None = None) -> None:
         self.policies = policies
         self.state = state or CampaignState()
-        self.allocation = Allocation()
         self.passes = 0
         self.asked: Asked = nothing_new
         # None of this is memory: it is made anew after a replay.
@@ -199,6 +198,11 @@ class Orchestrator:
             commands=tuple(filter(is_command, records)),
             wake_at_s=self._wake_at_s(),
         )
+
+    @property
+    def allocation(self) -> Allocation:
+        """What was decided about nodes last."""
+        return self._bids.decided
 
     def _wake_at_s(self) -> float | None:
         """When time alone may change a decision; None: never."""
@@ -323,7 +327,6 @@ class Orchestrator:
         hear_all = partial(self._hear, None, now_s, records)
         self.passes += 1
         decided = self._bids.decide(self.state, self.policies, hear_all)
-        self.allocation = decided
         self._hear(decided.concerned, now_s, records)
         for record in leased(self.state, decided):
             self._take(record, now_s, records)

@@ -5,23 +5,10 @@
  * as a page of shared memory says, which climorch/testing/lacking.py lays out. What it
  * touches it counts there.
  */
-#define _GNU_SOURCE
+#include "preload.h"
+
 #include <dirent.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { LINKS = 1, LOCKS = 2, LOOSE = 4, SLOW = 8 };
 
@@ -37,14 +24,7 @@ struct page {
 static volatile struct page *page;
 
 __attribute__((constructor)) static void look_up(void) {
-    const char *path = getenv("CLIMORCH_TESTING_LACKING");
-    if (path == NULL) return;
-    /* Straight to the kernel: the functions below are not to be used for this. */
-    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
-    if (file < 0) return;
-    void *found = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    close(file);
-    if (found != MAP_FAILED) page = found;
+    page = shared_page("CLIMORCH_TESTING_LACKING");
 }
 
 static int lacks(int what) { return page != NULL && (page->lacks & what); }
@@ -56,12 +36,8 @@ static int is_below(const char *path) {
 }
 
 static int file_is_there(int file) {
-    char link[64], whole[PATH_MAX];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
-    ssize_t found = readlink(link, whole, sizeof whole - 1);
-    if (found < 0) return 0;
-    whole[found] = '\0';
-    return is_below(whole);
+    char whole[PATH_MAX];
+    return found_path(file, whole) && is_below(whole);
 }
 
 static int path_is_there(int folder, const char *path) {
@@ -81,14 +57,9 @@ static void linger(int folder, const char *path, int changes) {
     int number = errno;
     count();
     long microseconds = page->microseconds / (changes ? 1 : QUICKER);
-    struct timespec left = {microseconds / 1000000, 1000 * (microseconds % 1000000)};
-    while (nanosleep(&left, &left) && errno == EINTR) continue;
+    rest((struct timespec){microseconds / 1000000, 1000 * (microseconds % 1000000)});
     errno = number;
 }
-
-#define REAL(name) \
-    static __typeof__(name) *real; \
-    if (real == NULL) real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 
 /* Returns whether the operation on a lock was answered here, with what in `answer`. */
 static int answered(int file, int command, int *answer) {
@@ -189,13 +160,7 @@ SLOWLY(0, DIR *, opendir, (const char *path), AT_FDCWD, (path))
 #define OPENING(name, parameters, folder, call) \
     int name parameters { \
         REAL(name); \
-        mode_t mode = 0; \
-        if (flags & (O_CREAT | __O_TMPFILE)) { \
-            va_list more; \
-            va_start(more, flags); \
-            mode = (mode_t)va_arg(more, int); \
-            va_end(more); \
-        } \
+        GIVEN_MODE \
         linger(folder, path, (flags & O_CREAT) != 0); \
         return call; \
     }

@@ -15,13 +15,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from climorch.model import events as e
 from climorch.storage.baton import has_baton
-from climorch.testing import trouble_campaign
 from climorch.testing.faults import (
-    Script,
     committed_twice,
     records_of,
     until,
@@ -29,11 +28,11 @@ from climorch.testing.faults import (
 )
 from climorch.testing.lacking import LACKS, Lack, LackingStorage
 from climorch.testing.trouble_campaign import NAME, SIMULATIONS
-from climorch.testing.trouble_cells import differing
+from climorch.testing.trouble_cells import differing, script_of
 
 __all__ = ["Managed", "try_lack"]
 
-NODES, SEGMENTS, WORK_S = 2, 8, 0.05
+SEGMENTS, WORK_S = 8, 0.05
 PROBE = """
 import json, sys
 from climorch.storage.probe import probe
@@ -91,18 +90,16 @@ def try_lack(
     """
     lack, root, seen = LACKS[name], folder / "root", Managed(name=name)
     root.mkdir()
-    path = Path(trouble_campaign.__file__)
-    given = {"root": str(root), "nodes": NODES, "segments": segments, "work_s": WORK_S}
     with LackingStorage(folder / "control", root, lack) as storage:
-        place = {"PYTHONPATH": str(path.parents[2])}
-        environment = {**place, **storage.environment(library)}
+        environment = storage.environment(library)
+        script = partial(script_of, root, environment, segments=segments, work_s=WORK_S)
         seen.problems += _untold(_advice(root, environment), lack)
-        with Script(path, json.dumps(given), environment=environment) as killed:
+        with script() as killed:
             until_record(root, NAME, e.ResultsPublished, count=2, timeout_s=120.0)
             killed.send(signal.SIGKILL)
             killed.finish()
         begin_s = time.monotonic()
-        with Script(path, json.dumps(given), environment=environment) as driver:
+        with script() as driver:
             status, printed = driver.finish(timeout_s=240.0)
             seen.took_s = time.monotonic() - begin_s
             if status:

@@ -5,21 +5,7 @@
  * operations on files of one part of one campaign are refused, slow, or hang. Else it
  * costs one look at that page. What it touches it counts there.
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
+#include "preload.h"
 
 enum { NONE, REFUSE, DELAY, HANG };
 enum { CHECKPOINTS, JOURNAL, RESULTS, NOWHERE };
@@ -34,14 +20,7 @@ struct page {
 static volatile struct page *page;
 
 __attribute__((constructor)) static void look_up(void) {
-    const char *path = getenv("CLIMORCH_TESTING_TROUBLE");
-    if (path == NULL) return;
-    /* Straight to the kernel: the functions below are not to be used for this. */
-    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
-    if (file < 0) return;
-    void *found = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    close(file);
-    if (found != MAP_FAILED) page = found;
+    page = shared_page("CLIMORCH_TESTING_TROUBLE");
 }
 
 static int begins(const char *text, const char *with) {
@@ -83,12 +62,8 @@ static int path_is_there(int folder, const char *path) {
 }
 
 static int file_is_there(int file) {
-    char link[64], whole[PATH_MAX];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
-    ssize_t found = readlink(link, whole, sizeof whole - 1);
-    if (found < 0) return 0;
-    whole[found] = '\0';
-    return place_of(whole) == page->place;
+    char whole[PATH_MAX];
+    return found_path(file, whole) && place_of(whole) == page->place;
 }
 
 static int lasts(int operation) {
@@ -102,8 +77,8 @@ static double now_s(void) {
 }
 
 static void pause_s(double seconds) {
-    struct timespec left = {(time_t)seconds, (long)(1e9 * (seconds - (time_t)seconds))};
-    while (nanosleep(&left, &left) && errno == EINTR) continue;
+    long nanoseconds = (long)(1e9 * (seconds - (time_t)seconds));
+    rest((struct timespec){(time_t)seconds, nanoseconds});
 }
 
 /* Returns -1 where the operation is refused, else since when it is slow, or 0. */
@@ -123,10 +98,6 @@ static void stretch(double begin_s) {
     if (begin_s > 0) pause_s((now_s() - begin_s) * (page->factor - 1));
     errno = number;
 }
-
-#define REAL(name) \
-    static __typeof__(name) *real; \
-    if (real == NULL) real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 
 #define AROUND(operation, there, failed, call) \
     double begin_s = lasts(operation) && (there) ? met() : 0; \
@@ -168,13 +139,7 @@ int posix_fallocate64(int file, off64_t at, off64_t size) {
 #define OPENING(name, parameters, folder, call) \
     int name parameters { \
         REAL(name); \
-        mode_t mode = 0; \
-        if (flags & (O_CREAT | __O_TMPFILE)) { \
-            va_list more; \
-            va_start(more, flags); \
-            mode = (mode_t)va_arg(more, int); \
-            va_end(more); \
-        } \
+        GIVEN_MODE \
         int makes = flags & O_CREAT && faccessat(folder, path, F_OK, 0); \
         AROUND(MAKE, makes && path_is_there(folder, path), -1, call); \
     }

@@ -14,9 +14,10 @@ from pathlib import Path
 from climorch.errors import BackendError
 from climorch.testing.trouble import VARIABLE, TroubledStorage
 
-__all__ = ["build", "compiler", "environment_of", "loaded_first"]
+__all__ = ["SOURCE", "build", "compiler", "environment_of", "loaded_first"]
 
 SOURCE = Path(__file__).with_suffix(".c")
+"""Of the library of troubles."""
 
 
 def compiler() -> str | None:

@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from climorch.testing.preload import environment_of
 from climorch.testing.trouble import TROUBLES, Trouble, TroubledStorage
 from climorch.testing.trouble_campaign import NAME, SIMULATIONS
 
-__all__ = ["Endured", "differing", "try_trouble"]
+__all__ = ["Endured", "differing", "script_of", "try_trouble"]
 
 NODES = 2
 SEGMENTS = 14
@@ -112,7 +112,9 @@ def try_trouble(
     root.mkdir()
     seen = Endured(name=name)
     storage = TroubledStorage(folder / "control", root / NAME, trouble)
-    with storage, _script(root, storage, library, segments) as driver:
+    environment = environment_of(storage, library)
+    script = script_of(root, environment, segments=segments, work_s=WORK_S)
+    with storage, script as driver:
         until_record(root, NAME, e.ResultsPublished, count=2, timeout_s=LONGEST_S)
         _live_through(root, driver, storage, seen)
         ended_s = time.time()
@@ -129,14 +131,26 @@ def try_trouble(
     return seen
 
 
-def _script(
-    root: Path, storage: TroubledStorage, library: Path, segments: int
+def script_of(
+    root: Path, environment: Mapping[str, str], *, segments: int, work_s: float
 ) -> Script:
+    """Return the campaign of a cell, in processes of its own; not begun yet.
+
+    Parameters
+    ----------
+    root : Path
+        Of the campaign.
+    environment : mapping of str to str
+        What it needs to come upon what its storage has, or has not.
+    segments : int
+        Of each stage.
+    work_s : float
+        Seconds that each of its tasks takes, at least.
+    """
     path = Path(trouble_campaign.__file__)
-    given = {"root": str(root), "nodes": NODES, "segments": segments, "work_s": WORK_S}
+    given = {"root": str(root), "nodes": NODES, "segments": segments, "work_s": work_s}
     place = {"PYTHONPATH": str(path.parents[2])}
-    environment = {**place, **environment_of(storage, library)}
-    return Script(path, json.dumps(given), environment=environment)
+    return Script(path, json.dumps(given), environment={**place, **environment})
 
 
 def _live_through(
