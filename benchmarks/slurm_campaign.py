@@ -2,13 +2,15 @@
 
 Four simulations of two coupled stages live on four nodes of a Slurm that is started for
 this, in jobs of three minutes. Meanwhile one job is cancelled, one node loses its
-power, one is reserved for maintenance, and the driver is killed and started again. The
-bar: at least five renewals, every bit that of a run which nobody disturbed, and no
-segment committed twice. Told is what each of them cost: how long the simulations that
-it struck got nowhere, and what they computed twice.
+power, one is reserved for maintenance, and the driver is killed and started again; each
+as soon as the one before was got over. The simulations go on until all of that and at
+least five renewals have happened, however fast the machine is. The bar: every bit that
+of a run as long which nobody disturbed, and no segment committed twice. Told is what
+each of them cost: how long the simulations that it struck got nowhere, and what they
+computed twice.
 
-Needs root and Debian's slurmctld, slurmd, slurm-client and munge. Takes about ten
-minutes; with ``--quick`` jobs of two, and four.
+Needs root and Debian's slurmctld, slurmd, slurm-client and munge. Takes about six
+minutes; with ``--quick`` jobs of two, and three.
 
     uv run python benchmarks/slurm_campaign.py [--quick]
 """
@@ -16,13 +18,14 @@ minutes; with ``--quick`` jobs of two, and four.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +37,7 @@ from climorch import Campaign
 from climorch.engine.session import read_records
 from climorch.model import commands as c
 from climorch.model import events as e
-from climorch.testing.faults import Script, committed_twice, records_of, until
+from climorch.testing.faults import Script, committed_twice, records_of
 from climorch.testing.models import reference_run
 from tests.slurm.mini import MiniSlurm, missing, running
 
@@ -46,6 +49,7 @@ __all__ = [
     "WHOLE",
     "Outcome",
     "Plan",
+    "lengths_of",
     "measure",
     "problems_of",
 ]
@@ -55,53 +59,35 @@ NAMES = "stuv"
 NODES = 4
 # Of the Slurm: successors start while what they succeed still computes.
 HOSTS = 10
-MOST_S = 900.0
+# More than any of them computes.
+MOST_SEGMENTS = 5000
+# For one thing to happen: a renewal comes after a walltime at most.
+MOST_S = 400.0
+LOOK_S = 1.0
 RENEWAL = "renewal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long all of it is.
+    """What all of it is.
 
     Attributes
     ----------
-    segments : int
-        Of each stage.
     work_s : float
-        Seconds that each of its tasks takes, at least.
+        Seconds that each task takes, at least.
     walltime_s : float
         Of each job.
-    first_s, every_s : float
-        When the first event comes, and the next ones.
     renewals : int
         Least number of them.
     """
 
-    segments: int
     work_s: float
     walltime_s: float
-    first_s: float
-    every_s: float
     renewals: int
 
 
-WHOLE = Plan(
-    segments=420,
-    work_s=0.45,
-    walltime_s=180.0,
-    first_s=45.0,
-    every_s=75.0,
-    renewals=5,
-)
-# Long enough for the jobs that came in place of those that were struck to end.
-QUICK = Plan(
-    segments=165,
-    work_s=0.4,
-    walltime_s=120.0,
-    first_s=15.0,
-    every_s=28.0,
-    renewals=1,
-)
+WHOLE = Plan(work_s=0.45, walltime_s=180.0, renewals=5)
+QUICK = Plan(work_s=0.4, walltime_s=120.0, renewals=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,54 +98,85 @@ class Outcome:
     ----------
     stops : dict of str to list of Stop
         By what was done, then those of renewals.
+    lengths : dict of str to int
+        Simulation to the segments of each of its stages.
     problems : list of str
         Empty: it ended as if nothing had happened.
     """
 
     stops: dict[str, list[Stop]]
+    lengths: dict[str, int]
     problems: list[str]
 
     @property
     def renewals(self) -> int:
         """Jobs whose simulations went to a successor before they ended."""
-        return len({node for stop in self.stops[RENEWAL] for node in stop.nodes})
+        return _renewals(self.stops)
 
 
 def measure(folder: Path, mini: MiniSlurm, plan: Plan) -> Outcome:
     """Run the campaign and do to it what is to be done."""
+    enough = folder / "enough"
     given = {
         "root": str(folder / "root"),
         "folder": str(folder / "meet"),
-        "segments": plan.segments,
+        "segments": MOST_SEGMENTS,
         "work_s": plan.work_s,
         "walltime_s": plan.walltime_s,
         "names": NAMES,
         "nodes": NODES,
+        "enough": str(enough),
     }
     text = json.dumps(given)
     done: list[Event] = []
     with Script(SCRIPT, text) as first:
-        until(lambda: _computed(folder), what="a segment of each", timeout_s=120)
-        begin_s = time.time()
+        _await(lambda: _computed(folder), "a segment of each", first)
         for name in ("scancel", "node crash", "maintenance"):
-            _sleep_until(begin_s + plan.first_s + len(done) * plan.every_s)
             done.append(_strike(name, mini, _newest_node(folder)))
-        _sleep_until(begin_s + plan.first_s + len(done) * plan.every_s)
+            _await(functools.partial(_got_over, folder, done), name, first)
         done.append(Event(name=DRIVER, at_s=time.time()))
         first.send(signal.SIGKILL)
     with Script(SCRIPT, text) as second:
+        _await(functools.partial(_got_over, folder, done, NODES), DRIVER, second)
+        _await(
+            lambda: _renewals(_stops(folder, done)) >= plan.renewals,
+            f"{plan.renewals} renewals",
+            second,
+        )
+        enough.touch()
         code, printed = second.finish(timeout_s=MOST_S)
     problems = [] if code == 0 else [f"code {code}: {printed[-2000:]}"]
-    problems += problems_of(folder, plan)
+    lengths = lengths_of(folder)
+    problems += [f"{name} did not end early" for name in NAMES if name not in lengths]
+    problems += problems_of(folder, lengths)
+    return Outcome(stops=_stops(folder, done), lengths=lengths, problems=problems)
+
+
+def _await(happened: Callable[[], bool], what: str, script: Script) -> None:
+    """Wait for what has to happen while a campaign runs; fail once it cannot."""
+    end_s = time.monotonic() + MOST_S
+    while not happened():
+        if not script.alive:
+            raise RuntimeError(f"ended before {what}: {script.printed[-2000:]}")
+        if time.monotonic() > end_s:
+            raise TimeoutError(f"{what}: not within {MOST_S:g} s")
+        time.sleep(LOOK_S)
+
+
+def _stops(folder: Path, done: Sequence[Event]) -> dict[str, list[Stop]]:
+    """Return what each event cost so far, and what renewals did."""
     found = stops(read_records(folder / "root", "c"))
-    told = attributed(found, done, other=RENEWAL)
-    problems += [
-        f"{event.name} struck nobody" for event in done if not told[event.name]
-    ]
-    outcome = Outcome(stops=told, problems=problems)
-    if outcome.renewals < plan.renewals:
-        problems.append(f"{outcome.renewals} renewals, not {plan.renewals}")
-    return outcome
+    return attributed(found, done, other=RENEWAL)
+
+
+def _renewals(told: Mapping[str, Sequence[Stop]]) -> int:
+    """Count jobs whose simulations went to a successor before they ended."""
+    return len({node for stop in told[RENEWAL] for node in stop.nodes})
+
+
+def _got_over(folder: Path, done: Sequence[Event], struck: int = 1) -> bool:
+    """Whether those that the newest event struck compute what is new again."""
+    return len(_stops(folder, done)[done[-1].name]) >= struck
 
 
 def _newest_node(folder: Path) -> str:
@@ -203,24 +220,35 @@ def _computed(folder: Path) -> bool:
     return found == set(NAMES)
 
 
-def _sleep_until(at_s: float) -> None:
-    time.sleep(max(0.0, at_s - time.time()))
+def lengths_of(folder: Path) -> dict[str, int]:
+    """Return where each simulation ended by its condition, in segments of a stage.
+
+    Parameters
+    ----------
+    folder : Path
+        With the campaign's root.
+    """
+    return {
+        record.simulation: record.at
+        for record in records_of(folder / "root", "c")
+        if isinstance(record, e.RuleEvaluated) and record.told
+    }
 
 
-def problems_of(folder: Path, plan: Plan) -> list[str]:
+def problems_of(folder: Path, lengths: Mapping[str, int]) -> list[str]:
     """Return what is not as it must be in a campaign that ended.
 
     Parameters
     ----------
     folder : Path
         With its root.
-    plan : Plan
-        By which it was run.
+    lengths : mapping of str to int
+        Simulation to its segments.
     """
     campaign, found = Campaign("c", root=folder / "root"), []
-    for name in NAMES:
+    for name, segments in lengths.items():
         tree = campaign.checkpoints(name)[0] / "state.zarr"
-        wanted = reference_run(name, segments=plan.segments)
+        wanted = reference_run(name, segments=segments)
         for stage, heat in wanted.items():
             stored = xr.open_zarr(tree / stage)["heat"].to_numpy()
             if stored.tobytes() != heat.tobytes():
@@ -242,6 +270,7 @@ def _told(outcome: Outcome) -> Figures:
     head = f"{'event':16} {'struck':>6} {'median, s':>10} {'most, s':>9}"
     print(f"{head} {'computed twice':>15}")
     figures: Figures = {"renewals": outcome.renewals}
+    figures["segments, fewest"] = min(outcome.lengths.values(), default=0)
     for name, struck in outcome.stops.items():
         if struck:
             print(_row(name, struck))

@@ -20,6 +20,7 @@ import xarray as xr
 
 from climorch.intake.planning import segment_seed
 from climorch.model.advance import Advance, Segment
+from climorch.model.ending import Until
 from climorch.model.plan import Coupling
 from climorch.model.resources import Resources
 from climorch.model.span import Span
@@ -113,6 +114,7 @@ def box_workflow(
     work_s: float = 0.0,
     spinup: int = 0,
     templates: tuple[Workflow, ...] = (),
+    until: Until | None = None,
 ) -> Workflow:
     """Return two coupled stages, ``air`` and ``sea``, after an optional spin-up.
 
@@ -134,17 +136,13 @@ def box_workflow(
         Years of a stage ``spinup`` before 2000; 0: none.
     templates : tuple of Workflow
         For rules.
+    until : Until or None
+        When the coupled phase ends early; None: at its span's end.
     """
     wf, chunks = Workflow(name, templates=templates), {"lat": chunk}
     after = ("spinup",) if spinup else ()
     if spinup:
-        wf.stage(
-            "spinup",
-            functools.partial(_advance, other="", work_s=work_s),
-            init=functools.partial(_initial, offset=0.5, shape=shape),
-            span=_years(2000 - spinup, 2000),
-            chunks=chunks,
-        )
+        _spin_up(wf, spinup, shape=shape, chunks=chunks, work_s=work_s)
     span = _years(2000, 2000 + segments)
     gang = Resources(nodes=nodes, max_nodes=max_nodes)
     for stage, other, coupling, offset, resources in (
@@ -160,8 +158,27 @@ def box_workflow(
             after=after,
             chunks=chunks,
             resources=resources,
+            # What ends one of them ends what is coupled to it.
+            until=until if stage == "air" else None,
         )
     return wf
+
+
+def _spin_up(
+    wf: Workflow,
+    years: int,
+    *,
+    shape: tuple[int, int],
+    chunks: Mapping[str, int],
+    work_s: float,
+) -> None:
+    wf.stage(
+        "spinup",
+        functools.partial(_advance, other="", work_s=work_s),
+        init=functools.partial(_initial, offset=0.5, shape=shape),
+        span=_years(2000 - years, 2000),
+        chunks=chunks,
+    )
 
 
 def _years(start: int, end: int) -> Span:
