@@ -20,6 +20,7 @@ from climorch.core.pacing import too_long_before
 from climorch.core.ports import Site
 from climorch.core.progress import Policies
 from climorch.core.statuses import known, nodes_of, summarise
+from climorch.core.supplying import supply_told
 from climorch.core.window_statuses import windows_in
 from climorch.engine.launch import launch
 from climorch.engine.session import Run
@@ -225,6 +226,7 @@ class Campaign(Foresight):
             simulations=summarise(state, now_s, self.policies),
             nodes=nodes_of(state, now_s),
             windows=windows_in(state, now_s),
+            site=supply_told(state),
         )
 
     def explain(self, name: str) -> Explanation:

@@ -38,12 +38,15 @@ class CampaignStatus:
         Those that are up, drained or in a window, by name.
     windows : tuple of WindowStatus
         Those that are not over, the first to start first.
+    site : tuple of str
+        Nodes that were asked for and do not come, and why, a sentence each.
     """
 
     campaign: str
     simulations: tuple[SimulationStatus, ...]
     nodes: tuple[NodeStatus, ...] = ()
     windows: tuple[WindowStatus, ...] = ()
+    site: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -89,6 +92,7 @@ class CampaignStatus:
         drained = [n.node for n in self.nodes if n.draining]
         if drained:
             lines.append(f"  drained: {', '.join(drained)}")
+        lines += [f"  site: {told}" for told in self.site]
         lines += [f"  {_window(w)}" for w in self.windows]
         return "\n".join(lines)
 

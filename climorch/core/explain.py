@@ -31,6 +31,7 @@ from climorch.core.statuses import (
     shut_windows,
     status_of,
 )
+from climorch.core.supplying import supply_factors
 from climorch.core.upkeep import Policies
 from climorch.model.plan import SimulationPlan
 
@@ -108,6 +109,8 @@ def explain(
         factors["waits for"] = wait_factors(state, simulation, market, now_s)
         if guest := guest_factors(simulation, market):
             factors["has waited too long"] = guest
+    if simulation.wants_nodes:
+        factors |= supply_factors(state)
     factors |= move_factors(state, simulation)
     factors |= _nodes_away(state, simulation)
     factors |= hang_factors(simulation) | remedy_factors(simulation)

@@ -102,7 +102,13 @@ def _driver_stopped(state: CampaignState, fact: e.DriverStopped) -> None:
     _all_released(state)
 
 
+def _site_told(state: CampaignState, fact: e.SiteTold) -> None:
+    state.site = fact if fact.waiting or fact.troubles else None
+
+
 def _all_released(state: CampaignState) -> None:
+    # Whoever asks next hears of it anew.
+    state.site = None
     for node in list(state.nodes):
         node_gone(state, node)
     for simulation in state.simulations.values():
@@ -284,6 +290,7 @@ _TABLE: dict[type[Any], Callable[[CampaignState, Any], None]] = {
     e.NodeJoined: node_joined,
     e.NodeDeadline: deadline_moved,
     e.NodeLost: node_lost,
+    e.SiteTold: _site_told,
     e.SetRestored: _restored,
     e.RestoreFailed: _restore_failed,
     e.SegmentFinished: _finished,

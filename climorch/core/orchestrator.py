@@ -280,7 +280,7 @@ class Orchestrator:
                 self._ask_again |= bool(own)
             case NodeShunned() | NodeTrusted():
                 self._nodes_changed = True
-            case e.CampaignOpened() | SharingSet() | PromiseRanked():
+            case e.CampaignOpened() | e.SiteTold() | SharingSet() | PromiseRanked():
                 pass
             case _:
                 if record.simulation in simulations:

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import msgspec
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.supply import SiteTold
 
 __all__ = [
     "MAX_PAYLOAD_BYTES",
@@ -358,15 +359,13 @@ class SiteNews(Protocol):
         """
 
     def trouble(self, subject: str, message: str) -> None:
-        """Say what is wrong with where nodes come from.
+        """Say what is wrong with where nodes come from; no message: it is over.
 
-        Parameters
-        ----------
-        subject : str
-            Tells troubles apart.
-        message : str
-            In words; empty: it is over.
+        The subject tells troubles apart.
         """
+
+    def stands(self, told: SiteTold) -> None:
+        """Say what is asked for and does not come; of nothing: all came."""
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from climorch.core.lifecycle import Control, Phase, Status
 from climorch.core.scoring import Scored, owed
 from climorch.core.sets import CheckpointState, InArchive, SetState
 from climorch.core.standing import ProjectPromise, Standing
-from climorch.model.events import Cause
+from climorch.model.events import Cause, SiteTold
 from climorch.model.plan import Branch, RulePlan, RuleTime, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
@@ -315,6 +315,8 @@ class CampaignState:
         Of the files of all checkpoints, each counted once.
     promises : dict of str to ProjectPromise
         What was decided about the promise of each project, as far as any was.
+    site : SiteTold or None
+        Nodes that the site asked for and has not got; None: none, or it did not say.
     proven : dict of str to list of (int, str)
         By workflow, who has finished a segment: serials, ascending, and names.
     """
@@ -344,11 +346,11 @@ class CampaignState:
     stored_bytes: int = 0
     proven: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     promises: dict[str, ProjectPromise] = field(default_factory=dict)
+    site: SiteTold | None = None
 
     def of_project(self, project: str) -> list[SimulationState]:
         """Return the simulations of a project, in order of submission."""
-        own = self.simulations.values()
-        return [s for s in own if s.scenario.project == project]
+        return [s for s in self.simulations.values() if s.scenario.project == project]
 
     def usage_at(self, now_s: float) -> dict[str, Usage]:
         """Return what each project has used until a time, with what it holds since."""

@@ -26,6 +26,7 @@ from climorch.core.outlook import (
 from climorch.core.pacing import caps_of
 from climorch.core.ruling import rule_faults_told
 from climorch.core.state import CampaignState, Control, Phase, SimulationState
+from climorch.core.supplying import supply_told
 from climorch.core.upkeep import Policies
 from climorch.errors import NotFoundError
 from climorch.model.windows import Window
@@ -317,6 +318,8 @@ def _why(
         wait = f"{wait}; drained: {', '.join(drained)}"
     if wait and (closed := _closed(state, simulation, shut)):
         wait = f"{wait}; not for it: {closed}"
+    if wait:
+        wait = "; ".join((wait, *supply_told(state)))
     return wait or "no driver runs"
 
 

@@ -67,6 +67,10 @@ class Herald:
         else:
             self._alarms.end("site", subject=subject)
 
+    def stands(self, told: e.SiteTold) -> None:
+        """Let everybody read what is asked for and does not come."""
+        self._post(told)
+
 
 def hearing(
     site: Site,

@@ -52,8 +52,10 @@ class JournalView:
             self._read()
         if self.driven:
             return self._state
-        held = self._state.nodes or any(
-            s.lease for s in self._state.simulations.values()
+        held = (
+            self._state.nodes
+            or self._state.site is not None
+            or any(s.lease for s in self._state.simulations.values())
         )
         wishes = self._wishes()
         if not (held or wishes):

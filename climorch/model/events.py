@@ -35,6 +35,7 @@ from climorch.model.storing import (
     StorageCounted,
 )
 from climorch.model.strides import SetAdvanced, Written
+from climorch.model.supply import JobsWaiting, SiteTold
 from climorch.model.usage import Usage
 from climorch.model.wishes import (
     CancelRequested,
@@ -67,6 +68,7 @@ __all__ = [
     "DriverStarted",
     "DriverStopped",
     "Fact",
+    "JobsWaiting",
     "NodeDeadline",
     "NodeJoined",
     "NodeLost",
@@ -92,6 +94,7 @@ __all__ = [
     "SetRestored",
     "SimulationChanged",
     "SimulationSubmitted",
+    "SiteTold",
     "StopRequested",
     "StorageCounted",
     "UndrainRequested",
@@ -324,6 +327,7 @@ Fact = (
     | NodeJoined
     | NodeDeadline
     | NodeLost
+    | SiteTold
     | SetRestored
     | RestoreFailed
     | SegmentFinished

@@ -3,8 +3,9 @@
 Called as ``qsub``, ``qselect``, ``qstat``, ``qdel``, ``qrls``, ``bsub``, ``bjobs``,
 ``bkill`` or ``bresume``. It takes the options that our sites give and prints what
 OpenPBS and LSF print. Its jobs are local processes. What it is to do otherwise lies in
-``behave.json``: ``slots`` (jobs that run at once), ``hold`` (new jobs), ``broken``
-(what all commands say instead of an answer), ``refuses`` (what submissions say).
+``behave.json``: ``slots`` (jobs that run at once), ``hold`` (new jobs), ``reason``
+(why jobs wait), ``broken`` (what all commands say instead of an answer), ``refuses``
+(what submissions say).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 HOME = Path(os.environ["STUB_BATCH"])
+PENDS = "New job is waiting for scheduling;"
 HOST = os.uname().nodename.partition(".")[0]
 
 
@@ -147,6 +149,8 @@ def pbs(job: dict[str, Any]) -> str:
     ]
     if "started_s" in job:
         lines += [f"exec_host = {HOST}/0*2", f"stime = {date(job['started_s'], form)}"]
+    if letter == "Q" and (reason := behaviour().get("reason")):
+        lines.append(f"comment = {reason}")
     if letter == "F":
         code = {"walltime": "-29", "deleted": "271"}.get(job["how"], job["how"])
         lines += [f"Exit_status = {code}", f"obittime = {date(job['ended_s'], form)}"]
@@ -179,7 +183,7 @@ def lsf(job: dict[str, Any]) -> str:
         str(job["walltime_s"] / 60),
         code,
         reason,
-        "-" if stat != "PEND" else "New job is waiting for scheduling;",
+        behaviour().get("reason", PENDS) if stat == "PEND" else "-",
         f"2*{HOST}" if began else "-",
         job["name"],
     ]

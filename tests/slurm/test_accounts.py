@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from climorch import Alarm
+from climorch import Alarm, Campaign
 from climorch.testing.faults import until
 from tests.slurm.mini import MiniSlurm, missing, running
 from tests.slurm.test_slurm import campaign, check, none_left, site
@@ -46,7 +46,8 @@ def books() -> Iterator[MiniSlurm]:
         mini.call(*add, "qos", "closed")
         mini.call(*add, "qos", "brief", "MaxWall=1", "Flags=DenyOnLimit")
         modify = ("sacctmgr", "-i", "modify", "user", "root", "set")
-        mini.call(*modify, "qos+=brief")
+        mini.call(*add, "qos", "thin", "MaxTRESPerUser=node=1")
+        mini.call(*modify, "qos+=brief,thin")
         yield mini
 
 
@@ -174,4 +175,32 @@ def test_where_one_job_may_run_a_campaign_of_two_ends_on_one(
 
     check(made, segments=10)
     assert "AssocMaxJobsLimit: no more jobs may run at once" in alarms[0].text
+    until(lambda: none_left(books), what="an empty queue")
+
+
+def test_whoever_waits_behind_a_limit_reads_it(
+    books: MiniSlurm, tmp_path: Path
+) -> None:
+    """One node at once: the simulation that has none says why, in Slurm's word."""
+    made = campaign(tmp_path / "root", segments=200, work_s=0.1)
+    run = made.start(site(tmp_path / "meet", account="climate", qos="thin"))
+
+    def one_has_a_node() -> bool:
+        status = made.status()
+        return any(s.nodes for s in status) and "QOSMax" in str(status.site)
+
+    try:
+        until(one_has_a_node, what="a job that runs and one that waits")
+        reader = Campaign("c", root=tmp_path / "root")
+        told = [one.explain(name).status.why for one in (made, reader) for name in "st"]
+    finally:
+        run.stop()
+
+    words = (
+        "for QOSMaxNodePerUserLimit: no more of that may be held at once; lower nodes, "
+        "end other jobs, or name another QOS or account"
+    )
+    (line,) = (waiting for waiting in told[:2] if words in waiting)
+    assert "1 job of 1 node waits in Slurm (QOS thin, account climate) since" in line
+    assert words in " ".join(told[2:])
     until(lambda: none_left(books), what="an empty queue")

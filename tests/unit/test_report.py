@@ -56,6 +56,13 @@ def test_simulations_are_found_by_name_and_in_order() -> None:
         TWO["m03"]
 
 
+def test_a_report_says_which_nodes_do_not_come() -> None:
+    """Beside those that are there."""
+    waits = "1 job of 2 nodes waits in Slurm for Priority: others are before it"
+    text = str(CampaignStatus(campaign="c", simulations=(), site=(waits,)))
+    assert f"\n  site: {waits}" in text
+
+
 def test_a_report_is_a_table() -> None:
     """Pandas gets one row per simulation, all columns even without a row."""
     table = TWO.to_pandas()

@@ -188,6 +188,10 @@ class Dialect(Protocol):
     """The commands of one batch system and what they print: pure functions."""
 
     @property
+    def name(self) -> str:
+        """Name of the batch system."""
+
+    @property
     def programs(self) -> tuple[str, ...]:
         """Programs that must be on the path here."""
 
@@ -260,6 +264,12 @@ class Dialect(Protocol):
         """Say what a reason to wait means that does not go away by waiting.
 
         Empty: it does.
+        """
+
+    def passing(self, reason: str) -> str:
+        """Say what another reason to wait means, and what is done about it.
+
+        Empty: nobody knows, or its words say it.
         """
 
     def barred(self, stderr: str) -> str:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
-from climorch.core.ports import SiteNews
+from climorch.sites.batch.bulletin import Bulletin
 from climorch.sites.batch.calls import Answer
 from climorch.sites.batch.ends import NodeEnds
 from climorch.sites.batch.jobs import Call, Dialect, Job, JobRequest, JobState
@@ -68,8 +68,8 @@ class JobKeeper:
         When nodes go.
     needed : Need
         What of it is needed, as far as somebody knows.
-    news : SiteNews or None
-        Told of ends of nodes and of trouble.
+    bulletin : Bulletin
+        Tells of trouble, and of jobs that wait.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class JobKeeper:
         self.wanted = wanted
         self.known: dict[str, Job] = {}
         self.ended: list[Job] = []
-        self.news: SiteNews | None = None
+        self.bulletin = Bulletin(dialect, request, now)
         self.needed = Need()
         self.run = run
         self._poll_s = poll_s
@@ -98,7 +98,6 @@ class JobKeeper:
         self._released: set[str] = set()
         self.ends = NodeEnds(self._goes, now)
         self._not_before_s = -math.inf
-        self._troubles: dict[str, str] = {}
 
     async def keep(self) -> None:
         """Look after the jobs until cancelled."""
@@ -140,6 +139,7 @@ class JobKeeper:
         if self._refusals.final:
             self._refusals, self._not_before_s = Refusals(), -math.inf
             self.trouble("final", "")
+        self.bulletin.post(again=True)
 
     async def _open(self) -> Iterable[Job]:
         """Return the jobs of ours; where nobody tells, those that were known."""
@@ -148,13 +148,17 @@ class JobKeeper:
 
     async def look(self) -> None:
         """Ask once, tell what is new, and ask for what is missing."""
-        jobs = await self._ask()
-        if jobs is None:
-            return
+        try:
+            if (jobs := await self._ask()) is not None:
+                await self._reconcile(jobs)
+        finally:
+            self.bulletin.post()
+
+    async def _reconcile(self, jobs: list[Job]) -> None:
         now_s = self._now()
         self._note(jobs, now_s)
         self.ends.tell(jobs)
-        self._tell_hopeless(jobs)
+        self.bulletin.waits(jobs)
         turn = renew(
             self.wanted,
             [self.ends.seen(job) for job in jobs],
@@ -273,20 +277,9 @@ class JobKeeper:
             self.trouble("quick", text if wait_s else "")
 
     def _goes(self, node: str, end_s: float, why: str) -> None:
-        if self.news is not None:
-            self.news.goes(node, end_s, why)
-
-    def _tell_hopeless(self, jobs: Iterable[Job]) -> None:
-        told = [
-            f"job {job.id} waits for {job.reason}: {meaning}"
-            for job in jobs
-            if job.state.waits and (meaning := self.dialect.hopeless(job.reason))
-        ]
-        self.trouble("hopeless", told[-1] if told else "")
+        if self.bulletin.news is not None:
+            self.bulletin.news.goes(node, end_s, why)
 
     def trouble(self, subject: str, message: str) -> None:
         """Tell what is wrong, or no longer (empty), once."""
-        if self._troubles.get(subject, "") != message:
-            self._troubles[subject] = message
-            if self.news is not None:
-                self.news.trouble(subject, message)
+        self.bulletin.trouble(subject, message)

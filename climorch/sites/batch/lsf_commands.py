@@ -96,6 +96,22 @@ HOPELESS = (
     ),
 )
 
+# Other reasons, which end by waiting.
+PASSING = (
+    (
+        r"slot limit",
+        "no more may be held at once; lower nodes, end other jobs, or name another "
+        "queue",
+    ),
+    (r"dependency condition", "it goes after other jobs"),
+    (r"Closed by LSF administrator", "hosts are closed; ask the centre until when"),
+    (
+        r"requirements .*not satisfied",
+        "hosts that it may have are in use or down",
+    ),
+    (r"waiting for scheduling", "LSF has not looked at it yet"),
+)
+
 # Refusals that no waiting ends, in the words of bsub.
 BARRED = (
     (
@@ -127,6 +143,11 @@ class Lsf(Silent):
     """
 
     now: Callable[[], float] = time.time
+
+    @property
+    def name(self) -> str:
+        """LSF."""
+        return "LSF"
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -227,6 +248,10 @@ class Lsf(Silent):
     def hopeless(self, reason: str) -> str:
         """Say what a reason to wait means that does not go away by waiting."""
         return meaning_of(reason, HOPELESS, flags=re.IGNORECASE)
+
+    def passing(self, reason: str) -> str:
+        """Say what another reason to wait means, and what is done about it."""
+        return meaning_of(reason, PASSING, flags=re.IGNORECASE)
 
     def barred(self, stderr: str) -> str:
         """Say what to change where LSF refuses what will not pass."""

@@ -69,6 +69,28 @@ HOPELESS = (
     ),
 )
 
+# Other reasons, which end by waiting.
+PASSING = (
+    (
+        r"Insufficient amount of|node is in use|No available resources",
+        "nodes that it may have are in use",
+    ),
+    (r"ineligible state", "nodes that it may have are down or taken from the queue"),
+    (
+        r"reached .*limit",
+        "no more may run at once; lower nodes, end other jobs, or name another queue",
+    ),
+    (
+        r"conflict with reservation",
+        "others are before it, or its nodes are kept for somebody; a shorter walltime "
+        "may fit before that",
+    ),
+    (
+        r"Queue (is )?not started",
+        "the queue starts no jobs now; name another one, or ask the centre until when",
+    ),
+)
+
 # Refusals that no waiting ends, in the words of OpenPBS's own table of errors.
 BARRED = (
     (r"Unknown queue", "there is no such queue; name one that qstat -Q tells"),
@@ -96,6 +118,11 @@ class Pbs(Silent):
 
     flavour: str = OPEN_PBS
     user: str = ""
+
+    @property
+    def name(self) -> str:
+        """PBS, whatever its flavour."""
+        return "PBS"
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -203,6 +230,10 @@ class Pbs(Silent):
     def hopeless(self, reason: str) -> str:
         """Say what a reason to wait means that does not go away by waiting."""
         return meaning_of(reason, HOPELESS, flags=re.IGNORECASE)
+
+    def passing(self, reason: str) -> str:
+        """Say what another reason to wait means, and what is done about it."""
+        return meaning_of(reason, PASSING, flags=re.IGNORECASE)
 
     def barred(self, stderr: str) -> str:
         """Say what to change where PBS refuses what will not pass."""

@@ -189,7 +189,7 @@ class BatchSite:
 
     def listen(self, news: SiteNews) -> None:
         """Tell when nodes go, and of trouble, from now on."""
-        self.keeper.news = news
+        self.keeper.bulletin.news = news
 
     def preflight(self) -> list[Fault]:
         """Return what is wrong before the campaign starts, each with its remedy.

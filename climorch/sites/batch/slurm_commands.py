@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from climorch.sites.batch.dialects import meaning_of
 from climorch.sites.batch.hosts import expand
 from climorch.sites.batch.jobs import Call, Closure, Job, JobRequest, JobState
+from climorch.sites.batch.slurm_reasons import BARRED, HOPELESS, PASSING
 
 __all__ = ["Slurm"]
 
@@ -66,68 +67,14 @@ STATES: Mapping[str, JobState] = {
 # A job that is held waits, as far as its state tells.
 HELD = re.compile(r"JobHeld|launch failed requeued held", re.IGNORECASE)
 
-# Reasons that no waiting ends, and what to do about them.
-HOPELESS = (
-    (
-        r"PartitionNodeLimit|PartitionConfig|ReqNodeNotAvail.*UnavailableNodes|BadConstraints",
-        "the partition has no such nodes; ask for fewer or other ones",
-    ),
-    (
-        r"PartitionTimeLimit",
-        "the partition allows less time; lower walltime, or name another partition",
-    ),
-    (
-        r"Assoc(Grp|Max)\w*(Minutes|RunMinutes)\w*|QOS(Grp|Max)\w*Minutes\w*",
-        "the account's budget is used up; ask for more, or name another account",
-    ),
-    (
-        r"AssocMax\w*PerJob\w*|QOSMax\w*PerJob\w*|AssocMaxWall\w*|QOSMaxWall\w*",
-        "one job asks for more than the account may have; lower nodes_per_job or "
-        "walltime",
-    ),
-    (
-        r"(Assoc|QOS)(Grp|Max)\w*Jobs\w*Limit",
-        "no more jobs may run at once; lower nodes, or let a job have more of them by "
-        "nodes_per_job",
-    ),
-    (
-        r"(Account|QOS)NotAllowed|not permitted to use this partition",
-        "the partition does not admit the account or QOS; name another one",
-    ),
-    (
-        r"InvalidAccount|InvalidQOS",
-        "the account or QOS is not valid; name another one",
-    ),
-    (r"JobHeldAdmin", "an administrator holds it; ask the centre why"),
-    (r"DependencyNeverSatisfied", "what it depends on has failed; cancel it"),
-)
-
-# Refusals that no waiting ends; other ones, such as of too many jobs, may pass.
-BARRED = (
-    (
-        r"Invalid account",
-        "the account is not known, is not yours or not admitted by the partition; name "
-        "one that sacctmgr show assoc user=$USER tells",
-    ),
-    (
-        r"[Ii]nvalid partition",
-        "there is no such partition; name one that sinfo -s tells",
-    ),
-    (r"Invalid qos", "the QOS is not known, or not yours; name another one"),
-    (r"Invalid feature", "no node has what constraint asks for; change it"),
-    (
-        r"Requested node configuration|Memory specification|Node count specification",
-        "the partition has no such nodes; lower nodes_per_job, cores or memory",
-    ),
-    (
-        r"Requested time limit",
-        "the partition allows less time; lower walltime, or name another partition",
-    ),
-)
-
 
 class Slurm:
     """Calls of Slurm's commands; a `Dialect`."""
+
+    @property
+    def name(self) -> str:
+        """Slurm."""
+        return "Slurm"
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -285,6 +232,10 @@ class Slurm:
     def hopeless(self, reason: str) -> str:
         """Say what a reason to wait means that does not go away by waiting."""
         return meaning_of(reason, HOPELESS, flags=re.NOFLAG)
+
+    def passing(self, reason: str) -> str:
+        """Say what another reason to wait means, and what is done about it."""
+        return meaning_of(reason, PASSING, flags=re.NOFLAG)
 
     def barred(self, stderr: str) -> str:
         """Say what to change where Slurm refuses what will not pass."""

@@ -99,6 +99,14 @@ def test_trouble_is_an_alarm_until_it_is_over(caplog: pytest.LogCaptureFixture) 
     ]
 
 
+def test_nodes_that_do_not_come_are_a_fact() -> None:
+    """Whoever reads the journal reads why."""
+    posted: list[e.Fact] = []
+    told = e.SiteTold(system="Slurm", troubles={"query": "no answer"})
+    Herald(posted.append, Alarms(), list).stands(told)
+    assert posted == [told]
+
+
 async def test_only_a_standing_site_is_heard_and_keeps_its_nodes() -> None:
     """Any other one is closed before it is opened again."""
     standing, passing = Standing(), Passing()

@@ -27,6 +27,7 @@ SUBMITTED = e.SimulationSubmitted(
     branch=Branch(simulation="m01", rule="r"),
 )
 VALUES: dict[str, Any] = {
+    "system": "Slurm",
     "number": 1,
     "reached": 3,
     "retry": True,

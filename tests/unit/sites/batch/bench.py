@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from climorch.model.supply import SiteTold
 from climorch.sites.batch.calls import Answer
 from climorch.sites.batch.jobs import Call, Closure, Job, JobRequest, JobState
 from climorch.sites.batch.keeper import JobKeeper
@@ -31,6 +32,7 @@ class Fake:
     refuses: str = ""
     silent: bool = False
     calls: list[tuple[str, ...]] = field(default_factory=list)
+    name = "Fake"
     programs = ()
     launcher = "srun"
     finds = False
@@ -104,6 +106,10 @@ class Fake:
         """Know one reason."""
         return "ask for less" if reason == "TooMuch" else ""
 
+    def passing(self, reason: str) -> str:
+        """Know one reason that passes."""
+        return "others are before it" if reason == "Priority" else ""
+
     def barred(self, stderr: str) -> str:
         """Know one refusal."""
         return "name another one" if "account" in stderr else ""
@@ -124,6 +130,7 @@ class News:
 
     ends: list[tuple[str, float | None, str]] = field(default_factory=list)
     troubles: dict[str, str] = field(default_factory=dict)
+    told: list[SiteTold] = field(default_factory=list)
 
     def goes(self, node: str, at_s: float | None, why: str) -> None:
         """Note it."""
@@ -134,6 +141,10 @@ class News:
         self.troubles[subject] = message
         if not message:
             del self.troubles[subject]
+
+    def stands(self, told: SiteTold) -> None:
+        """Note it."""
+        self.told.append(told)
 
 
 class Bench:
@@ -155,7 +166,7 @@ class Bench:
             poll_s=10.0,
             now=lambda: self.now_s,
         )
-        keeper.news = self.news
+        keeper.bulletin.news = self.news
         return keeper
 
     async def look(self, now_s: float) -> None:

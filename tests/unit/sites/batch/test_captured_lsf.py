@@ -147,3 +147,23 @@ def test_a_forgotten_job_is_told_beside_the_answer() -> None:
     assert not LSF.nothing(255, please)
     with pytest.raises(ValueError, match="bjobs printed"):
         LSF.jobs(please, "camp")
+
+
+@pytest.mark.parametrize(
+    ("reason", "meaning"),
+    [
+        ("New job is waiting for scheduling;", "not looked at it"),
+        ("Job's resource requirements not satisfied: 1 host;", "in use or down"),
+        (
+            "Job's requirements for resource reservation not satisfied (Resource: mem)"
+            ": 4 hosts;",
+            "in use or down",
+        ),
+        ("Closed by LSF administrator: 1 host;", "hosts are closed"),
+        ("Something else: 1 host;", ""),
+    ],
+)
+def test_what_goes_away_has_a_meaning(reason: str, meaning: str) -> None:
+    """For who waits for it; other words speak for themselves."""
+    assert meaning in LSF.passing(reason)
+    assert bool(LSF.passing(reason)) is bool(meaning)

@@ -128,6 +128,23 @@ def test_most_reasons_to_wait_go_away(comment: str, hopeless: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("comment", "meaning"),
+    [
+        ("Not Running: Job is requesting an exclusive node and node is in use", "use"),
+        ("Not Running: Node is in an ineligible state: down", "are down"),
+        ("Not Running: Job would conflict with reservation or top job", "before it"),
+        ("Not Running: User has reached queue LustreApps running job limit.", "lower"),
+        ("Not Running: Insufficient amount of resource: ncpus ", "are in use"),
+        ("Not Running: PBS Error: something else", ""),
+    ],
+)
+def test_what_goes_away_has_a_meaning(comment: str, meaning: str) -> None:
+    """For who waits for it; other words speak for themselves."""
+    assert meaning in PBS.passing(comment)
+    assert bool(PBS.passing(comment)) is bool(meaning)
+
+
+@pytest.mark.parametrize(
     ("status", "state"),
     [
         ("-29", JobState.WALLTIME),
