@@ -41,9 +41,13 @@ def archive(
             simulation=simulation.name, set=s.name, boundary=boundary
         )
     if rules.results and s.complete and s.commits[s.committed].published:
-        known = simulation.results_archived.keys() | simulation.results_archiving
+        done = simulation.committed_segments
         for stage in s.plan.stages:
-            if stage.name not in known:
+            if stage.name in simulation.results_archiving:
+                continue
+            known = simulation.results_archived.get(stage.name)
+            # It may have gone on since: its plan is longer now.
+            if known is None or known.segments < done.get(stage.name, 0):
                 yield ArchiveResults(simulation=simulation.name, stage=stage.name)
 
 

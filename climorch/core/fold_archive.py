@@ -58,15 +58,17 @@ def _unfit(state: CampaignState, fact: e.ArchivingFailed) -> None:
 def _archiving_results(state: CampaignState, command: c.ArchiveResults) -> None:
     simulation = state.simulations.get(command.simulation)
     if simulation is not None:
-        simulation.results_archiving.add(command.stage)
+        count = simulation.committed_segments.get(command.stage, 0)
+        simulation.results_archiving[command.stage] = count
 
 
 def _results_archived(state: CampaignState, fact: e.ResultsArchived) -> None:
     simulation = state.simulations.get(fact.simulation)
     if simulation is not None:
-        simulation.results_archiving.discard(fact.stage)
+        # More may have been computed since it was asked for: of a longer plan.
+        count = simulation.results_archiving.pop(fact.stage, 0)
         simulation.results_archived[fact.stage] = InArchive(
-            folder="", url=fact.url, bytes=fact.bytes
+            folder="", url=fact.url, bytes=fact.bytes, segments=count
         )
 
 

@@ -71,11 +71,14 @@ class InArchive:
         Name of the checkpoint among those of its set; where the archive is.
     bytes : int
         Length of the archive.
+    segments : int
+        Of results: how many were committed when it was asked for.
     """
 
     folder: str
     url: str
     bytes: int
+    segments: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,8 +106,8 @@ class SimulationState:
         Seconds of computing that were lost.
     results_archived : dict of str to InArchive
         Results that the archive has, by stage; of no bytes where there are none.
-    results_archiving : set of str
-        Stages whose results are on the way there.
+    results_archiving : dict of str to int
+        Stages whose results are on the way there, and of how many segments.
     failures : dict of Cause to int
         By cause, since the last committed checkpoint.
     rules_done : dict of str to int
@@ -180,7 +180,7 @@ class SimulationState:
     lost_s: float = 0.0
     lost_segments: int = 0
     results_archived: dict[str, InArchive] = field(default_factory=dict)
-    results_archiving: set[str] = field(default_factory=set)
+    results_archiving: dict[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

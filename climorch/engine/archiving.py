@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from climorch.core.state import CampaignState
 from climorch.engine.alarms import Alarms
 from climorch.engine.services import Services
 from climorch.engine.threads import DiskThreads
@@ -38,8 +39,25 @@ class _StoppedError(Exception):
     """The driver leaves in the middle of a transfer."""
 
 
-def open_archive(rules: Archive | None, campaign: str) -> ArchiveStore | None:
+def open_archive(
+    rules: Archive | None,
+    campaign: str,
+    *,
+    epoch: int = 0,
+    state: CampaignState | None = None,
+) -> ArchiveStore | None:
     """Open the archive of a campaign, if it has one.
+
+    Parameters
+    ----------
+    rules : Archive or None
+        Where it is.
+    campaign : str
+        Whose.
+    epoch : int
+        Of the driver; 0: nothing will be written.
+    state : CampaignState or None
+        Knows what is there; None: nothing will be read.
 
     Raises
     ------
@@ -49,7 +67,12 @@ def open_archive(rules: Archive | None, campaign: str) -> ArchiveStore | None:
     if rules is None:
         return None
     depot = open_depot(rules.url, rules.options, rules.storage_class)
-    return ArchiveStore(depot, campaign)
+    known = {
+        (simulation.name, s.name, there.folder): there.url
+        for simulation, s in (state.sets() if state else ())
+        for there in s.archived.values()
+    }
+    return ArchiveStore(depot, campaign, epoch=epoch, known=known)
 
 
 class Archiver:

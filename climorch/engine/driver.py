@@ -144,7 +144,12 @@ class Driver:
 
         keeper.on_takeover = superseded
         self.orchestrator.replay(keeper.replayed())
-        self._archive = open_archive(spec.policies.archive, spec.campaign)
+        self._archive = open_archive(
+            spec.policies.archive,
+            spec.campaign,
+            epoch=keeper.epoch,
+            state=self.orchestrator.state,
+        )
         checkpoints = CheckpointStore(spec.root, spec.campaign, keeper.epoch)
         checkpoints.donor = self._archive.file_of if self._archive else None
         results = ResultStore(spec.root, spec.campaign, keeper.epoch)

@@ -8,7 +8,7 @@ back is compared again, file by file, before it is a checkpoint.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -17,6 +17,7 @@ import xxhash
 
 from climorch.errors import BackendError, CorruptDataError
 from climorch.storage import durable
+from climorch.storage.archive_names import ArchiveNames, Place
 from climorch.storage.chunks import read_checked
 from climorch.storage.commit import promote, seal
 from climorch.storage.depot import Depot
@@ -80,15 +81,25 @@ class ArchiveStore:
         Where it lies.
     campaign : str
         Whose.
+    epoch, known
+        As for `ArchiveNames`.
     """
 
-    def __init__(self, depot: Depot, campaign: str) -> None:
+    def __init__(
+        self,
+        depot: Depot,
+        campaign: str,
+        *,
+        epoch: int = 0,
+        known: Mapping[Place, str] | None = None,
+    ) -> None:
         self.depot = depot
         self.campaign = campaign
+        self._names = ArchiveNames(campaign, epoch, known)
 
     def checkpoint_path(self, manifest: Manifest) -> str:
-        """Return where in the depot a checkpoint is."""
-        return self._path(manifest.simulation, manifest.set, manifest.folder)
+        """Return where in the depot a checkpoint is, or will be put."""
+        return self._names.checkpoint(_place(manifest))
 
     def put_checkpoint(
         self, checkpoint: Checkpoint, *, pace: Pace = at_once
@@ -113,6 +124,7 @@ class ArchiveStore:
             If the checkpoint is not what was committed: nothing was archived.
         """
         manifest = checkpoint.manifest
+        place = _place(manifest)
 
         def members() -> Iterator[tuple[str, bytes]]:
             # First: who reads it back wants it first.
@@ -121,7 +133,9 @@ class ArchiveStore:
             for key, entry in manifest.entries.items():
                 yield key, _read(checkpoint, key, entry)
 
-        return self._put(self.checkpoint_path(manifest), members, pace)
+        done = self._put(self._names.own(place), members, pace)
+        self._names.note(place)
+        return done
 
     def put_results(
         self, results: ResultStore, simulation: str, stage: str, *, pace: Pace = at_once
@@ -151,8 +165,7 @@ class ArchiveStore:
                 with durable.translated("read results", folder / key):
                     yield key, (folder / key).read_bytes()
 
-        path = f"{self.campaign}/results/{simulation}/{stage}.zip"
-        return self._put(path, members, pace)
+        return self._put(self._names.results(simulation, stage), members, pace)
 
     def ask_back(self, simulation: str, set: str, folder: str) -> bool:
         """Return whether a checkpoint can be read now; else ask for it.
@@ -162,18 +175,13 @@ class ArchiveStore:
         CorruptDataError
             If there is none.
         """
-        path = self._path(simulation, set, folder)
+        path = self._names.checkpoint((simulation, set, folder))
         if self.depot.length(path) is None:
             raise _corrupt(self.depot.url(path), "is missing")
         return self.depot.ask_back(path)
 
     def fetch(
-        self,
-        layout: Layout,
-        epoch: int,
-        place: tuple[str, str, str],
-        *,
-        pace: Pace = at_once,
+        self, layout: Layout, epoch: int, place: Place, *, pace: Pace = at_once
     ) -> Checkpoint:
         """Bring a checkpoint back to the disk; again: does nothing.
 
@@ -202,7 +210,7 @@ class ArchiveStore:
         ConflictError
             If this driver was superseded, or another checkpoint has its name.
         """
-        path = self._path(*place)
+        path = self._names.checkpoint(place)
         with self._opened(path) as (_, reader):
             manifest = self._manifest(reader, place)
             reader.refuse_others([MANIFEST, ROOT, *manifest.entries])
@@ -269,7 +277,7 @@ class ArchiveStore:
         def write(file: IO[bytes]) -> None:
             told.append(write_zip(file, paced()))
 
-        self.depot.put(path, write)
+        self.depot.put(path, write, epoch=self._names.epoch)
         length, xxh3 = told[-1]
         found = self._hash(path, pace)
         if found != (length, xxh3):
@@ -296,8 +304,8 @@ class ArchiveStore:
             raise _corrupt(self.depot.url(path), "is missing")
         return _Opened(self.depot, path, length)
 
-    def _manifest(self, reader: ZipReader, place: tuple[str, str, str]) -> Manifest:
-        url = self.depot.url(self._path(*place))
+    def _manifest(self, reader: ZipReader, place: Place) -> Manifest:
+        url = self.depot.url(self._names.checkpoint(place))
         manifest = decode_manifest(reader.read(MANIFEST, MAX_BYTES), url)
         named = (manifest.campaign, manifest.simulation, manifest.set, manifest.folder)
         if named != (self.campaign, *place):
@@ -308,9 +316,6 @@ class ArchiveStore:
         data = reader.read(key, entry.length)
         refuse_damaged(data, entry, f"{self.depot.url(path)}/{key}")
         return data
-
-    def _path(self, simulation: str, set: str, folder: str) -> str:
-        return f"{self.campaign}/checkpoints/{simulation}/{set}/{folder}.zip"
 
 
 class _Opened:
@@ -335,6 +340,10 @@ class _Opened:
         self._file.close()
         if isinstance(error, OSError):
             raise _unreadable(self._url, error) from error
+
+
+def _place(manifest: Manifest) -> Place:
+    return manifest.simulation, manifest.set, manifest.folder
 
 
 def _root(checkpoint: Checkpoint) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +30,8 @@ COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 _BLOCK_BYTES = 16 * 2**20
 _RECALLED_DAYS = 7
+# An unfinished file and the driver that began it; older ones did not say.
+_BEGUN = re.compile(rf"{re.escape(durable.TEMPORARY_PREFIX)}(?:(\d{{1,19}})-)?")
 
 
 class AwayError(BackendError):
@@ -38,8 +41,22 @@ class AwayError(BackendError):
 class Depot(Protocol):
     """Keeps files by posix paths."""
 
-    def put(self, path: str, write: Callable[[IO[bytes]], None]) -> None:
-        """Let ``write`` fill a file that is there once it returned, or not at all."""
+    def put(
+        self, path: str, write: Callable[[IO[bytes]], None], *, epoch: int = 0
+    ) -> None:
+        """Let ``write`` fill a file that is there once it returned, or not at all.
+
+        What lies there is replaced: so no two drivers may write to one path.
+
+        Parameters
+        ----------
+        path : str
+            Where.
+        write : callable
+            Fills it.
+        epoch : int
+            Of the driver: what newer ones have begun is left alone.
+        """
 
     def length(self, path: str) -> int | None:
         """Return the bytes of a file; None: there is none."""
@@ -74,7 +91,7 @@ class Folder:
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    def put(self, path: str, write: Callable[[Any], None]) -> None:
+    def put(self, path: str, write: Callable[[Any], None], *, epoch: int = 0) -> None:
         """Write beside, flush, rename, flush the folder."""
         target = self._home / path
         with durable.translated("write an archive", target):
@@ -82,9 +99,10 @@ class Folder:
             # Of drivers that were killed: one uploads at a time, and one that is
             # superseded and writes on finds its file gone.
             for name in os.listdir(target.parent):
-                if name.startswith(durable.TEMPORARY_PREFIX):
+                if (begun := _BEGUN.match(name)) and int(begun[1] or 0) <= epoch:
                     durable.remove_file(target.parent / name)
-            temporary = target.parent / f"{durable.TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+            name = f"{durable.TEMPORARY_PREFIX}{epoch}-{uuid.uuid4().hex}"
+            temporary = target.parent / name
             try:
                 with durable.appending(temporary) as append:
                     write(_Appending(append))
@@ -195,7 +213,9 @@ class Bucket:
         self._home = str(home).rstrip("/")
         self._class = storage_class
 
-    def put(self, path: str, write: Callable[[IO[bytes]], None]) -> None:
+    def put(
+        self, path: str, write: Callable[[IO[bytes]], None], *, epoch: int = 0
+    ) -> None:
         """Upload in parts; the object appears when all are there."""
         with self._told("write", path):
             file = self._fs.open(

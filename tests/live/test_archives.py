@@ -2,84 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Iterator
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+import xxhash
 
 from climorch import Campaign, NotFoundError, Policies, Scenario
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.rules import Archive, ByteBudget
-from climorch.storage.archive import ArchiveStore
+from climorch.storage.archive import Archived, ArchiveStore
 from climorch.storage.depot import AwayError, open_depot
 from climorch.storage.manifest import read_manifest
+from climorch.storage.results import ResultStore
 from climorch.testing.faults import Script, committed_twice, until, until_record
 from climorch.testing.models import box_workflow, reference_run
+from tests.live.bucket import S3
 from tests.live.cases import ended, here, kinds, policies, records, same
 from tests.unit.storage.checkpoint_cases import open_store, request, save
 
 SCRIPT = Path(__file__).with_name("campaign_script.py")
 NO_DELAY = 1e12
-
-
-class S3:
-    """A server that speaks S3, in a process of its own."""
-
-    def __init__(self) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = int(found.getsockname()[1])
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "moto.server", "-p", str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        until(self._listens, what="the server listens")
-        self.fs = fsspec.filesystem("s3", use_listings_cache=False, **self.options)
-        self.fs.mkdir("tape")
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """How to reach it."""
-        return {
-            "key": "a",
-            "secret": "b",
-            "endpoint_url": f"http://127.0.0.1:{self.port}",
-            "client_kwargs": {"region_name": "eu-central-1"},
-        }
-
-    def slow_recalls(self) -> None:
-        """Let what is asked back need some more looks before it is there."""
-        self._tell({"progression": "manual", "times": 6})
-
-    def _tell(self, transition: dict[str, Any]) -> None:
-        body = {"model_name": "s3::keyrestore", "transition": transition}
-        asked = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/moto-api/state-manager/set-transition",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        urllib.request.urlopen(asked, timeout=10).close()
-
-    def _listens(self) -> bool:
-        with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def end(self) -> None:
-        """Kill it."""
-        self._process.kill()
-        self._process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -263,9 +217,9 @@ def test_a_driver_killed_in_an_upload_is_followed_by_one_that_archives(
     assert again.run(here()).finished
     (put,) = kinds(records(again), e.CheckpointArchived)
     assert sorted(p.name for p in tape.rglob("*") if p.is_file()) == [
-        "2003-01-01-3.zip",
-        "air.zip",
-        "sea.zip",
+        "2003-01-01-3.d2.zip",
+        "air.d2.zip",
+        "sea.d2.zip",
     ]
     assert put.boundary == 3
 
@@ -342,3 +296,43 @@ def test_a_bucket_keeps_what_it_is_given_or_nothing(tmp_path: Path, s3: S3) -> N
     )
     store.set_aside("m01", "earth", 1)
     assert store.verify(archive.fetch(store.layout, 1, place)).good
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    ("epochs", "stays"), [((1, 2), "new"), ((0, 0), "old")], ids=["fenced", "not"]
+)
+def test_a_late_upload_never_replaces_that_of_a_newer_driver(
+    tmp_path: Path, s3: S3, epochs: tuple[int, int], stays: str
+) -> None:
+    """Each has names of its own; under one name the last to end would win."""
+    depot = open_depot(f"s3://tape/{tmp_path.name}", s3.options)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(count: int) -> None:
+        begun.set()
+        assert go_on.wait(20)
+
+    def put(epoch: int, word: str, pace: Callable[[int], None]) -> Archived | None:
+        results = ResultStore(tmp_path / word, "cmip")
+        folder = results.path("m01", "ocean")
+        folder.mkdir(parents=True)
+        (folder / "zarr.json").write_text(word)
+        archive = ArchiveStore(depot, "cmip", epoch=epoch)
+        return archive.put_results(results, "m01", "ocean", pace=pace)
+
+    with ThreadPoolExecutor(1) as other:
+        late = other.submit(put, epochs[0], "old", hold)
+        assert begun.wait(20)
+        done = put(epochs[1], "new", lambda count: None)
+        go_on.set()
+        assert late.result(20) is not None
+
+    assert done is not None
+    path = done.url.removeprefix(f"{depot.url('')}")
+    with depot.open(path) as file, zipfile.ZipFile(io.BytesIO(file.read())) as found:
+        assert found.read("zarr.json").decode() == stays
+    # What the journal says of it holds for the newer one alone.
+    with depot.open(path) as file:
+        whole = xxhash.xxh3_128(file.read()).hexdigest() == done.xxh3
+    assert whole is (stays == "new")

@@ -7,10 +7,11 @@ from typing import Any
 from climorch.core.holds import is_over
 from climorch.core.progress import Policies
 from climorch.model import events as e
+from climorch.model.scenario import Scenario
 from climorch.policy.archiving import Archive
 from climorch.policy.checkpointing import EverySegments
 from climorch.policy.retention import KeepLast
-from tests.unit.core.script import UNLIMITED, Script, submitted
+from tests.unit.core.script import UNLIMITED, Script, stage, submitted
 
 # Boundaries of the script's stage are seconds of model time.
 RULES = Policies(
@@ -106,6 +107,35 @@ def test_a_campaign_waits_for_its_archive_and_a_stop_does_not() -> None:
     script.tell(e.ResultsArchived(simulation="s", stage="a", bytes=0))
     assert is_over(state)
     assert script.simulation().results_archived["a"].bytes == 0
+
+
+def longer(segments: int) -> e.SimulationChanged:
+    """Let the script's plan go on for longer."""
+    plan = submitted(stage(boundaries=tuple(range(segments + 1)))).plan
+    return e.SimulationChanged(simulation="s", scenario=Scenario("s"), plan=plan)
+
+
+def test_results_that_went_on_growing_are_archived_anew() -> None:
+    """Once for each end; what grew while it was on its way counts as not there."""
+    script = begun()
+    for boundary in (1, 2, 3, 4):
+        at(script, boundary)
+    for boundary in (1, 4):
+        archived(script, boundary)
+    put = e.ResultsArchived(simulation="s", stage="a", bytes=9)
+    assert about_archives(script.tell(put)) == []
+    assert script.simulation().results_archived["a"].segments == 4
+
+    script.tell(longer(5))
+    script.nodes("m")
+    script.restored()
+    assert at(script, 5)[-1] == "archive results s.a"
+    script.tell(longer(6))
+    assert about_archives(script.tell(put)) == []
+    script.restored()
+    assert at(script, 6)[-1] == "archive results s.a"
+    script.tell(put)
+    assert script.simulation().results_archived["a"].segments == 6
 
 
 def test_what_is_damaged_is_not_tried_again_and_again() -> None:

@@ -124,11 +124,13 @@ async def test_an_archive_out_of_reach_is_an_alarm_and_tried_again(
     save(world.store, request(1))
     real, tries = Folder.put, []
 
-    def failing(self: Folder, path: str, write: Callable[[Any], None]) -> None:
+    def failing(
+        self: Folder, path: str, write: Callable[[Any], None], **more: int
+    ) -> None:
         tries.append(path)
         if len(tries) == 1:
             raise BackendError("no network")
-        real(self, path, write)
+        real(self, path, write, **more)
 
     monkeypatch.setattr(Folder, "put", failing)
     monkeypatch.setattr("climorch.engine.archiving.FIRST_WAIT_S", 0.01)
@@ -154,10 +156,12 @@ async def test_uploads_go_one_at_a_time_and_a_recall_passes_them(
     gate, began = threading.Event(), []
     real = Folder.put
 
-    def hanging(self: Folder, path: str, write: Callable[[Any], None]) -> None:
+    def hanging(
+        self: Folder, path: str, write: Callable[[Any], None], **more: int
+    ) -> None:
         began.append(path)
         gate.wait(20)
-        real(self, path, write)
+        real(self, path, write, **more)
 
     monkeypatch.setattr(Folder, "put", hanging)
     world.archiver.start(put(2))

@@ -141,8 +141,10 @@ def test_an_upload_that_came_to_harm_is_noticed(
     checkpoint = save(store, request(1))
     put = Folder.put
 
-    def harmed(self: Folder, path: str, write: Callable[[object], None]) -> None:
-        put(self, path, write)
+    def harmed(
+        self: Folder, path: str, write: Callable[[object], None], **more: int
+    ) -> None:
+        put(self, path, write, **more)
         flip(zip_of(tmp_path, checkpoint))
 
     monkeypatch.setattr(Folder, "put", harmed)
