@@ -270,9 +270,21 @@ def expected_start(
     if len(ahead) > MOST_AHEAD:
         return Start(at_s=None, why=f"{len(ahead)} are before it in line")
     nodes = coming(state, market, claim, now_s)
-    if len(nodes) < claim.nodes:
+    lines = _lines(state, claim, nodes)
+    if not lines:
         return Start(at_s=None, why=market.decided.waits.get(claim.simulation, ""))
-    return _in_line(nodes, ahead, claim, market.contest.slice_s)
+    return _in_line(lines, ahead, claim, market.contest.slice_s)
+
+
+def _lines(
+    state: CampaignState, claim: Claim, nodes: Sequence[Coming]
+) -> list[list[Coming]]:
+    """Return what a lease may be made of: all nodes, or those of a job."""
+    jobs: dict[str, list[Coming]] = {}
+    for node in nodes:
+        job = state.nodes[node.node].job if claim.together else ""
+        jobs.setdefault(job, []).append(node)
+    return [line for line in jobs.values() if len(line) >= claim.nodes]
 
 
 def _ahead(market: Market, claim: Claim) -> list[Claim]:
@@ -289,13 +301,14 @@ def _ahead(market: Market, claim: Claim) -> list[Claim]:
 
 
 def _in_line(
-    nodes: Sequence[Coming], ahead: Sequence[Claim], claim: Claim, slice_s: float
+    lines: Sequence[list[Coming]], ahead: Sequence[Claim], claim: Claim, slice_s: float
 ) -> Start:
     """Let those ahead take the first nodes, each for a turn; then look."""
-    line = list(nodes)
     for other in ahead:
         missing = other.nodes - len(other.held)
-        if missing > len(line) or line[missing - 1].at_s == math.inf:
+        fit = [x for x in lines if len(x) >= missing]
+        line = min(fit, key=lambda x: x[missing - 1].at_s, default=[])
+        if not line or line[missing - 1].at_s == math.inf:
             # It cannot have its gang from these, whatever it waits for.
             continue
         from_s = line[missing - 1].at_s
@@ -309,6 +322,6 @@ def _in_line(
         if not alike:
             why = f"nobody knows when {other.simulation}, which is before it, ends"
         taken = [replace(node, at_s=until_s, why=why) for node in line[:missing]]
-        line = sorted([*line[missing:], *taken], key=attrgetter("at_s"))
-    last = line[claim.nodes - 1]
+        line[:] = sorted([*line[missing:], *taken], key=attrgetter("at_s"))
+    last = min((x[claim.nodes - 1] for x in lines), key=attrgetter("at_s"))
     return Start(at_s=None if last.at_s == math.inf else last.at_s, why=last.why)

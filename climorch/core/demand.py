@@ -135,6 +135,7 @@ def demand_of(state: CampaignState, simulation: SimulationState) -> Demand:
         moved_s=-math.inf if moved is None else moved.at_s,
         standing=place,
         yields=yields,
+        together=plan.together,
     )
     away = frozenset(claim.held)
     return Demand(
@@ -212,6 +213,7 @@ def offers_of(state: CampaignState) -> list[NodeOffer]:
             scratch_bytes=node.scratch_bytes,
             closings=tuple(_closings(state, node)) if timed else (),
             slow=slow[node.name].slow if node.name in slow else 1.0,
+            job=node.job,
         )
         for node in state.nodes.values()
         if node.name not in state.draining

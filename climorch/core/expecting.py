@@ -33,7 +33,9 @@ def still_needed(state: CampaignState) -> tuple[int, float] | None:
         Nodes, and UTC seconds that are late rather than early; None: nobody knows,
         so all of them for as long as may be.
     """
-    nodes, until_s = 0, -math.inf
+    needed: set[str] = set()
+    jobs: set[str] = set()
+    until_s = -math.inf
     for simulation in state.simulations.values():
         if simulation.status in OVER:
             continue
@@ -42,6 +44,11 @@ def still_needed(state: CampaignState) -> tuple[int, float] | None:
         end_s = expected_end_s(simulation, state.now_s)
         if end_s is None or simulation.plan.rules:
             return None
-        nodes += len(simulation.lease)
+        needed.update(simulation.lease)
+        if simulation.plan.together:
+            jobs.update(state.nodes[node].job for node in simulation.lease)
         until_s = max(until_s, state.now_s + LONGER * (end_s - state.now_s) + MORE_S)
-    return (nodes, until_s) if nodes else None
+    # What is left of a job beside such a lease is of no use to another one like it.
+    jobs.discard("")
+    needed.update(node.name for node in state.nodes.values() if node.job in jobs)
+    return (len(needed), until_s) if needed else None

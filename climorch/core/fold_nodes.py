@@ -49,6 +49,7 @@ def node_joined(state: CampaignState, fact: e.NodeJoined) -> None:
         scratch_bytes=fact.scratch_bytes,
         since_s=state.now_s,
         deadline_s=fact.deadline_s,
+        job=fact.job,
     )
     state.deadlines += fact.deadline_s is not None
 

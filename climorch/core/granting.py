@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from climorch.errors import Fault, InvalidInputError
 from climorch.policy.board import Board
 from climorch.policy.claims import Allocation, Claim
+from climorch.policy.gathering import parts_of
 
 __all__ = ["audit"]
 
@@ -55,6 +56,9 @@ def audit(decided: Allocation, board: Board) -> None:
         if len(nodes) < claim.nodes:
             problem = f"gets {len(nodes)} nodes of {claim.nodes}"
             faults.append(_fault(name, problem, "lease whole gangs"))
+        if len([p for p in parts_of(claim, pool, pool.mask(nodes)) if p]) > 1:
+            problem = f"gets nodes of several jobs: {', '.join(nodes)}"
+            faults.append(_fault(name, problem, "lease nodes of one job together"))
         for node in added:
             bit = pool.mask((node,))
             if not bit & pool.free:

@@ -115,9 +115,23 @@ def is_over(state: CampaignState) -> bool:
 def staying(state: CampaignState, simulation: SimulationState) -> tuple[str, ...]:
     """Return the leased nodes that a simulation need not leave, in order."""
     away = state.draining.union(closing(state, simulation), leaving(simulation))
-    if not away:
-        return simulation.lease
-    return tuple(node for node in simulation.lease if node not in away)
+    stays = simulation.lease
+    if away:
+        stays = tuple(node for node in stays if node not in away)
+    return _of_one_job(state, stays) if simulation.plan.together else stays
+
+
+def _of_one_job(state: CampaignState, nodes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of some nodes that are of one job, as many as can be.
+
+    Leases are made of one job. They are of several where these were not known of, in
+    journals from before, or where programs are started otherwise from now on.
+    """
+    jobs = [state.nodes[node].job for node in nodes]
+    if len(set(jobs)) <= 1:
+        return nodes
+    kept = max(jobs, key=jobs.count)
+    return tuple(node for node, job in zip(nodes, jobs, strict=True) if job == kept)
 
 
 def leaving(simulation: SimulationState) -> tuple[str, ...]:
@@ -141,4 +155,8 @@ def _leaving_why(state: CampaignState, simulation: SimulationState) -> str | Non
     moved = simulation.moved
     if moved is not None and set(leaving(simulation)).intersection(simulation.lease):
         return moved.why
+    if simulation.plan.together and len(staying(state, simulation)) < len(
+        simulation.lease
+    ):
+        return "programs start within one job, and nodes of its lease are of others"
     return None

@@ -23,7 +23,6 @@ __all__ = [
     "ExpectingSite",
     "JournalPort",
     "JournalReport",
-    "LaunchingSite",
     "Row",
     "Site",
     "SiteNews",
@@ -377,15 +376,6 @@ class ExpectingSite(Protocol):
 
         None: nobody knows, so all of them for as long as may be.
         """
-
-
-@runtime_checkable
-class LaunchingSite(Protocol):
-    """A site that says how programs with MPI are started on its nodes."""
-
-    @property
-    def launcher(self) -> str:
-        """Name or path of a program: ``mpiexec``, ``srun`` or ``jsrun``."""
 
 
 @runtime_checkable

@@ -53,6 +53,8 @@ class Node:
     ----------
     deadline_s : float or None
         When it goes, UTC seconds; None: it stays.
+    job : str
+        As in `NodeJoined`.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Node:
     since_s: float
     deadline_s: float | None = None
     scratch_bytes: int = 0
+    job: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -382,16 +385,14 @@ class CampaignState:
         """Return the seconds in which any node was up until a time."""
         return self.up_s + bool(self.nodes) * (now_s - self.counted_s)
 
-    def mtbf_s(
-        self, nodes: int, now_s: float, held_node_s: float | None = None
-    ) -> float:
+    def mtbf_s(self, nodes: int, now_s: float, held_s: float | None = None) -> float:
         """Return the observed mean time between failures of so many nodes, seconds.
 
-        With what leases have held until then, if it is known.
+        With the node-seconds that leases have held until then, if they are known.
         """
         up_s = self.any_up_s(now_s)
-        held_s = self.held_node_s(now_s) if held_node_s is None else held_node_s
-        return lease_mtbf_s(self.losses, node_s=held_s, up_s=up_s, nodes=nodes)
+        node_s = self.held_node_s(now_s) if held_s is None else held_s
+        return lease_mtbf_s(self.losses, node_s=node_s, up_s=up_s, nodes=nodes)
 
     def sets(self) -> Iterator[tuple[SimulationState, SetState]]:
         """Every set with its simulation, in order of submission."""

@@ -17,6 +17,7 @@ from typing import Any
 from distributed import Client
 from distributed.comm import CommClosedError
 
+from climorch.core.launchers import LaunchingSite
 from climorch.core.ports import Site
 from climorch.engine.alarms import Alarms
 from climorch.engine.guest import enter, leave, orphaned
@@ -250,15 +251,8 @@ class Cluster:
         match message["what"]:
             case "joined":
                 self.nodes[message["address"]] = message["node"]
-                self._post(
-                    e.NodeJoined(
-                        node=message["node"],
-                        cores=message["cores"],
-                        memory_bytes=message["memory"],
-                        deadline_s=self._herald.deadline_s(message["node"]),
-                        scratch_bytes=self.site.node_scratch_bytes,
-                    )
-                )
+                ends_s = self._herald.deadline_s(message["node"])
+                self._post(_joined(message, self.site, ends_s))
             case "lost":
                 self.nodes.pop(message["address"], None)
                 self._post(
@@ -292,6 +286,21 @@ class Cluster:
                         "placement can no longer be trusted"
                     )
                 )
+
+
+def _joined(
+    message: Mapping[str, Any], site: Site, deadline_s: float | None
+) -> e.NodeJoined:
+    """Return what the plugin tells of a node, with what the site knows of it."""
+    node = message["node"]
+    return e.NodeJoined(
+        node=node,
+        cores=message["cores"],
+        memory_bytes=message["memory"],
+        deadline_s=deadline_s,
+        scratch_bytes=site.node_scratch_bytes,
+        job=site.job_of(node) if isinstance(site, LaunchingSite) else "",
+    )
 
 
 class _Ear:

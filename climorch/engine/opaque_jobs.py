@@ -7,7 +7,7 @@ import math
 
 import cloudpickle
 
-from climorch.core.ports import LaunchingSite
+from climorch.core.launchers import LaunchingSite
 from climorch.engine.child import Job
 from climorch.engine.services import Services
 from climorch.errors import InternalError
@@ -74,10 +74,18 @@ def _run_place(
     addresses = {node: address for address, node in services.nodes.items()}
     site = services.cluster.site
     lease = [node for node in services.lease(simulation) if node in addresses]
+    launching = site if isinstance(site, LaunchingSite) else None
     return RunPlace(
         folder=str(runs / f"{segment.place}-{number}"),
-        hosts=tuple(Host(node=n, address=_machine(addresses[n])) for n in lease),
-        launcher=site.launcher if isinstance(site, LaunchingSite) else "mpiexec",
+        hosts=tuple(
+            Host(
+                node=node,
+                address=_machine(addresses[node]),
+                job=launching.job_of(node) if launching else "",
+            )
+            for node in lease
+        ),
+        launcher=launching.launcher if launching else "mpiexec",
     )
 
 

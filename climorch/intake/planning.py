@@ -94,6 +94,7 @@ def plan_of(stage: Stage) -> StagePlan:
         parts=stage.parts,
         transforms=stage.transform is not None,
         optional=stage.optional,
+        together=isinstance(stage.step, Command) and stage.step.together,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from climorch.core.launchers import LaunchingSite
 from climorch.core.ports import Site
 from climorch.core.state import CampaignState
 from climorch.errors import ConflictError, Fault, InvalidInputError
@@ -309,6 +310,20 @@ def _size_faults(name: str, plan: SimulationPlan, site: Site) -> list[Fault]:
                 problem=f"needs {plan.nodes} nodes, the site has at most "
                 f"{site.most_nodes}",
                 remedy="ask for fewer in Resources, or take a larger site",
+            )
+        )
+    if (
+        plan.together
+        and isinstance(site, LaunchingSite)
+        and site.job_nodes < plan.nodes <= site.most_nodes
+    ):
+        faults.append(
+            Fault(
+                place=f"simulation {name!r}",
+                problem=f"needs {plan.nodes} nodes of one job, within which "
+                f"{site.launcher} starts programs; jobs have {site.job_nodes}",
+                remedy=f"give the site nodes_per_job={plan.nodes}, or Command a "
+                "launcher that reaches further",
             )
         )
     faults += [

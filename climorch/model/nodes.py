@@ -29,6 +29,8 @@ class NodeJoined(_Fact, frozen=True, kw_only=True):
         None: it stays.
     scratch_bytes : int
         Disk of its own; 0: unknown or unlimited.
+    job : str
+        Job within which the site's launcher starts programs; empty: anywhere.
     """
 
     node: str
@@ -36,6 +38,7 @@ class NodeJoined(_Fact, frozen=True, kw_only=True):
     memory_bytes: int = 0
     deadline_s: float | None = None
     scratch_bytes: int = 0
+    job: str = ""
 
 
 class NodeDeadline(_Fact, frozen=True, kw_only=True):

@@ -83,6 +83,9 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
         Whether its first state is made from those of other stages.
     optional : bool
         Whether its simulation goes on without it once it has failed for good.
+    together : bool
+        Whether its program is started by a launcher that may reach no further than
+        one job of a batch system.
     """
 
     name: str
@@ -96,6 +99,7 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
     parts: int = 1
     transforms: bool = False
     optional: bool = False
+    together: bool = False
 
     @property
     def segments(self) -> int:
@@ -315,6 +319,11 @@ class SimulationPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def scratch_bytes(self) -> int:
         """Disk of its own that every node of the lease must have, in bytes."""
         return max(stage.resources.scratch_bytes for stage in self.stages)
+
+    @cached_property
+    def together(self) -> bool:
+        """Whether all nodes of the lease must be of one job, where there are jobs."""
+        return self.most_nodes > 1 and any(stage.together for stage in self.stages)
 
 
 # Above this many stages all are taken to run together: trying every subset

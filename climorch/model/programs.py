@@ -28,6 +28,7 @@ __all__ = [
     "Host",
     "RunPlace",
     "kind_of",
+    "stays_in_job",
 ]
 
 DONE = "done"
@@ -43,6 +44,8 @@ LOG = "log.txt"
 """What a program prints, within its run folder."""
 
 LAUNCHERS = ("mpiexec", "mpirun", "srun", "jsrun", "none")
+# These start programs on the nodes of one job only.
+_WITHIN_JOBS = ("srun", "jsrun")
 NETCDF, ZARR, BYTES = "netcdf", "zarr", "bytes"
 _KINDS = {".nc": NETCDF, ".nc4": NETCDF, ".zarr": ZARR}
 
@@ -56,10 +59,13 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
         Name of its node.
     address : str
         Under which it is reached; empty: the machine that asks.
+    job : str
+        Within which the launcher of the site stays; empty: it reaches all.
     """
 
     node: str
     address: str = ""
+    job: str = ""
 
 
 class RunPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +84,11 @@ class RunPlace(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     hosts: tuple[Host, ...] = ()
     launcher: str = "mpiexec"
+
+
+def stays_in_job(launcher: str) -> bool:
+    """Whether a launcher starts programs within one job only, by its name or path."""
+    return PurePosixPath(launcher).name.startswith(_WITHIN_JOBS)
 
 
 def kind_of(name: str) -> str:
@@ -189,6 +200,11 @@ class Command:
     def fields(self) -> bool:
         """Whether its state is the variables of one file, not files of bytes."""
         return len(self.restart) == 1 and kind_of(*self.restart.values()) != BYTES
+
+    @property
+    def together(self) -> bool:
+        """Whether what starts it may reach the nodes of one job only, as sites go."""
+        return not self.launcher or stays_in_job(self.launcher)
 
     def meaning(self, code: int) -> str:
         """Say what an exit code means."""

@@ -22,7 +22,8 @@ from climorch.policy.claims import (
     Contest,
     NodeOffer,
 )
-from climorch.policy.desk import Desk, move
+from climorch.policy.desk import Desk
+from climorch.policy.leftovers import lend, move, tell_rest
 
 __all__ = [
     "Allocate",
@@ -120,9 +121,9 @@ def decide(board: Board, contest: Contest, *, tell_all: bool = False) -> Allocat
     for claim in desk.in_order():
         desk.serve(claim)
     move(desk)
-    desk.lend()
+    lend(desk)
     if tell_all:
-        desk.tell_all()
+        tell_rest(desk)
     return Allocation(
         leases=desk.leases,
         borrowed=frozenset(desk.borrowed),

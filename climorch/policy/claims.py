@@ -49,6 +49,8 @@ class NodeOffer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     slow : float
         How many times longer than expected it takes for its work, if it is to be
         shunned for that; 1: it is not.
+    job : str
+        Job within which programs are started; empty: anywhere.
     """
 
     name: str
@@ -58,6 +60,7 @@ class NodeOffer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     leaving: bool = False
     closings: tuple[Closing, ...] = ()
     slow: float = 1.0
+    job: str = ""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -113,6 +116,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     yields : str
         Why it gives its nodes to whoever waits and stands before it; empty: it does
         not.
+    together : bool
+        Whether all of its nodes must be of one job.
     """
 
     simulation: str
@@ -141,6 +146,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     moved_s: float = -math.inf
     standing: int | None = None
     yields: str = ""
+    together: bool = False
 
     @property
     def under_way(self) -> bool:

@@ -6,19 +6,26 @@ that those like it are not looked at. The order is by fair shares, then by turns
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 from climorch.policy.board import Board
 from climorch.policy.claims import Claim, Contest, Move
-from climorch.policy.moves import plan_moves
+from climorch.policy.gathering import (
+    Camp,
+    camps_of,
+    grows_on,
+    most_able,
+    most_spare,
+    of_one_job,
+)
 from climorch.policy.overdue import guest_of
 from climorch.policy.pool import Pool
 from climorch.policy.reclaim import Round, Source
 from climorch.policy.rights import lag
 from climorch.policy.waiting import Blocked, Place, Queue
 
-__all__ = ["Desk", "move"]
+__all__ = ["Desk", "too_few"]
 
 # Who was interrupted borrows nothing for so long, in seconds.
 REST_S = 600.0
@@ -41,9 +48,11 @@ class Desk:
         self.waits: dict[str, str] = {}
         self.awaits: dict[str, tuple[str, ...]] = {}
         self.moves: dict[str, Move] = {}
+        # Nodes of those that lack others of one job, and could be given none.
+        self._short = 0
         # Who is the first to wait, for whom the others wait too.
-        self._first = ""
-        self._promised = False
+        self.first = ""
+        self.promised = False
         self.blocked = Blocked()
         self._standing = board.holders.standing()
         self._queues: dict[str, Queue] = {}
@@ -128,25 +137,22 @@ class Desk:
             return False
         if claim.unbroken and self.blocked:
             return True
-        return claim.nodes > self.pool.spare and self.blocked.before(
+        return claim.nodes > most_spare(claim, self.pool) and self.blocked.before(
             claim, timed=self.pool.timed
         )
 
     def serve(self, claim: Claim) -> None:
         """Give a claim what it lacks, or see who could."""
-        pool = self.pool
-        able = pool.able(claim)
-        missing = max(claim.nodes - len(claim.held), 0)
-        if (count := able.bit_count()) < claim.nodes:
-            self.waits[claim.simulation] = _too_few(claim, count)
-            return
-        free = (pool.free & able).bit_count()
-        if self._rests(claim):
-            self.waits[claim.simulation] = f"goes after {self._first}"
-        elif free >= missing:
-            self._give(claim, missing, able)
+        camps = camps_of(claim, self.pool)
+        if not camps:
+            most = most_able(claim, self.pool)
+            self.waits[claim.simulation] = too_few(claim, most, self.pool)
+        elif self._rests(claim):
+            self.waits[claim.simulation] = f"goes after {self.first}"
+        elif (self.pool.free & camps[0].nodes).bit_count() >= camps[0].lacks:
+            self._give(claim, camps[0])
         else:
-            self._ask(claim, missing, free, able)
+            self._ask(claim, camps)
 
     def _rests(self, claim: Claim) -> bool:
         """Whether a claim borrows nothing though it is not its turn now.
@@ -164,46 +170,56 @@ class Desk:
         self.review_at_s = min(self.review_at_s, rested_s)
         return True
 
-    def _give(self, claim: Claim, missing: int, able: int) -> None:
-        taken = self.pool.take_for(claim, self.pool.free & able, missing)
+    def _give(self, claim: Claim, camp: Camp) -> None:
+        missing = camp.lacks
+        taken = self.pool.take_for(claim, self.pool.free & camp.nodes, missing)
         if claim.moving or not missing:
             return
-        self.leases[claim.simulation] = (*claim.held, *self.pool.names(taken))
+        nodes = tuple(self.pool.names(taken))
+        if camp.leaves:
+            self._gather(claim, nodes, "programs start within one job")
+            return
+        self.leases[claim.simulation] = (*claim.held, *nodes)
         self._count(claim, missing)
         if claim.held:
             self._round.settled.add(claim.simulation)
         elif self.blocked and claim is not self._guest:
             self.borrowed.add(claim.simulation)
 
-    def _ask(self, claim: Claim, missing: int, free: int, able: int) -> None:
+    def _gather(self, claim: Claim, nodes: tuple[str, ...], why: str) -> None:
+        """Let a claim leave what it holds: of one job it cannot have the rest."""
+        told = f"leaves {', '.join(claim.held)}: {why}"
+        self.moves[claim.simulation] = Move(leave=claim.held, seek=nodes, why=told)
+        self._round.settled.add(claim.simulation)
+
+    def _ask(self, claim: Claim, camps: Sequence[Camp]) -> None:
         """Let others give nodes back to a claim, if that would be enough."""
         pool = self.pool
-        coming = (pool.coming & able).bit_count()
-        need = missing - free - coming
-        lacks = f"needs {missing} more nodes; {free} are free"
+        spare = pool.free | pool.coming
+        camp: Camp | None = camps[0]
         sources: tuple[Source, ...] = ()
-        if need > 0:
+        if (spare & camps[0].nodes).bit_count() < camps[0].lacks:
+            camp = None
             if not self.blocked.before(claim, timed=pool.timed):
-                sources, later_s = self._round.sources(claim, need)
+                camp, sources, later_s = self._round.sources(claim, camps)
                 self.review_at_s = min(self.review_at_s, later_s)
-            if not sources:
-                if self._first and not claim.held:
-                    lacks = f"goes after {self._first}"
-                self._first = self._first or claim.simulation
-                self.blocked.add(claim)
-                self._round.refused(claim)
-                self.waits[claim.simulation] = lacks
-                return
+        if camp is None:
+            self._refuse(claim, camps[0])
+            return
+        missing, able = camp.lacks, camp.nodes
+        free = (pool.free & able).bit_count()
+        lacks = f"{self._lacks(claim, camp)}; {free} are free"
+        need = missing - (spare & able).bit_count()
         for source in sources:
-            self._take_from(source, claim)
+            self._take_from(source, camp)
         if sources:
             asked = ", ".join(source.claim.simulation for source in sources)
             lacks += f", {need} are asked back from {asked}"
         else:
             lacks += f", {missing - free} will be given back"
         self.waits[claim.simulation] = lacks
-        self._first = self._first or claim.simulation
-        self._promised = True
+        self.first = self.first or claim.simulation
+        self.promised = True
         back = pool.take(pool.coming & able, missing)
         if self._tells:
             self.awaits[claim.simulation] = tuple(pool.names(back))
@@ -215,10 +231,33 @@ class Desk:
                 queue.unpark()
             self._stale |= self._queues.keys()
 
-    def _take_from(self, source: Source, claim: Claim) -> None:
+    def _refuse(self, claim: Claim, camp: Camp) -> None:
+        """Let a claim wait to which nobody could give enough."""
+        pool = self.pool
+        free = (pool.free & camp.nodes).bit_count()
+        lacks = f"{self._lacks(claim, camp)}; {free} are free"
+        if self.first and not claim.held:
+            lacks = f"goes after {self.first}"
+        self.first = self.first or claim.simulation
+        self.blocked.add(claim)
+        self._round.refused(claim)
+        self.waits[claim.simulation] = lacks
+        if not (of_one_job(claim, pool) and claim.held):
+            return
+        job = grows_on(claim, pool, claim.held)
+        if self._short & job and not claim.moving:
+            # Two that each hold what the other lacks would wait for ever.
+            self._gather(claim, (), "what it lacks has somebody who waits likewise")
+        self._short |= pool.held(claim)
+
+    def _lacks(self, claim: Claim, camp: Camp) -> str:
+        of = " of one job" if of_one_job(claim, self.pool) else ""
+        return f"needs {camp.lacks} more nodes{of}"
+
+    def _take_from(self, source: Source, camp: Camp) -> None:
         other = source.claim
         if source.keeps:
-            keeps = len(other.held) - _lent_back(source, claim, self.pool)
+            keeps = len(other.held) - _lent_back(source, camp, self.pool)
             self.shrink[other.simulation] = keeps
             back = other.held[keeps:]
         else:
@@ -228,72 +267,10 @@ class Desk:
         self._count(other, -len(back))
         self._round.settled.add(other.simulation)
 
-    def lend(self) -> None:
-        """Lend free nodes one by one in turn, so that nobody takes them all."""
-        # One slow node holds up all others of a lease.
-        self.pool.free &= ~self.pool.slow
-        if self.blocked or self._promised or not self.pool.free:
-            return
-        given = (self.board.claims[name] for name in self.leases)
-        able = {**self.board.growing, **{c.simulation: c for c in given}}
-        order = sorted(able.values(), key=self.contest.place)
-        while self.pool.free and order:
-            order = [claim for claim in order if self._lend_one(claim)]
 
-    def _lend_one(self, claim: Claim) -> bool:
-        """Lend a node, if one fits and the simulation could use one more."""
-        lease = self.leases.get(claim.simulation, claim.held)
-        could = claim.nodes <= len(lease) < claim.most_nodes
-        if not could or claim.simulation in self.moves:
-            return False
-        fits = self.pool.free & self.pool.able(claim)
-        if fits:
-            taken = self.pool.take(fits, 1)
-            self.leases[claim.simulation] = (*lease, *self.pool.names(taken))
-        return bool(fits)
-
-    def tell_all(self) -> None:
-        """Say of those too why they wait that nothing could come of."""
-        for claim in self.board.waiting:
-            name = claim.simulation
-            if name in self.waits or name in self.leases:
-                continue
-            able = self.pool.able(claim).bit_count()
-            self.waits[name] = (
-                _too_few(claim, able)
-                if able < claim.nodes
-                else f"goes after {self._first}"
-            )
-
-
-def move(desk: Desk) -> None:
-    """Let some move to nodes that nobody else can use now, for a gain.
-
-    Parameters
-    ----------
-    desk : Desk
-        Where all claims have been served.
-    """
-    moving = desk.contest.moving
-    if moving is None:
-        return
-    found = plan_moves(
-        desk.board,
-        desk.pool,
-        desk.contest,
-        moving,
-        blocked=desk.blocked.refused,
-        engaged={*desk.leases, *desk.shrink, *desk.preempt},
-        waiting=desk.waits,
-    )
-    desk.moves, desk.shrink = found.moves, {**desk.shrink, **found.shrink}
-    desk.review_at_s = min(desk.review_at_s, found.review_at_s)
-
-
-def _lent_back(source: Source, claim: Claim, pool: Pool) -> int:
+def _lent_back(source: Source, camp: Camp, pool: Pool) -> int:
     """Count how many lent nodes, from the end of the lease, are enough."""
-    needed = claim.nodes - len(claim.held)
-    needed -= ((pool.free | pool.coming) & pool.able(claim)).bit_count()
+    needed = camp.lacks - ((pool.free | pool.coming) & camp.nodes).bit_count()
     back = fitting = 0
     for node in reversed(source.claim.held[source.keeps :]):
         if fitting >= needed:
@@ -303,8 +280,10 @@ def _lent_back(source: Source, claim: Claim, pool: Pool) -> int:
     return back
 
 
-def _too_few(claim: Claim, able: int) -> str:
+def too_few(claim: Claim, able: int, pool: Pool) -> str:
+    """Say what a claim needs of which too few nodes are up."""
     want = f"{claim.nodes} node" + ("s" if claim.nodes > 1 else "")
+    want += " of one job" if of_one_job(claim, pool) else ""
     asks = (
         (claim.cores, "cores"),
         (claim.memory_bytes, "bytes of memory"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from climorch.policy.board import Board
 from climorch.policy.claims import Claim, Contest, Move
+from climorch.policy.gathering import Camp, camps_of, grows_on, of_one_job, parts_of
 from climorch.policy.moving import Moving
 from climorch.policy.pool import Pool
 
@@ -21,6 +22,8 @@ __all__ = ["Moves", "plan_moves"]
 
 # Of those that wait, so many are looked at for whom somebody could make room.
 MOST_HEADS = 2
+# And so many of the jobs in which one of them could be served.
+MOST_CAMPS = 4
 # Whoever makes room is not sent to nodes that go within so many rests.
 RESTS = 4
 
@@ -96,9 +99,12 @@ def plan_moves(
         for claim in sorted(slow, key=lambda c: (-c.level, -len(c.held), c.serial)):
             plan.leave_slow(claim, able)
     for head in blocked[:MOST_HEADS]:
-        # Where there is nowhere to go, thousands need not be looked at.
-        if plan.lacks(head):
-            plan.make_room(head, _settled(holders.claims.values(), engaged))
+        for camp in camps_of(head, pool)[:MOST_CAMPS]:
+            # Where there is nowhere to go, thousands need not be looked at.
+            if plan.lacks(camp) and plan.make_room(
+                head, camp, _settled(holders.claims.values(), engaged)
+            ):
+                break
     return plan.found
 
 
@@ -125,9 +131,44 @@ class _Plan:
     def end_some(self, claims: Iterable[Claim], waiting: Collection[str]) -> None:
         """End the moves to nodes that are gone."""
         for claim in claims:
-            if claim.avoids and claim.moving and claim.simulation in waiting:
+            if (
+                claim.avoids
+                and claim.moving
+                and claim.simulation in waiting
+                and self._of_use(claim)
+            ):
                 why = "there are no other nodes for it any more"
                 self.found.moves[claim.simulation] = Move(leave=(), why=why)
+
+    def _of_use(self, claim: Claim) -> bool:
+        """Whether it could compute on the nodes that it leaves."""
+        if not of_one_job(claim, self.pool):
+            return True
+        mine = self.pool.held(claim) | self.pool.mask(claim.avoids)
+        # Where some are gone, or of another job, it leaves them for that.
+        parts = parts_of(claim, self.pool, mine)
+        return any(p == mine and p.bit_count() >= claim.nodes for p in parts)
+
+    def _elsewhere(
+        self, claim: Claim, leave: Sequence[str], fit: int
+    ) -> tuple[Sequence[str], int]:
+        """Say what a claim has to leave to get away from some nodes, and for which.
+
+        Parameters
+        ----------
+        claim : Claim
+            Who.
+        leave : sequence of str
+            Nodes of its lease.
+        fit : int
+            Others that will do.
+        """
+        near = fit & grows_on(claim, self.pool, claim.held)
+        if near.bit_count() < min(len(leave), claim.nodes):
+            for part in parts_of(claim, self.pool, fit):
+                if part.bit_count() >= claim.nodes and part & ~near:
+                    return claim.held, part
+        return leave, near
 
     def _rests(self, claim: Claim) -> bool:
         rested_s = claim.moved_s + self.moving.rest_s
@@ -156,14 +197,15 @@ class _Plan:
             self._review(first_s - ahead_s)
             return
         ends_s = {node: pool.ends_s(claim, (node,)) for node in claim.held}
-        leave = [node for node, end_s in ends_s.items() if end_s - ahead_s <= now_s]
+        gone = [node for node, end_s in ends_s.items() if end_s - ahead_s <= now_s]
         # All or none, and to where they stay for long: else they move again.
+        until_s = max(ends_s[node] for node in gone) + ahead_s
+        stays = pool.free & pool.staying(claim, until_s) & ~pool.slow
+        leave, seek = self._elsewhere(claim, gone, stays)
         need = min(len(leave), claim.nodes)
-        until_s = max(ends_s[node] for node in leave) + ahead_s
-        seek = pool.free & pool.staying(claim, until_s) & ~pool.slow
         if seek.bit_count() < need or self._rests(claim):
             return
-        left_s = max(min(ends_s[node] for node in leave) - now_s, 0.0)
+        left_s = max(min(ends_s[node] for node in gone) - now_s, 0.0)
         why = f"leaves {_listed(leave)} early: gone in {left_s / 3600:.1f} h"
         self._plan(claim, leave, seek, need, why)
 
@@ -176,6 +218,12 @@ class _Plan:
         slow.sort(key=pool.slowness, reverse=True)
         last_s = pool.ends_s(claim, slow)
         fit = pool.staying(claim, last_s) & ~pool.slow
+        whole, seek = self._elsewhere(claim, slow[:1], pool.free & fit)
+        fit &= grows_on(claim, pool, claim.held)
+        if seek & ~fit:
+            if not self._rests(claim):
+                self._plan(claim, whole, seek, len(whole), self._slow_why(slow))
+            return
         there = (pool.free & fit).bit_count()
         leave = slow[:there]
         for node in slow[there:]:
@@ -191,9 +239,13 @@ class _Plan:
             return
         if self._rests(claim):
             return
-        told = ", ".join(f"{n} is {pool.slowness(n):.1f} times" for n in leave)
-        why = f"leaves {_listed(leave)}: {told} slower than expected"
+        why = self._slow_why(leave)
         self._plan(claim, leave, pool.free & fit, min(there, len(leave)), why)
+
+    def _slow_why(self, slow: Iterable[str]) -> str:
+        slowness = self.pool.slowness
+        told = ", ".join(f"{n} is {slowness(n):.1f} times" for n in slow)
+        return f"leaves {_listed(slow)}: {told} slower than expected"
 
     def _ask_lent(self, claim: Claim, fit: int, others: Sequence[Claim]) -> None:
         """Let somebody give back a lent node: it moves there once it is free."""
@@ -209,21 +261,20 @@ class _Plan:
                     self.found.shrink[other.simulation] = keeps
                     return
 
-    def lacks(self, head: Claim) -> int:
+    def lacks(self, camp: Camp) -> int:
         """Count the nodes for which others would have to go elsewhere, if they can."""
         pool = self.pool
-        able = pool.able(head) & ~pool.slow
+        able = camp.nodes & ~pool.slow
         if not pool.free & ~able & ~pool.slow:
             return 0
-        need = head.nodes - len(head.held)
-        return max(need - ((pool.free | pool.coming) & able).bit_count(), 0)
+        return max(camp.lacks - ((pool.free | pool.coming) & able).bit_count(), 0)
 
-    def make_room(self, head: Claim, others: Sequence[Claim]) -> None:
+    def make_room(self, head: Claim, camp: Camp, others: Sequence[Claim]) -> bool:
         """Let some move to where one that waits does not fit, if that is enough."""
         pool, moving, now_s = self.pool, self.moving, self.contest.now_s
-        able = pool.able(head) & ~pool.slow
+        able = camp.nodes & ~pool.slow
         spare = pool.free & ~able & ~pool.slow
-        need = self.lacks(head)
+        need = self.lacks(camp)
         found: list[tuple[int, int, Claim, int, int]] = []
         for at, other in enumerate(sorted(others, key=self.contest.place)):
             if other.level > head.level or other.simulation in self.found.moves:
@@ -231,6 +282,7 @@ class _Plan:
             use = pool.held(other) & able
             until_s = min(pool.ends_s(other, other.held), now_s + RESTS * moving.rest_s)
             fit = spare & pool.staying(other, until_s)
+            fit &= grows_on(other, pool, other.held)
             most = min(use.bit_count(), fit.bit_count())
             if most and not self._rests(other):
                 found.append((-most, -at, other, use, fit))
@@ -245,10 +297,11 @@ class _Plan:
                 need -= count
                 chosen.append((other, _first(use, count), first, count))
         if need > 0:
-            return
+            return False
         for other, use, fit, count in chosen:
             why = f"makes room for {head.simulation}, which fits only there"
             self._plan(other, pool.names(use), fit, count, why)
+        return True
 
 
 def _first(mask: int, count: int) -> int:
@@ -260,5 +313,5 @@ def _first(mask: int, count: int) -> int:
     return found
 
 
-def _listed(nodes: Sequence[str]) -> str:
+def _listed(nodes: Iterable[str]) -> str:
     return ", ".join(nodes)

@@ -13,6 +13,7 @@ import math
 
 from climorch.policy.board import Board
 from climorch.policy.claims import Claim, Contest
+from climorch.policy.gathering import most_able
 from climorch.policy.pool import Pool
 
 __all__ = ["guest_from_s", "guest_of"]
@@ -69,7 +70,7 @@ def guest_of(board: Board, contest: Contest, pool: Pool) -> tuple[Claim | None, 
                 if since_s + contest.patience_s > contest.now_s:
                     later_s = min(later_s, since_s + contest.patience_s)
                     continue
-            if pool.able(claim).bit_count() < claim.nodes:
+            if most_able(claim, pool) < claim.nodes:
                 continue
             from_s = since_s + _patience_s(board, contest, claim)
             if from_s > contest.now_s:

@@ -36,6 +36,8 @@ class Layout:
         time goes by.
     slow : int
         Nodes that are given out last, and lent to nobody.
+    jobs : tuple of int
+        The nodes of each job.
     """
 
     def __init__(self, offers: Sequence[NodeOffer]) -> None:
@@ -49,6 +51,11 @@ class Layout:
         self._bits = {o.name: 1 << i for i, o in enumerate(self._offers)}
         self.every = (1 << len(self._offers)) - 1
         self.slow = self.every ^ ((1 << len(self._offers) - len(slow)) - 1)
+        # By job: programs of several nodes are started within one.
+        jobs: dict[str, int] = {}
+        for offer in self._offers:
+            jobs[offer.job] = jobs.get(offer.job, 0) | self._bits[offer.name]
+        self.jobs = tuple(jobs.values())
         # Nodes that are alike fit the same claims: a site has few kinds of them.
         self._kinds: dict[tuple[object, ...], tuple[NodeOffer, int]] = {}
         first = 0
@@ -161,6 +168,11 @@ class Pool:
         """As of the `Layout`."""
         return self._layout.timed
 
+    @property
+    def jobs(self) -> tuple[int, ...]:
+        """As of the `Layout`."""
+        return self._layout.jobs
+
     def mask(self, nodes: Iterable[str]) -> int:
         """Return nodes as bits; one that is not offered has none."""
         return self._layout.mask(nodes)
@@ -268,10 +280,11 @@ def _end_s(offer: NodeOffer, claim: Claim) -> float:
     return min(ends_s, default=math.inf)
 
 
-def _worth(offer: NodeOffer) -> tuple[float, float]:
+def _worth(offer: NodeOffer) -> tuple[float, float, str]:
     first_s = min((c.start_s for c in offer.closings), default=math.inf)
-    return -first_s, _memory(offer)
+    return -first_s, *_memory(offer)
 
 
-def _memory(offer: NodeOffer) -> float:
-    return offer.memory_bytes or math.inf
+def _memory(offer: NodeOffer) -> tuple[float, str]:
+    # Those of one job side by side: what is given out in order breaks few of them.
+    return offer.memory_bytes or math.inf, offer.job

@@ -16,6 +16,7 @@ from operator import itemgetter
 import msgspec
 
 from climorch.policy.claims import Claim, Contest
+from climorch.policy.gathering import Camp
 from climorch.policy.holders import Crew, Holders, Standing, Turn
 from climorch.policy.pool import Pool
 from climorch.policy.rights import (
@@ -103,33 +104,67 @@ class Round:
         if claim.nodes <= target and lag(claim, self.contest, held) > 0:
             self.closed.add(claim.project)
 
-    def sources(self, claim: Claim, need: int) -> tuple[tuple[Source, ...], float]:
+    def sources(
+        self, claim: Claim, camps: Sequence[Camp]
+    ) -> tuple[Camp | None, tuple[Source, ...], float]:
         """Choose who gives nodes back to a claim.
 
         Parameters
         ----------
         claim : Claim
             Who needs them.
-        need : int
-            How many that fit it.
+        camps : sequence of Camp
+            Where it could be served, what suits it best first; in none of them is
+            enough free, or will be.
 
         Returns
         -------
+        Camp or None
+            Where it will be served; None: nowhere.
         tuple of Source
-            Whom to ask, as few as will do; empty: all together have not enough.
+            Whom to ask for that, as few as will do.
         float
             When time alone may give more rights, driver's clock, seconds.
         """
-        able = self.pool.able(claim)
-        rights = _Rights(claim, self)
-        sources = [*self._lent(claim, able), *self._given_up(claim, able, rights)]
-        if sum(source.mask.bit_count() for source in sources) < need:
-            return (), rights.later_s
-        ordered = self._in_order(sources, need)
-        chosen = _fewest(claim, ordered, need, self.contest, self.standing)
-        return chosen, rights.later_s
+        later_s = math.inf
+        spare = self.pool.free | self.pool.coming
+        # What somebody may ask for does not depend on where: it is found out once.
+        found: dict[bool, list[Source]] = {}
+        for camp in camps:
+            every = found.get(camp.leaves)
+            if every is None:
+                asks = claim
+                if camp.leaves:
+                    # It has the rights of those that have nothing.
+                    asks = msgspec.structs.replace(claim, held=(), moving=False)
+                rights = _Rights(asks, self)
+                every = [*self._lent(claim), *self._given_up(claim, rights)]
+                found[camp.leaves] = every
+                later_s = min(later_s, rights.later_s)
+            need = camp.lacks - (spare & camp.nodes).bit_count()
+            chosen = self._enough(claim, every, camp.nodes, need)
+            if chosen:
+                return camp, chosen, later_s
+        return None, (), later_s
 
-    def _lent(self, claim: Claim, able: int) -> Iterator[Source]:
+    def _enough(
+        self, claim: Claim, every: Iterable[Source], nodes: int, need: int
+    ) -> tuple[Source, ...]:
+        """Choose who gives enough of some nodes back; empty: nobody has enough."""
+        sources = []
+        for source in every:
+            mask = source.mask & nodes
+            if mask == source.mask:
+                sources.append(source)
+            elif mask:
+                sources.append(msgspec.structs.replace(source, mask=mask))
+        if sum(source.mask.bit_count() for source in sources) < need:
+            return ()
+        ordered = self._in_order(sources, need)
+        return _fewest(claim, ordered, need, self.contest, self.standing)
+
+    def _lent(self, claim: Claim) -> Iterator[Source]:
+        able = self.pool.able(claim)
         for other in self.holders.wide.values():
             if other.simulation not in self.settled:
                 mask = self.pool.mask(other.held[other.nodes :]) & able
@@ -138,7 +173,8 @@ class Round:
                         claim=other, mask=mask, keeps=other.nodes, why="lent to it"
                     )
 
-    def _given_up(self, claim: Claim, able: int, rights: _Rights) -> Iterator[Source]:
+    def _given_up(self, claim: Claim, rights: _Rights) -> Iterator[Source]:
+        able = self.pool.able(claim)
         for other, rank, why in rights.now():
             mask = self.pool.held(other) & able
             if mask:

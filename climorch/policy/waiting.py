@@ -29,6 +29,7 @@ class Kind(NamedTuple):
     memory_bytes: int
     cores: int
     scratch_bytes: int
+    together: bool
 
 
 class Place(NamedTuple):
@@ -212,6 +213,7 @@ class Rights(NamedTuple):
     memory_bytes: int
     cores: int
     scratch_bytes: int
+    together: bool
 
 
 @dataclass(slots=True)
@@ -247,6 +249,7 @@ class Blocked:
             claim.memory_bytes,
             claim.cores,
             claim.scratch_bytes,
+            claim.together,
         )
         nodes, least_s = claim.nodes, claim.least_s
         gangs = self.least.setdefault(claim.project, {}).setdefault(rights, [])
@@ -264,6 +267,7 @@ class Blocked:
                 and rights.memory_bytes <= claim.memory_bytes
                 and rights.cores <= claim.cores
                 and rights.scratch_bytes <= claim.scratch_bytes
+                and rights.together <= claim.together
             ):
                 for nodes, least_s in gangs:
                     if nodes <= claim.nodes and not (timed and least_s > claim.least_s):
@@ -280,4 +284,5 @@ def _kind(claim: Claim) -> Kind:
         claim.memory_bytes,
         claim.cores,
         claim.scratch_bytes,
+        claim.together,
     )

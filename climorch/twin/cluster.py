@@ -78,6 +78,7 @@ class VirtualCluster:
     ) -> None:
         self._env = env
         self._site = site
+        self._jobs = site.jobs()
         self._draws = draws
         self._post = post
         self._residents = residents
@@ -207,5 +208,6 @@ class VirtualCluster:
                 node=node,
                 cores=self._site.cores,
                 memory_bytes=self._site.memory_of(node),
+                job=self._jobs.get(node, ""),
             )
         )

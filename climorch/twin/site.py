@@ -56,6 +56,9 @@ class TwinSite:
         knows of the simulation goes on, or of its siblings.
     detect_s : float
         From the death of a node until it is noticed, seconds.
+    job_nodes : int
+        Nodes of each job, in their order, where ``srun`` or its like starts programs
+        on those of one job only, as for `Command`; 0: they start anywhere.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class TwinSite:
     overheads: Overheads | None = None
     scores: ScoreLaw | None = None
     detect_s: float = 1.0
+    job_nodes: int = 0
 
     def __post_init__(self) -> None:
         parse_bytes(self.memory)
@@ -87,7 +91,12 @@ class TwinSite:
             *number_faults("TwinSite", {"nodes": self.nodes}, above=True),
             *number_faults("TwinSite", {"cores": self.cores}, above=True),
             *number_faults(
-                "TwinSite", {"speed_cv": self.speed_cv, "detect_s": self.detect_s}
+                "TwinSite",
+                {
+                    "speed_cv": self.speed_cv,
+                    "detect_s": self.detect_s,
+                    "job_nodes": self.job_nodes,
+                },
             ),
         ]
         if self.names and len(set(self.names)) != self.nodes:
@@ -142,6 +151,12 @@ class TwinSite:
             Bytes; 0: unlimited.
         """
         return parse_bytes(self.other_memory.get(node, self.memory))
+
+    def jobs(self) -> dict[str, str]:
+        """Return the job of each node; none: programs start anywhere."""
+        each = int(self.job_nodes)
+        names = self.node_names if each else ()
+        return {name: f"job-{i // each}" for i, name in enumerate(names)}
 
     @property
     def node_names(self) -> tuple[str, ...]:

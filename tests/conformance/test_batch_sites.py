@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from distributed import Client, Security, Worker
 
-from climorch.core.ports import LaunchingSite, Site, StandingSite
+from climorch.core.launchers import LaunchingSite
+from climorch.core.ports import Site, StandingSite
 from climorch.model.supply import SiteTold
 from climorch.sites.batch import calls
 from climorch.sites.batch.certificates import security_from

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from climorch.model.programs import Command, Host, RunPlace
+from climorch.model.programs import Command, Host, RunPlace, stays_in_job
 from climorch.model.rendering import Rendered
 
 __all__ = [
@@ -63,16 +63,16 @@ def needs_family(step: Command, place: RunPlace) -> bool:
 def out_of_reach(step: Command, place: RunPlace) -> str:
     """Say why a launcher cannot reach all hosts of a lease; empty: it can.
 
-    It passes where the lease is about to go from one job to the next.
+    Leases are made of one job where that matters: it passes with the next one.
     """
-    kind = _kind(launcher_of(step, place))
-    jobs = _unique(host.node.partition(".")[2] for host in place.hosts)
-    if kind not in (SRUN, JSRUN) or len(jobs) <= 1:
+    launcher = launcher_of(step, place)
+    jobs = _unique(host.job for host in place.hosts)
+    if not stays_in_job(launcher) or len(jobs) <= 1:
         return ""
     return (
-        f"{kind} starts programs within one job, and the nodes of its lease are of "
-        f"{len(jobs)}: {', '.join(jobs)}; let a job have as many nodes as it needs "
-        "(nodes_per_job)"
+        f"{_kind(launcher)} starts programs within one job, and the nodes of its "
+        f"lease are of {len(jobs)}: {', '.join(jobs)}; let a job have as many nodes "
+        "as it needs (nodes_per_job)"
     )
 
 

@@ -22,8 +22,9 @@ import dask
 from distributed import Scheduler
 from distributed.security import Security
 
-from climorch.core.ports import SiteNews
+from climorch.core.ports import UNKNOWN_NODES, SiteNews
 from climorch.errors import BackendError, Fault, InvalidInputError
+from climorch.model.programs import stays_in_job
 from climorch.model.ranges import range_faults
 from climorch.sites.batch import agent
 from climorch.sites.batch.calls import run
@@ -169,6 +170,19 @@ class BatchSite:
     def launcher(self) -> str:
         """What starts programs with MPI on the nodes of a job."""
         return self.keeper.dialect.launcher
+
+    @property
+    def job_nodes(self) -> int:
+        """Nodes of a job, where the launcher reaches no further."""
+        return self.keeper.request.nodes if self._stays else UNKNOWN_NODES
+
+    def job_of(self, node: str) -> str:
+        """Return the job of a node, where the launcher reaches no further."""
+        return node.partition(".")[2] if self._stays else ""
+
+    @property
+    def _stays(self) -> bool:
+        return stays_in_job(self.launcher)
 
     @property
     def jobs(self) -> tuple[Job, ...]:

@@ -20,7 +20,10 @@ from climorch.model.rendering import Rendered
 
 CALL = Rendered(argv=("heat", "a b"), files={}, env={"OWN": "1"}, restart={"n": "o"})
 HERE = (Host(node="node000"), Host(node="node001"))
-FAR = (Host(node="n1.7", address="10.0.0.1"), Host(node="n2.7", address="10.0.0.2"))
+FAR = (
+    Host(node="n1.7", address="10.0.0.1", job="7"),
+    Host(node="n2.7", address="10.0.0.2", job="7"),
+)
 
 
 def step(**given: Any) -> Command:
@@ -112,7 +115,10 @@ def test_each_launcher_is_told_in_its_own_words(
     assert argv == (*expected.split(), "heat", "a b")
 
 
-TWO_JOBS = (Host(node="n1.7", address="10.0.0.1"), Host(node="n2.8"))
+TWO_JOBS = (
+    Host(node="n1.7", address="10.0.0.1", job="7"),
+    Host(node="n2.8", job="8"),
+)
 
 
 @pytest.mark.parametrize(

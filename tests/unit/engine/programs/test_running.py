@@ -148,7 +148,7 @@ def test_a_lease_of_two_jobs_is_told_and_may_pass(
     children: Children, tmp_path: Path
 ) -> None:
     """The launcher is not asked for what it cannot do."""
-    hosts = (Host(node="n1.7"), Host(node="n2.8"))
+    hosts = (Host(node="n1.7", job="7"), Host(node="n2.8", job="8"))
     step = script("cp old new", ranks=2)
     given = first(tmp_path / "first")
     job = work(step, tmp_path, hosts=hosts, launcher="srun")
