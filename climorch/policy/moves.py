@@ -12,6 +12,9 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
+from climorch.policy.bits import lowest
 from climorch.policy.board import Board
 from climorch.policy.claims import Claim, Contest, Move
 from climorch.policy.gathering import Camp, camps_of, grows_on, of_one_job, parts_of
@@ -271,46 +274,95 @@ class _Plan:
 
     def make_room(self, head: Claim, camp: Camp, others: Sequence[Claim]) -> bool:
         """Let some move to where one that waits does not fit, if that is enough."""
-        pool, moving, now_s = self.pool, self.moving, self.contest.now_s
-        able = camp.nodes & ~pool.slow
-        spare = pool.free & ~able & ~pool.slow
+        able = camp.nodes & ~self.pool.slow
+        spare = self.pool.free & ~able & ~self.pool.slow
         need = self.lacks(camp)
-        found: list[tuple[int, int, Claim, int, int]] = []
-        for at, other in enumerate(sorted(others, key=self.contest.place)):
-            if other.level > head.level or other.simulation in self.found.moves:
-                continue
-            use = pool.held(other) & able
-            until_s = min(pool.ends_s(other, other.held), now_s + RESTS * moving.rest_s)
-            fit = spare & pool.staying(other, until_s)
-            fit &= grows_on(other, pool, other.held)
-            most = min(use.bit_count(), fit.bit_count())
-            if most and not self._rests(other):
-                found.append((-most, -at, other, use, fit))
-        found.sort(key=lambda swap: (swap[2].level, swap[:2]))
-        chosen: list[tuple[Claim, int, int, int]] = []
-        for _, _, other, use, fit in found[: moving.most]:
-            fit &= spare
-            count = min(use.bit_count(), fit.bit_count(), need)
-            if count:
-                first = _first(fit, count)
-                spare &= ~first
-                need -= count
-                chosen.append((other, _first(use, count), first, count))
+        swaps = [
+            swap
+            for at, other in enumerate(sorted(others, key=self.contest.place))
+            if other.level <= head.level and other.simulation not in self.found.moves
+            if (swap := self._swap(other, -at, able, spare)) is not None
+            if not self._rests(other)
+        ]
+        swaps.sort(key=lambda swap: (swap.other.level, -swap.gain, swap.last))
+        chosen: list[tuple[Claim, int, int]] = []
+        for swap in swaps[: self.moving.most]:
+            leave, seek = swap.within(spare, need)
+            if seek:
+                spare &= ~seek
+                need -= (leave & able).bit_count()
+                chosen.append((swap.other, leave, seek))
         if need > 0:
             return False
-        for other, use, fit, count in chosen:
+        for other, leave, seek in chosen:
             why = f"makes room for {head.simulation}, which fits only there"
-            self._plan(other, pool.names(use), fit, count, why)
+            count = seek.bit_count()
+            self._plan(other, self.pool.names(leave), seek, count, why)
         return True
 
+    def _swap(self, other: Claim, last: int, able: int, spare: int) -> _Swap | None:
+        """Say with what one could make room; None: it could not."""
+        pool, moving = self.pool, self.moving
+        use = pool.held(other) & able
+        if not use:
+            return None
+        later_s = self.contest.now_s + RESTS * moving.rest_s
+        until_s = min(pool.ends_s(other, other.held), later_s)
+        stays = spare & pool.staying(other, until_s)
+        fit = stays & grows_on(other, pool, other.held)
+        if fit or not of_one_job(other, pool):
+            if not fit:
+                return None
+            return _Swap(other=other, last=last, leave=use, seek=fit)
+        for part in parts_of(other, pool, stays):
+            if part.bit_count() >= other.nodes:
+                held = pool.held(other)
+                return _Swap(other=other, last=last, leave=held, seek=part, whole=True)
+        return None
 
-def _first(mask: int, count: int) -> int:
-    found = 0
-    for _ in range(count):
-        bit = mask & -mask
-        found |= bit
-        mask ^= bit
-    return found
+
+class _Swap(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Nodes that one could leave for somebody else, and those that would do for it.
+
+    Attributes
+    ----------
+    other : Claim
+        Who.
+    last : int
+        Of those of whom nothing else tells who goes first, the lowest does.
+    leave, seek : int
+        As bits.
+    whole : bool
+        Whether it can only leave them all.
+    """
+
+    other: Claim
+    last: int
+    leave: int
+    seek: int
+    whole: bool = False
+
+    @property
+    def gain(self) -> int:
+        """Most nodes that it could leave."""
+        return min(self.leave.bit_count(), self.seek.bit_count())
+
+    def within(self, spare: int, need: int) -> tuple[int, int]:
+        """Return what it leaves for what, of nodes that are left; 0: for nothing.
+
+        Parameters
+        ----------
+        spare : int
+            What is left of those that are free.
+        need : int
+            How many somebody else still lacks.
+        """
+        seek = self.seek & spare
+        if self.whole:
+            enough = need > 0 and seek.bit_count() >= self.other.nodes
+            return self.leave, lowest(seek, self.other.nodes) if enough else 0
+        count = min(self.leave.bit_count(), seek.bit_count(), need)
+        return (lowest(self.leave, count), lowest(seek, count)) if count else (0, 0)
 
 
 def _listed(nodes: Iterable[str]) -> str:

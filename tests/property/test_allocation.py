@@ -43,6 +43,9 @@ class World:
             if keep is not None:
                 leaving |= set(claim.held[keep:])
                 claim = replace(claim, held=claim.held[:keep], most_nodes=keep)
+            if claim.simulation in allocation.moves:
+                leaving |= set(allocation.moves[claim.simulation].leave)
+                claim = replace(_left(claim, allocation), moving=True)
             claims.append(_granted(claim, allocation))
         offers = tuple(
             replace(offer, leaving=offer.leaving or offer.name in leaving)
@@ -67,8 +70,16 @@ class World:
             keep = allocation.shrink.get(claim.simulation)
             if keep is not None:
                 claim = replace(claim, held=claim.held[:keep])
+            if claim.simulation in allocation.moves:
+                claim = _left(claim, allocation)
             claims.append(_granted(claim, allocation))
         return dataclasses.replace(self, claims=tuple(claims))
+
+
+def _left(claim: Claim, allocation: Allocation) -> Claim:
+    move = allocation.moves[claim.simulation]
+    held = tuple(node for node in claim.held if node not in move.leave)
+    return replace(claim, held=held, avoids=move.leave, seeks=move.seek)
 
 
 def _granted(claim: Claim, allocation: Allocation) -> Claim:
@@ -93,10 +104,14 @@ def worlds(draw: st.DrawFn, *, equals: bool = False) -> World:
     """Draw a world; of equals: one project, one priority, no protection."""
     nodes = [f"n{i}" for i in range(draw(st.integers(1, 10)))]
     projects = PROJECTS[:1] if equals else PROJECTS
+    # Where programs start within jobs, those of most claims do.
+    job = st.sampled_from(("", "1", "2", "3"))
+    jobs = {n: "" if equals else draw(job) for n in nodes}
     offers = tuple(
         NodeOffer(
             name=name,
             memory_bytes=0 if equals else draw(st.sampled_from((0, 0, 50, 200))),
+            job=jobs[name],
             closings=() if equals else tuple(draw(st.lists(_closings(), max_size=2))),
         )
         for name in nodes
@@ -108,7 +123,11 @@ def worlds(draw: st.DrawFn, *, equals: bool = False) -> World:
         most = gang + draw(st.integers(0, 2))
         # Whole gangs, a part that a loss left over, or nothing.
         size = draw(st.sampled_from((0, 0, gang, gang, most, gang - 1)))
-        held = tuple(left.pop() for _ in range(min(size, len(left))))
+        together = draw(st.booleans())
+        of = jobs[left[-1]] if left else ""
+        fit = [n for n in left if not together or jobs[n] == of]
+        held = tuple(fit[:size])
+        left = [n for n in left if n not in held]
         claims.append(
             Claim(
                 simulation=f"s{serial}",
@@ -128,6 +147,7 @@ def worlds(draw: st.DrawFn, *, equals: bool = False) -> World:
                 else -math.inf,
                 fruitful=draw(st.booleans()) if held else True,
                 borrowed=bool(held) and draw(st.booleans()),
+                together=together,
             )
         )
     shares = st.integers(0, 2 * len(nodes)).map(lambda half: half / 2)
@@ -174,12 +194,28 @@ def test_no_node_is_leased_twice_nor_one_that_closes_too_soon(world: World) -> N
 
 
 @given(world=worlds())
+def test_programs_that_start_within_a_job_have_nodes_of_one(world: World) -> None:
+    """What it is given beside what it has, or is to seek, is of one job."""
+    decided = world.allocate()
+
+    jobs = {offer.name: offer.job for offer in world.offers}
+    for claim in world.claims:
+        if claim.together:
+            nodes = decided.leases.get(claim.simulation, ())
+            assert len({jobs[node] for node in nodes}) <= 1
+            move = decided.moves.get(claim.simulation)
+            if move is not None and move.seek:
+                left = set(claim.held) - set(move.leave)
+                assert len({jobs[node] for node in left.union(move.seek)}) == 1
+
+
+@given(world=worlds())
 def test_nobody_is_asked_twice_or_gets_what_it_gives_back(world: World) -> None:
     """Growing, shrinking, giving all up and waiting exclude each other."""
     decided = world.allocate()
 
     told = Counter(
-        [*decided.leases, *decided.shrink, *decided.preempt],
+        [*decided.leases, *decided.shrink, *decided.preempt, *decided.moves],
     )
     assert max(told.values(), default=1) == 1
     assert not decided.leases.keys() & decided.waits.keys()
@@ -194,7 +230,7 @@ def test_asked_again_at_the_same_instant_nothing_changes(world: World) -> None:
     decided = world.allocate()
 
     again = world.planned(decided).allocate()
-    assert (again.leases, again.shrink, again.preempt) == ({}, {}, {})
+    assert (again.leases, again.shrink, again.preempt, again.moves) == ({}, {}, {}, {})
 
 
 @given(world=worlds())
@@ -202,10 +238,31 @@ def test_nodes_do_not_go_round_in_circles(world: World) -> None:
     """Were all given back at once, it would end within a step per claim."""
     for _ in range(2 * len(world.claims) + 1):
         decided = world.allocate()
-        if not (decided.leases or decided.shrink or decided.preempt):
+        if not decided.concerned:
             return
         world = world.given_back(decided)
     raise AssertionError(f"still goes on: {decided}")
+
+
+@given(world=worlds())
+def test_a_job_with_enough_free_nodes_is_not_left_idle(world: World) -> None:
+    """Once all is carried out nobody waits who could have all it needs for nothing."""
+    for _ in range(2 * len(world.claims) + 1):
+        decided = world.allocate()
+        if not decided.concerned:
+            break
+        world = world.given_back(decided)
+
+    held = set(_held(world.claims))
+    free = [o for o in world.offers if o.name not in held and not o.closings]
+    for claim in world.claims:
+        fit = [o.job for o in free if not 0 < o.memory_bytes < claim.memory_bytes]
+        most = max(Counter(fit).values(), default=0) if claim.together else len(fit)
+        # Whoever was told to wait for the first in line would keep that from its turn.
+        if len(claim.held) < claim.nodes and not decided.waits[
+            claim.simulation
+        ].startswith("goes after"):
+            assert most < claim.nodes
 
 
 @given(world=worlds(equals=True))
