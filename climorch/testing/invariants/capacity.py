@@ -98,6 +98,9 @@ def leases_fit_what_was_asked_for(audit: CapacityAuditor, record: c.SetLease) ->
         assert have.cores >= plan.cores, (record, have)
         assert have.memory_bytes == 0 or have.memory_bytes >= plan.memory_bytes, have
         assert have.scratch_bytes == 0 or have.scratch_bytes >= plan.scratch_bytes, have
+    if plan.together:
+        jobs = {audit.nodes[node].job for node in record.nodes}
+        assert len(jobs) == 1, (record, jobs)
 
 
 def no_node_is_leased_anew_in_a_window_of_others(

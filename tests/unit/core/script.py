@@ -34,6 +34,7 @@ def stage(
     most: int | None = None,
     memory: int = 0,
     optional: bool = False,
+    together: bool = False,
 ) -> StagePlan:
     """Make a stage of a plan."""
     return StagePlan(
@@ -44,6 +45,7 @@ def stage(
         after=after,
         resources=Resources(nodes=nodes, max_nodes=most, memory=memory),
         optional=optional,
+        together=together,
     )
 
 
