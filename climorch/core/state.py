@@ -51,9 +51,7 @@ class Node:
 
     Attributes
     ----------
-    deadline_s : float or None
-        When it goes, UTC seconds; None: it stays.
-    job : str
+    deadline_s, job
         As in `NodeJoined`.
     """
 
