@@ -233,8 +233,9 @@ def _after_windows(
         ):
             why = f"window {window.name} is over"
             node = replace(node, at_s=window.stop_s, why=why)
-    end_s = state.nodes[offer.name].deadline_s
-    if end_s is not None and node.at_s + claim.least_s > end_s:
+    known = state.nodes[offer.name]
+    end_s = known.deadline_s
+    if end_s is not None and (known.recalled or node.at_s + claim.least_s > end_s):
         return replace(node, at_s=math.inf, why="it goes before")
     return node
 

@@ -222,7 +222,7 @@ def offers_of(state: CampaignState) -> list[NodeOffer]:
 
 def _closings(state: CampaignState, node: Node) -> Iterator[Closing]:
     if node.deadline_s is not None:
-        yield Closing(start_s=node.deadline_s)
+        yield Closing(start_s=-math.inf if node.recalled else node.deadline_s)
     for window in windows_of(state, node.name):
         yield Closing(start_s=window.start_s, holder=window.holder)
 

@@ -60,7 +60,9 @@ def deadline_moved(state: CampaignState, fact: e.NodeDeadline) -> None:
     if node is None:
         return
     state.deadlines += (fact.deadline_s is not None) - (node.deadline_s is not None)
-    state.nodes[fact.node] = replace(node, deadline_s=fact.deadline_s)
+    state.nodes[fact.node] = replace(
+        node, deadline_s=fact.deadline_s, recalled=fact.recalled
+    )
 
 
 def node_lost(state: CampaignState, fact: e.NodeLost) -> None:
@@ -94,8 +96,9 @@ def _fills(simulation: SimulationState, message: str) -> None:
 
 def _expected(state: CampaignState, name: str) -> bool:
     """Whether a node was to go by now: then its loss says nothing about nodes."""
-    end_s = state.nodes[name].deadline_s
-    return (end_s is not None and end_s <= state.now_s) or any(
+    known = state.nodes[name]
+    end_s = known.deadline_s
+    return (end_s is not None and (known.recalled or end_s <= state.now_s)) or any(
         window.hard
         and window.start_s <= state.now_s < window.stop_s
         and window.covers(name)

@@ -77,6 +77,9 @@ def closes_s(
     end_s = math.inf
     if known is not None and known.deadline_s is not None:
         end_s = known.deadline_s
+        if known.recalled and soft:
+            # What runs there may still use its last seconds.
+            end_s = min(end_s, state.now_s)
     for window in windows_of(state, node):
         if (soft or window.hard) and shuts_out(window, simulation):
             end_s = min(end_s, window.start_s)

@@ -344,7 +344,9 @@ class Site(Protocol):
 class SiteNews(Protocol):
     """What a site tells by itself, whenever it learns of it; on the event loop."""
 
-    def goes(self, node: str, at_s: float | None, why: str) -> None:
+    def goes(
+        self, node: str, at_s: float | None, why: str, *, recalled: bool = False
+    ) -> None:
         """Say when a node goes, whether it has joined already or not.
 
         Parameters
@@ -355,6 +357,8 @@ class SiteNews(Protocol):
             UTC seconds; None: it stays.
         why : str
             In words.
+        recalled : bool
+            Whether nothing may be begun there any more.
         """
 
     def trouble(self, subject: str, message: str) -> None:

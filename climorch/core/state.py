@@ -51,8 +51,8 @@ class Node:
 
     Attributes
     ----------
-    deadline_s, job
-        As in `NodeJoined`.
+    deadline_s, job, recalled
+        As in `NodeJoined` and `NodeDeadline`.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Node:
     deadline_s: float | None = None
     scratch_bytes: int = 0
     job: str = ""
+    recalled: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

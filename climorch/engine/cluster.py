@@ -253,6 +253,7 @@ class Cluster:
                 self.nodes[message["address"]] = message["node"]
                 ends_s = self._herald.deadline_s(message["node"])
                 self._post(_joined(message, self.site, ends_s))
+                self._herald.joined(message["node"])
             case "lost":
                 self.nodes.pop(message["address"], None)
                 self._post(

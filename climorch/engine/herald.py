@@ -43,12 +43,15 @@ class Herald:
         self._here = here
         self._now = now
         self._ends: dict[str, float | None] = {}
+        self._recalls: dict[str, e.NodeDeadline] = {}
 
     def deadline_s(self, node: str) -> float | None:
         """Return when a node goes; None: it stays, as far as was told."""
         return self._ends.get(node)
 
-    def goes(self, node: str, at_s: float | None, why: str) -> None:
+    def goes(
+        self, node: str, at_s: float | None, why: str, *, recalled: bool = False
+    ) -> None:
         """Note when a node goes, and say so where it has joined."""
         old_s = self._now() - FORGOTTEN_S
         self._ends = {
@@ -57,8 +60,18 @@ class Herald:
             if end_s is None or end_s > old_s
         }
         self._ends[node] = at_s
+        fact = e.NodeDeadline(node=node, deadline_s=at_s, reason=why, recalled=recalled)
+        self._recalls = {n: f for n, f in self._recalls.items() if n in self._ends}
+        self._recalls.pop(node, None)
+        if recalled:
+            self._recalls[node] = fact
         if node in self._here():
-            self._post(e.NodeDeadline(node=node, deadline_s=at_s, reason=why))
+            self._post(fact)
+
+    def joined(self, node: str) -> None:
+        """Say so again where one has joined that is to go: its worker was restarted."""
+        if node in self._recalls:
+            self._post(self._recalls[node])
 
     def trouble(self, subject: str, message: str) -> None:
         """Tell a person that something is wrong with where nodes come from."""

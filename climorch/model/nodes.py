@@ -52,11 +52,15 @@ class NodeDeadline(_Fact, frozen=True, kw_only=True):
         UTC seconds, as in `NodeJoined`.
     reason : str
         Why, in words: a longer job, a warning, maintenance.
+    recalled : bool
+        Whether it is taken back: nothing is begun there any more, and who holds it
+        leaves as soon as it can.
     """
 
     node: str
     deadline_s: float | None = None
     reason: str = ""
+    recalled: bool = False
 
 
 class NodeLost(_Fact, frozen=True, kw_only=True):

@@ -43,7 +43,9 @@ class News:
         self.troubles: dict[str, str] = {}
         self.told: list[SiteTold] = []
 
-    def goes(self, node: str, at_s: float | None, why: str) -> None:
+    def goes(
+        self, node: str, at_s: float | None, why: str, *, recalled: bool = False
+    ) -> None:
         """Take a deadline."""
         self.ends.append((node, at_s, why))
 

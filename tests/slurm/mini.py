@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -49,6 +50,8 @@ JobAcctGatherType=jobacct_gather/none
 MpiDefault=none
 SwitchType=switch/none
 ReturnToService=1
+# Another one each time: what MPI leaves in shared memory is named by jobs.
+FirstJobId={first_job}
 SlurmdTimeout=5
 SlurmctldTimeout=10
 InactiveLimit=0
@@ -198,6 +201,7 @@ class MiniSlurm:
         text = CONFIGURATION.format(
             host=host,
             port=port,
+            first_job=random.randrange(1000, 100_000),
             folder=self.folder,
             nodes="\n".join(lines),
             accounting=NO_ACCOUNTS if self.database is None else self.database.lines,

@@ -8,6 +8,7 @@ import pytest
 
 from climorch import Campaign, Resources, Scenario, Span, Workflow
 from climorch.model import commands as c
+from climorch.model import events as e
 from climorch.model.commands import Record
 from climorch.programs import Command
 from climorch.sites.batch.hosts import expand
@@ -79,7 +80,7 @@ def test_a_node_that_crashes_takes_its_ranks_along(
 
 def wide(step: Command, years: int, nodes: int) -> Workflow:
     """Return a workflow of the model alone, on several nodes."""
-    made = Workflow("wide")
+    made = Workflow(f"wide-{nodes}")
     end = f"{2000 + years}-01-01"
     span = Span("2000-01-01", end, every="1YS", calendar="noleap")
     needs = Resources(nodes=nodes)
@@ -95,6 +96,12 @@ def hosts_of(folder: Path) -> set[str]:
             told = Path(f"/proc/{one.pid}/environ").read_bytes().split(b"\0")
             found |= {w.partition(b"=")[2].decode() for w in told if b"NODENAME=" in w}
     return found
+
+
+def jobs_of(found: list[Record]) -> list[set[str]]:
+    """Return the jobs of each lease of several nodes that was given."""
+    gangs = [r.nodes for r in found if isinstance(r, c.SetLease) and len(r.nodes) > 1]
+    return [{node.rpartition(".")[2] for node in gang} for gang in gangs]
 
 
 @pytest.mark.benchmark
@@ -115,13 +122,8 @@ def test_a_program_goes_from_the_nodes_of_one_job_to_those_of_the_next(
     found = cells_of(made.checkpoints("s")[0])
     assert found.tobytes() == expected(years, KAPPA).tobytes()
     facts = records(made)
-    jobs = {
-        n.rpartition(".")[2]
-        for r in facts
-        if isinstance(r, c.SetLease)
-        for n in r.nodes
-    }
-    assert len(jobs) >= 2
+    assert len({job for jobs in jobs_of(facts) for job in jobs}) >= 2
+    assert all(len(jobs) == 1 for jobs in jobs_of(facts))
     assert committed_twice(facts) == []
     until(lambda: none_left(slurm), what="an empty queue")
 
@@ -148,9 +150,40 @@ def test_a_program_spans_the_nodes_of_a_job(slurm: MiniSlurm, tmp_path: Path) ->
     assert found.tobytes() == expected(YEARS, KAPPA).tobytes()
     facts = records(made)
     assert committed_twice(facts) == []
-    # Meanwhile a lease may be of both jobs: then nothing is started on it.
-    gangs = [r.nodes for r in facts if isinstance(r, c.SetLease) and len(r.nodes) == 2]
-    jobs = [{node.rpartition(".")[2] for node in gang} for gang in gangs]
+    jobs = jobs_of(facts)
+    assert all(len(of) == 1 for of in jobs)
     assert (jobs[0], jobs[-1]) == ({first}, {str(int(first) + 1)})
     slurm.start_node(hosts[1])
+    until(lambda: none_left(slurm), what="an empty queue")
+
+
+def test_each_of_several_programs_has_nodes_of_one_job(
+    slurm: MiniSlurm, tmp_path: Path
+) -> None:
+    """Two of two nodes and one of one share jobs of two, and one job is cancelled."""
+    program = compiled(tmp_path)
+    if program is None:
+        pytest.skip("mpicc and cc are needed: Debian's gcc, and mpich from PyPI")
+    root, years = tmp_path / "root", 15
+    made = Campaign("c", root=root, policies=policies())
+    workflows = {nodes: wide(step_of(program), years, nodes) for nodes in (1, 2)}
+    for name, nodes in (("u", 1), ("s", 2), ("t", 2)):
+        workflow = workflows[nodes]
+        made.submit(workflow, scenario=Scenario(name, params={"kappa": KAPPA}))
+    run = made.start(site(tmp_path / "meet", nodes=4, nodes_per_job=2, cores=2))
+    until(lambda: running(root, 3), what="the fourth segment", timeout_s=120)
+    whole = next(iter(jobs_of(records(made))[-1]))
+    slurm.call("scancel", whole)
+    assert run.wait(timeout_s=250.0)
+
+    facts = records(made)
+    for name in "ust":
+        found = cells_of(made.checkpoints(name)[0])
+        assert found.tobytes() == expected(years, KAPPA).tobytes()
+    assert committed_twice(facts) == []
+    assert all(len(of) == 1 for of in jobs_of(facts))
+    assert len({job for of in jobs_of(facts) for job in of}) >= 2
+    # It was never up to the program's start to find that out.
+    failures = [r.message for r in facts if isinstance(r, e.SegmentFailed)]
+    assert not [told for told in failures if "within one job" in told]
     until(lambda: none_left(slurm), what="an empty queue")

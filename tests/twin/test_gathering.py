@@ -78,7 +78,7 @@ def test_it_matters() -> None:
 
 
 def test_it_costs_little() -> None:
-    """Gangs move to whole jobs rather than wait: 0.97 to 1.01 of as much, of 8 seeds."""
+    """Gangs move to whole jobs rather than wait; of 8 seeds, 0.97 to 1.01 as much."""
     bound, free = play(seed=3, days=2), play(seed=3, days=2, job_nodes=0)
 
     assert _output(bound) >= 0.95 * _output(free)

@@ -25,6 +25,25 @@ _WORDS = (
 _SRUN = re.compile(
     r"srun: error: [^\n]*: tasks? [^\n]*: (Killed|Terminated|Out Of Memory)"
 )
+# What Slurm says where a job is over, or on its way out: whose nodes start nothing.
+_OVER = re.compile(
+    r"srun: (?:error|fatal): [^\n]*(?:"
+    r"Slurm job \S+ has expired|"
+    r"Job/step already completing or completed|"
+    r"Invalid job id specified|"
+    r"Node failure on)"
+)
+# And where it could not be asked, or was too busy.
+_UNHEARD = re.compile(
+    r"srun: (?:error|fatal): [^\n]*(?:"
+    r"Unable to contact slurm controller|"
+    r"Socket timed out on send/recv operation|"
+    r"Zero Bytes were transmitted or received|"
+    r"Communication connection failure|"
+    r"Unable to confirm allocation|"
+    r"Requested nodes are busy|"
+    r"Could not establish a configuration source)"
+)
 _NAMED = {
     "Killed": signal.SIGKILL,
     "Terminated": signal.SIGTERM,
@@ -61,6 +80,8 @@ def ended_by(code: int, tail: str) -> int:
 def told_end(step: Command, code: int, tail: str) -> tuple[Cause, str]:
     """Say why a program failed, and how it ended in words.
 
+    A launcher that could not start it is not its fault, whatever else went wrong.
+
     Parameters
     ----------
     step : Command
@@ -75,4 +96,9 @@ def told_end(step: Command, code: int, tail: str) -> tuple[Cause, str]:
     if number:
         name = signal.strsignal(number) or ""
         return cause_of_signal(number), f"was ended by signal {number} ({name})"
-    return Cause.MODEL, f"left with code {code}"
+    cause = Cause.MODEL
+    if _OVER.search(tail):
+        cause = Cause.NODE_LOST
+    elif _UNHEARD.search(tail):
+        cause = Cause.TRANSIENT
+    return cause, f"left with code {code}"

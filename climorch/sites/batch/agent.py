@@ -148,6 +148,7 @@ class Agent:
         notice = {
             "node": self.name,
             "left_s": left_s,
+            "recalled": number != signal.SIGUSR1,
             "why": f"the batch system takes it back ({name})",
         }
         path = self.folder / "notices" / f"{self.name}.{name}"

@@ -22,7 +22,7 @@ class NodeEnds:
     Parameters
     ----------
     report : callable
-        Told a node, UTC seconds and the reason.
+        Told a node, UTC seconds, the reason, and whether nothing may be begun there.
     now : callable
         UTC seconds.
 
@@ -33,14 +33,15 @@ class NodeEnds:
     """
 
     def __init__(
-        self, report: Callable[[str, float, str], None], now: Callable[[], float]
+        self, report: Callable[[str, float, str, bool], None], now: Callable[[], float]
     ) -> None:
         self.closures: Sequence[Closure] = ()
         self._report = report
         self._now = now
-        self._told: dict[str, float] = {}
+        self._told: dict[str, tuple[float, bool]] = {}
         # What agents heard, which the queue does not tell.
         self._warned: dict[str, tuple[float, str]] = {}
+        self._recalled: set[str] = set()
 
     def again(self) -> None:
         """Tell all ends again: whoever listens is another one."""
@@ -51,18 +52,25 @@ class NodeEnds:
         for node in job.nodes:
             self._told.pop(node, None)
             self._warned.pop(node, None)
+            self._recalled.discard(node)
 
-    def warn(self, node: str, end_s: float, why: str) -> None:
+    def warn(
+        self, node: str, end_s: float, why: str, *, recalled: bool = False
+    ) -> None:
         """Take a warning that a node got: it goes then, if it does not go before.
 
         A job whose time is over is warned like one that is preempted, and is
-        killed sooner: its nodes are not to be leased once more.
+        killed sooner: its nodes are not to be leased once more. One that is taken
+        back may be killed at any time, and starts no programs any more.
         """
         warned_s, _ = self._warned.get(node, (math.inf, ""))
         if end_s < warned_s or warned_s <= self._now() - STALE_S:
             self._warned[node] = end_s, why
-        if end_s < self._told.get(node, math.inf):
-            self._goes(node, end_s, why)
+        if recalled:
+            self._recalled.add(node)
+        told_s, _ = self._told.get(node, (math.inf, False))
+        if end_s < told_s or recalled:
+            self._goes(node, min(end_s, told_s), why)
 
     def tell(self, jobs: Iterable[Job]) -> None:
         """Tell when nodes go, where that is another time than was told."""
@@ -100,7 +108,12 @@ class NodeEnds:
 
     def _goes(self, node: str, end_s: float, why: str) -> None:
         """Tell when a node goes, unless that is known."""
-        if abs(self._told.get(node, math.inf) - end_s) < SAME_S:
+        warned_s, _ = self._warned.get(node, (-math.inf, ""))
+        if warned_s <= self._now() - STALE_S:
+            self._recalled.discard(node)
+        recalled = node in self._recalled
+        told_s, told = self._told.get(node, (math.inf, False))
+        if abs(told_s - end_s) < SAME_S and told == recalled:
             return
-        self._told[node] = end_s
-        self._report(node, end_s, why)
+        self._told[node] = end_s, recalled
+        self._report(node, end_s, why, recalled)

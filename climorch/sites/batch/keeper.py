@@ -276,9 +276,9 @@ class JobKeeper:
             )
             self.trouble("quick", text if wait_s else "")
 
-    def _goes(self, node: str, end_s: float, why: str) -> None:
+    def _goes(self, node: str, end_s: float, why: str, recalled: bool) -> None:
         if self.bulletin.news is not None:
-            self.bulletin.news.goes(node, end_s, why)
+            self.bulletin.news.goes(node, end_s, why, recalled=recalled)
 
     def trouble(self, subject: str, message: str) -> None:
         """Tell what is wrong, or no longer (empty), once."""

@@ -36,11 +36,14 @@ class Notice:
         Seconds that it has left, counted from when this is read.
     why : str
         In words.
+    recalled : bool
+        Whether the batch system takes it back, and nothing may be begun there.
     """
 
     node: str
     left_s: float
     why: str
+    recalled: bool = False
 
 
 class Rendezvous:
@@ -127,4 +130,9 @@ def _notice(path: Path) -> Notice | None:
     # It may have lain here while nobody looked.
     age_s = max(0.0, time.time() - path.stat().st_mtime)
     left_s = max(0.0, left_s - age_s)
-    return Notice(node=node, left_s=left_s, why=str(told.get("why", ""))[:200])
+    return Notice(
+        node=node,
+        left_s=left_s,
+        why=str(told.get("why", ""))[:200],
+        recalled=told.get("recalled") is True,
+    )

@@ -310,7 +310,9 @@ class BatchSite:
                 for notice in await asyncio.to_thread(self.meeting.notices):
                     logger.warning("node=%s goes why=%s", notice.node, notice.why)
                     end_s = time.time() + notice.left_s
-                    self.keeper.ends.warn(notice.node, end_s, notice.why)
+                    self.keeper.ends.warn(
+                        notice.node, end_s, notice.why, recalled=notice.recalled
+                    )
                 if time.monotonic() - beaten_s >= BEAT_S:
                     await asyncio.to_thread(self.meeting.beat)
                     beaten_s = time.monotonic()

@@ -67,6 +67,23 @@ def test_an_end_is_kept_until_the_node_joins_and_told_once_it_has() -> None:
     assert posted == [e.NodeDeadline(node="n.1", deadline_s=200.0, reason="preempted")]
 
 
+def test_who_joins_again_while_it_is_taken_back_is_not_leased() -> None:
+    """Its worker was started anew meanwhile: it is told once more."""
+    posted: list[e.Fact] = []
+    herald = Herald(posted.append, Alarms(), lambda: ["n.1"], now=lambda: 100.0)
+    herald.goes("n.1", 130.0, "SIGTERM", recalled=True)
+    herald.joined("n.2")
+    assert len(posted) == 1
+    herald.joined("n.1")
+    known = e.NodeDeadline(
+        node="n.1", deadline_s=130.0, reason="SIGTERM", recalled=True
+    )
+    assert posted == [known, known]
+    herald.goes("n.1", 500.0, "its job ends")
+    herald.joined("n.1")
+    assert len(posted) == 3
+
+
 def test_nodes_that_went_long_ago_are_forgotten() -> None:
     """A campaign of months has thousands of jobs; one that stays is kept."""
     clock = [0.0]

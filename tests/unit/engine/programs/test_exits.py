@@ -52,6 +52,46 @@ def test_signals_are_found_whatever_the_launcher(
     assert ended_by(code, tail) == expected
 
 
+# Slurm 22.05: a job was cancelled, and a step of it was to be started.
+EXPIRED = """\
+srun: cluster configuration lacks support for cpu binding
+srun: error: Slurm job 2 has expired
+srun: Check SLURM_JOB_ID environment variable. Expired or invalid job 2
+"""
+# The same version, by its library's words.
+COMPLETING = """\
+srun: error: Unable to create step for job 7: Job/step already completing or completed
+"""
+GONE = "srun: error: Unable to confirm allocation for job 9: Invalid job id specified\n"
+FAILED = "srun: error: Node failure on n1\n"
+UNHEARD = """\
+srun: error: Unable to contact slurm controller (connect failure)
+"""
+BUSY = "srun: error: Unable to create step for job 7: Requested nodes are busy\n"
+# What a program says itself is its own affair.
+QUOTED = "heat: the file of Slurm job 2 has expired\n"
+
+
+@pytest.mark.parametrize(
+    ("tail", "cause"),
+    [
+        (EXPIRED, Cause.NODE_LOST),
+        (COMPLETING, Cause.NODE_LOST),
+        (GONE, Cause.NODE_LOST),
+        (FAILED, Cause.NODE_LOST),
+        (UNHEARD, Cause.TRANSIENT),
+        (BUSY, Cause.TRANSIENT),
+        (QUOTED, Cause.MODEL),
+    ],
+)
+def test_what_could_not_be_started_is_not_at_fault(tail: str, cause: Cause) -> None:
+    """Three failures of a model end its simulation; those of a job must not."""
+    step = Command(argv=["heat"], restart={"new.bin": "old.bin"}, codes={4: RETRY})
+    assert told_end(step, 1, tail) == (cause, "left with code 1")
+    # A code that is declared counts first.
+    assert told_end(step, 4, tail)[0] is Cause.TRANSIENT
+
+
 @pytest.mark.parametrize(
     ("code", "tail", "cause", "told"),
     [

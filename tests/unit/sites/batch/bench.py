@@ -129,12 +129,17 @@ class News:
     """Hears what is told."""
 
     ends: list[tuple[str, float | None, str]] = field(default_factory=list)
+    recalls: list[tuple[str, float | None]] = field(default_factory=list)
     troubles: dict[str, str] = field(default_factory=dict)
     told: list[SiteTold] = field(default_factory=list)
 
-    def goes(self, node: str, at_s: float | None, why: str) -> None:
+    def goes(
+        self, node: str, at_s: float | None, why: str, *, recalled: bool = False
+    ) -> None:
         """Note it."""
         self.ends.append((node, at_s, why))
+        if recalled:
+            self.recalls.append((node, at_s))
 
     def trouble(self, subject: str, message: str) -> None:
         """Note what lasts."""

@@ -72,6 +72,25 @@ async def test_a_warning_holds_until_the_job_is_over(bench: Bench) -> None:
     assert bench.news.ends[-1] == ("n1.1", 3600.0, "its job ends")
 
 
+async def test_what_is_taken_back_is_told_though_its_end_was_known(
+    bench: Bench,
+) -> None:
+    """A job that was cancelled starts no programs; when it is killed nobody knows."""
+    await bench.look(0.0)
+    bench.fake.becomes("1", state=JobState.RUNNING, hosts=("n1",), ends_s=100.0)
+    await bench.look(10.0)
+    bench.keeper.ends.warn("n1.1", 150.0, "SIGTERM", recalled=True)
+    bench.keeper.ends.warn("n1.1", 150.0, "SIGTERM", recalled=True)
+    await bench.look(20.0)
+    assert bench.news.ends[1:] == [("n1.1", 100.0, "SIGTERM")]
+    assert bench.news.recalls == [("n1.1", 100.0)]
+    # It is there long after: it was given its time back.
+    bench.fake.becomes("1", state=JobState.RUNNING, hosts=("n1",), ends_s=3600.0)
+    await bench.look(760.0)
+    assert bench.news.ends[-1] == ("n1.1", 3600.0, "its job ends")
+    assert len(bench.news.recalls) == 1
+
+
 async def test_a_warning_gives_no_node_more_time(bench: Bench) -> None:
     """What is told when the walltime is over sounds as if there were a grace."""
     await bench.look(0.0)
