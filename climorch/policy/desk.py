@@ -14,7 +14,6 @@ from climorch.policy.claims import Claim, Contest, Move
 from climorch.policy.gathering import (
     Camp,
     camps_of,
-    grows_on,
     most_able,
     most_spare,
     of_one_job,
@@ -48,8 +47,6 @@ class Desk:
         self.waits: dict[str, str] = {}
         self.awaits: dict[str, tuple[str, ...]] = {}
         self.moves: dict[str, Move] = {}
-        # Nodes of those that lack others of one job, and could be given none.
-        self._short = 0
         # Who is the first to wait, for whom the others wait too.
         self.first = ""
         self.promised = False
@@ -177,7 +174,10 @@ class Desk:
             return
         nodes = tuple(self.pool.names(taken))
         if camp.leaves:
-            self._gather(claim, nodes, "programs start within one job")
+            # Of one job it cannot have the rest.
+            why = f"leaves {', '.join(claim.held)}: programs start within one job"
+            self.moves[claim.simulation] = Move(leave=claim.held, seek=nodes, why=why)
+            self._round.settled.add(claim.simulation)
             return
         self.leases[claim.simulation] = (*claim.held, *nodes)
         self._count(claim, missing)
@@ -185,12 +185,6 @@ class Desk:
             self._round.settled.add(claim.simulation)
         elif self.blocked and claim is not self._guest:
             self.borrowed.add(claim.simulation)
-
-    def _gather(self, claim: Claim, nodes: tuple[str, ...], why: str) -> None:
-        """Let a claim leave what it holds: of one job it cannot have the rest."""
-        told = f"leaves {', '.join(claim.held)}: {why}"
-        self.moves[claim.simulation] = Move(leave=claim.held, seek=nodes, why=told)
-        self._round.settled.add(claim.simulation)
 
     def _ask(self, claim: Claim, camps: Sequence[Camp]) -> None:
         """Let others give nodes back to a claim, if that would be enough."""
@@ -242,13 +236,6 @@ class Desk:
         self.blocked.add(claim)
         self._round.refused(claim)
         self.waits[claim.simulation] = lacks
-        if not (of_one_job(claim, pool) and claim.held):
-            return
-        job = grows_on(claim, pool, claim.held)
-        if self._short & job and not claim.moving:
-            # Two that each hold what the other lacks would wait for ever.
-            self._gather(claim, (), "what it lacks has somebody who waits likewise")
-        self._short |= pool.held(claim)
 
     def _lacks(self, claim: Claim, camp: Camp) -> str:
         of = " of one job" if of_one_job(claim, self.pool) else ""

@@ -126,26 +126,16 @@ class Round:
         float
             When time alone may give more rights, driver's clock, seconds.
         """
-        later_s = math.inf
+        rights = _Rights(claim, self)
         spare = self.pool.free | self.pool.coming
-        # What somebody may ask for does not depend on where: it is found out once.
-        found: dict[bool, list[Source]] = {}
+        # What somebody may be asked for does not depend on where.
+        every = [*self._lent(claim), *self._given_up(claim, rights)]
         for camp in camps:
-            every = found.get(camp.leaves)
-            if every is None:
-                asks = claim
-                if camp.leaves:
-                    # It has the rights of those that have nothing.
-                    asks = msgspec.structs.replace(claim, held=(), moving=False)
-                rights = _Rights(asks, self)
-                every = [*self._lent(claim), *self._given_up(claim, rights)]
-                found[camp.leaves] = every
-                later_s = min(later_s, rights.later_s)
             need = camp.lacks - (spare & camp.nodes).bit_count()
             chosen = self._enough(claim, every, camp.nodes, need)
             if chosen:
-                return camp, chosen, later_s
-        return None, (), later_s
+                return camp, chosen, rights.later_s
+        return None, (), rights.later_s
 
     def _enough(
         self, claim: Claim, every: Iterable[Source], nodes: int, need: int

@@ -107,7 +107,7 @@ def right_of(
 ) -> Right | None:
     """Return the rank of a right, when it begins, and its name; None: there is none."""
     asks = claim.simulation
-    if other.moving or other.simulation == claim.simulation:
+    if other.moving or other is claim:
         # It is on its way to something else already.
         return None
     # Sent away before it committed anything, it would have computed for nothing. But

@@ -13,7 +13,7 @@ import pytest
 from distributed import Client, Security, Worker
 
 from climorch.core.launchers import LaunchingSite
-from climorch.core.ports import Site, StandingSite
+from climorch.core.ports import UNKNOWN_NODES, Site, StandingSite
 from climorch.model.supply import SiteTold
 from climorch.sites.batch import calls
 from climorch.sites.batch.certificates import security_from
@@ -302,3 +302,7 @@ def test_both_say_how_programs_are_started(tmp_path: Path) -> None:
         assert isinstance(site, LaunchingSite)
         assert isinstance(site, StandingSite)
         assert site.launcher == launcher
+        # What mpiexec reaches is not for us to say.
+        bound = launcher == "jsrun"
+        assert site.job_of("n1.7") == ("7" if bound else "")
+        assert site.job_nodes == (1 if bound else UNKNOWN_NODES)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from climorch.core.explain import explain
 from climorch.core.granting import audit
@@ -77,6 +78,17 @@ def test_what_cannot_be_done_is_refused(decided: Any, problem: str) -> None:
 
     (fault,) = refused.value.faults
     assert f"{fault.place}: {fault.problem}" == f"allocation, {problem}"
+
+
+def test_nodes_of_several_jobs_are_refused_where_programs_stay_in_one() -> None:
+    """The same nodes may go to who does not mind."""
+    offers = [NodeOffer(name="a", job="1"), NodeOffer(name="b", job="2")]
+    decided = Allocation(leases={"t": ("a", "b")})
+    audit(decided, Board.of([claim("t", 2)], offers, 1.0))
+
+    bound = replace(claim("t", 2), together=True)
+    with pytest.raises(InvalidInputError, match="gets nodes of several jobs: a, b"):
+        audit(decided, Board.of([bound], offers, 1.0))
 
 
 def test_a_node_is_given_to_one_of_two() -> None:

@@ -12,6 +12,7 @@ from climorch.core.state import CampaignState
 from climorch.errors import InvalidInputError
 from climorch.intake.submissions import Submissions
 from climorch.model.advance import Segment
+from climorch.model.programs import Command
 from climorch.model.resources import Resources
 from climorch.model.scenario import Scenario
 from climorch.model.span import Span
@@ -63,6 +64,57 @@ def test_what_no_node_has_is_refused_before_anything_starts() -> None:
         "needs 20 bytes of memory per node, the site's nodes have 10",
         "needs 101 bytes of scratch per node, the site's nodes have 100",
     ]
+
+
+TOO_SMALL = "needs 3 nodes of one job, within which srun starts programs; jobs have 2"
+
+
+class Launching(LocalSite):
+    """A site whose programs start on the two nodes of a job."""
+
+    launcher, job_nodes = "srun", 2
+
+    def job_of(self, node: str) -> str:
+        """One for all."""
+        return "1"
+
+
+@pytest.mark.parametrize(
+    ("launcher", "nodes", "told"),
+    [
+        (
+            "",
+            3,
+            [TOO_SMALL],
+        ),
+        (
+            "/opt/srun",
+            3,
+            [TOO_SMALL],
+        ),
+        ("", 2, []),
+        ("mpiexec", 3, []),
+        ("", 5, ["needs 5 nodes, the site has at most 4"]),
+    ],
+)
+def test_programs_that_need_a_larger_job_are_refused(
+    launcher: str, nodes: int, told: list[str]
+) -> None:
+    """Where the launcher reaches further, or the job is large enough, all is well."""
+    program = Command(
+        argv=["heat"], restart={"new.nc": "old.nc"}, ranks=4, launcher=launcher
+    )
+    wf = Workflow("w")
+    span = Span("2000-01-01", "2001-01-01", every="1YS", calendar="noleap")
+    wf.stage("a", program, init=init, span=span, resources=Resources(nodes=nodes))
+    found = Submissions(())
+    found.add(wf, scenario=Scenario("m01"), state=CampaignState())
+    faults: list[str] = []
+    try:
+        found.require_runnable(CampaignState(), Launching(nodes=4))
+    except InvalidInputError as error:
+        faults = [fault.problem for fault in error.faults]
+    assert faults == told
 
 
 def test_what_a_site_does_not_tell_is_taken_to_be_enough() -> None:

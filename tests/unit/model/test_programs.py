@@ -107,6 +107,25 @@ def test_one_file_of_fields_is_the_state(restart: dict[str, str], fields: bool) 
     assert Command(argv=["x"], restart=restart).fields is fields
 
 
+@pytest.mark.parametrize(
+    ("launcher", "ranks", "together"),
+    [
+        # The site decides, whatever the ranks: it may share a lease with others.
+        ("", 1, True),
+        ("srun", 4, True),
+        ("/opt/bin/jsrun", 4, True),
+        ("mpiexec", 4, False),
+        ("none", 1, False),
+    ],
+)
+def test_some_launchers_stay_within_a_job(
+    launcher: str, ranks: int, together: bool
+) -> None:
+    """Then the nodes of its lease are of one, where there are jobs."""
+    step = Command(argv=["a"], restart={"b": "c"}, launcher=launcher, ranks=ranks)
+    assert step.together is together
+
+
 def test_files_are_read_by_the_ends_of_their_names() -> None:
     """Whatever their folder is called."""
     names = ("a.nc", "b/c.nc4", "d.zarr", "e.nc/f", "g")

@@ -97,34 +97,6 @@ def test_a_node_that_is_avoided_is_worse_than_another_job() -> None:
     assert decide("abc de", hung).leases == {"x": ("b", "c")}
 
 
-def test_two_that_hold_what_the_other_lacks_do_not_wait_for_ever() -> None:
-    """The first in order keeps what it has; the other leaves its part to it."""
-    claims = gang("x", held="a"), gang("y", held="b")
-    found = decide("ab", *claims, claim("z", held="c"))
-    assert not found.moves  # One job: nobody is told of any.
-
-    found = decide("ab c", *claims, claim("z", held="c"))
-    why = "leaves b: what it lacks has somebody who waits likewise"
-    assert found.moves == {"y": Move(leave=("b",), why=why)}
-    # It has left: the first one has its gang.
-    after = gang("x", held="a"), gang("y", avoids=("b",))
-    assert decide("ab c", *after, claim("z", held="c")).leases == {"x": ("a", "b")}
-
-
-def test_one_that_has_to_leave_asks_as_who_has_nothing() -> None:
-    """Where its job is broken for good it has a turn as others have."""
-    holder = claim("y", 2, held="cd", turn_s=-150.0, served_s=500.0)
-    found = decide("a cd", gang("x", held="a"), holder)
-    assert found.preempt == {"y": "it is the turn of x"}
-    assert found.waits["x"] == (
-        "needs 2 more nodes of one job; 0 are free, 2 are asked back from y"
-    )
-    # One that could be completed where it is asks nobody for a turn.
-    found = decide("ab cd", gang("x", held="a"), claim("z", held="b"), holder)
-    assert found.preempt == {"y": "it is the turn of x"}
-    assert decide("ab", gang("x", held="a"), claim("z", held="b")).preempt == {}
-
-
 def test_nodes_are_asked_of_those_who_hold_one_job() -> None:
     """Two halves of two jobs would be enough nodes, and of no use."""
     late: dict[str, Any] = {"turn_s": -150.0, "served_s": 500.0}

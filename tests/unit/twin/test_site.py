@@ -23,6 +23,13 @@ def test_nodes_have_names_and_memory() -> None:
     assert TwinSite(nodes=2, names=("x", "y")).node_names == ("x", "y")
 
 
+def test_nodes_may_be_of_jobs() -> None:
+    """In their order; the last one may be smaller."""
+    site = TwinSite(nodes=5, job_nodes=2)
+    assert [*site.jobs().values()] == ["job-0", "job-0", "job-1", "job-1", "job-2"]
+    assert TwinSite(nodes=5).jobs() == {}
+
+
 def test_some_nodes_may_have_another_memory() -> None:
     """Those that are named; a stranger is refused, and a size that is none."""
     site = TwinSite(nodes=2, memory="4 GiB", other_memory={"node-1": "1 GiB"})
