@@ -134,9 +134,9 @@ class Desk:
             return False
         if claim.unbroken and self.blocked:
             return True
-        return claim.nodes > most_spare(claim, self.pool) and self.blocked.before(
-            claim, timed=self.pool.timed
-        )
+        pool = self.pool
+        spare = most_spare(claim, pool) if claim.together else pool.spare
+        return claim.nodes > spare and self.blocked.before(claim, timed=pool.timed)
 
     def serve(self, claim: Claim) -> None:
         """Give a claim what it lacks, or see who could."""

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-class Camp(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Camp(msgspec.Struct, frozen=True, gc=False):
     """Nodes of which a claim can be given all that it lacks.
 
     Attributes
@@ -62,19 +62,16 @@ def camps_of(claim: Claim, pool: Pool) -> list[Camp]:
     list of Camp
         None where too few nodes are up that fit, in one job where that matters.
     """
-    able, held = pool.able(claim), pool.held(claim)
-    lacks = max(claim.nodes - len(claim.held), 0)
+    able, nodes = pool.able(claim), claim.nodes
+    lacks = max(nodes - len(claim.held), 0)
     if not of_one_job(claim, pool):
-        fits = able.bit_count() >= claim.nodes
-        return [Camp(nodes=able, lacks=lacks)] if fits else []
-    found = []
+        return [Camp(able, lacks)] if able.bit_count() >= nodes else []
+    found, held = [], pool.held(claim)
     for job in pool.jobs:
-        nodes = able & job
-        if nodes.bit_count() >= claim.nodes:
+        fit = able & job
+        if fit.bit_count() >= nodes:
             leaves = bool(held & ~job)
-            found.append(
-                Camp(nodes=nodes, lacks=claim.nodes if leaves else lacks, leaves=leaves)
-            )
+            found.append(Camp(fit, nodes if leaves else lacks, leaves))
     if len(found) > 1:
         seeks, avoids = pool.mask(claim.seeks), pool.mask(claim.avoids)
         found.sort(key=lambda camp: _merit(camp, pool, seeks, avoids))
@@ -101,7 +98,10 @@ def _merit(
 
 def most_able(claim: Claim, pool: Pool) -> int:
     """Count the nodes that fit a claim, at most in one job where that matters."""
-    return max(part.bit_count() for part in parts_of(claim, pool, pool.able(claim)))
+    able = pool.able(claim)
+    if not of_one_job(claim, pool):
+        return able.bit_count()
+    return max(part.bit_count() for part in parts_of(claim, pool, able))
 
 
 def most_spare(claim: Claim, pool: Pool) -> int:

@@ -138,16 +138,13 @@ class Round:
         return None, (), rights.later_s
 
     def _enough(
-        self, claim: Claim, every: Iterable[Source], nodes: int, need: int
+        self, claim: Claim, every: Sequence[Source], nodes: int, need: int
     ) -> tuple[Source, ...]:
         """Choose who gives enough of some nodes back; empty: nobody has enough."""
-        sources = []
-        for source in every:
-            mask = source.mask & nodes
-            if mask == source.mask:
-                sources.append(source)
-            elif mask:
-                sources.append(msgspec.structs.replace(source, mask=mask))
+        sources = every
+        if nodes != self.pool.able(claim):
+            masks = ((source, source.mask & nodes) for source in every)
+            sources = [msgspec.structs.replace(s, mask=m) for s, m in masks if m]
         if sum(source.mask.bit_count() for source in sources) < need:
             return ()
         ordered = self._in_order(sources, need)
