@@ -98,8 +98,9 @@ class Attempt:
     @property
     def tag(self) -> str:
         """Name of everything on the cluster that belongs to this attempt."""
-        epoch = self.services.epoch
-        return f"{self.simulation}/{self.set.name}/{epoch}.{self.number}"
+        services = self.services
+        number = f"{services.identity}.{services.epoch}.{self.number}"
+        return f"{self.simulation}/{self.set.name}/{number}"
 
     async def begin(self) -> int:
         """Build the first states from the inits; return their bytes."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from distributed import Client
@@ -20,10 +21,11 @@ from distributed.comm import CommClosedError
 from climorch.core.launchers import LaunchingSite
 from climorch.core.ports import Site
 from climorch.engine.alarms import Alarms
-from climorch.engine.guest import enter, leave, orphaned
 from climorch.engine.herald import hearing, part
-from climorch.engine.plugin import LeasePlugin, set_leases
-from climorch.engine.tags import TOPIC
+from climorch.engine.lodging import Lodging, Who
+from climorch.engine.orders import set_leases
+from climorch.engine.party import topic_of
+from climorch.engine.plugin import LeasePlugin
 from climorch.engine.worker import NodePlugin
 from climorch.errors import BackendError, InternalError, InvalidInputError
 from climorch.model import events as e
@@ -60,6 +62,8 @@ class Cluster:
         Ends what lives on the nodes; returns once it has ended.
     watch : Watch
         When nodes are frozen and tasks stuck.
+    who : Who
+        The driver, for other campaigns on the same Dask scheduler.
 
     Attributes
     ----------
@@ -76,6 +80,7 @@ class Cluster:
         alarms: Alarms,
         let_go: Callable[[], Awaitable[None]],
         watch: Watch,
+        who: Who,
     ) -> None:
         self.site = site
         self.nodes: dict[str, str] = {}
@@ -91,7 +96,8 @@ class Cluster:
         # the session is the connection, not the client.
         self._stream: Any = None
         self._listens = False
-        self._former: list[str] = []
+        # Where other campaigns may be.
+        self._lodging = Lodging(who, site, watch, alarms) if site.shared else None
         self._broken = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._herald = hearing(site, post, alarms, lambda: self.nodes.values())
@@ -128,6 +134,8 @@ class Cluster:
             await asyncio.wait([self._keeping])
         await self._let_go()
         await self._end()
+        if self._lodging is not None:
+            await asyncio.to_thread(self._lodging.close)
         await self.site.close()
 
     async def tell_leases(
@@ -147,7 +155,9 @@ class Cluster:
             return
         self._told = (leases, priorities)
         try:
-            errors = await self._client.run_on_scheduler(set_leases, leases, priorities)
+            errors = await self._client.run_on_scheduler(
+                set_leases, leases, priorities, client=self._client.id
+            )
         except (OSError, KeyError) as error:
             # Gone; or it took us for gone and has removed the plugin.
             logger.debug("leases were not heard", exc_info=error)
@@ -215,17 +225,15 @@ class Cluster:
         )
         await client
         self._stream = client.scheduler_comm
-        await _come_in(client, self._former, shared=site.shared)
-        self._former.append(client.id)
-        ear = await _subscribed(client)
-        await client.register_plugin(
-            LeasePlugin(
-                self._watch,
-                owner=client.id,
-                on_orphaned=orphaned if site.shared else None,
-            )
-        )
-        await client.register_plugin(NodePlugin())
+        await _check(client, shared=site.shared)
+        ear = await _subscribed(client, shared=site.shared)
+        if self._lodging is None:
+            await client.register_plugin(LeasePlugin(self._watch))
+            await client.register_plugin(NodePlugin())
+        else:
+            ear.offered = functools.partial(self._lodging.offered, client)
+            await self._lodging.come_in(client)
+            await self._lodging.settle(client)
         # Only now: a node that is leased before it has its plugin would fail.
         self._listens = True
         self._told = ({}, {})
@@ -238,9 +246,9 @@ class Cluster:
         self.nodes, self._listens = {}, False
         if client is not None:
             with contextlib.suppress(Exception):
-                if self.site.shared and connected:
+                if self._lodging is not None and connected:
                     async with asyncio.timeout(LEAVE_S):
-                        await client.run_on_scheduler(leave, client.id)
+                        await self._lodging.leave(client)
             with contextlib.suppress(Exception):
                 await client.close(LEAVE_S)
 
@@ -311,10 +319,14 @@ class _Ear:
         self.ready = asyncio.Event()
         self._held: list[Mapping[str, Any]] = []
         self._to: Callable[[Mapping[str, Any]], None] = self._held.append
+        # Answered at once: what is not taken is not heard of.
+        self.offered: Callable[[Mapping[str, Any]], None] = self._held.append
 
     def __call__(self, event: tuple[float, Mapping[str, Any]]) -> None:
         if event[1]["what"] == "ready":
             self.ready.set()
+        elif event[1]["what"] == "offered":
+            self.offered(event[1])
         else:
             self._to(event[1])
 
@@ -325,24 +337,22 @@ class _Ear:
             to(message)
 
 
-async def _subscribed(client: Client) -> _Ear:
-    ear = _Ear()
-    client.subscribe_topic(TOPIC, ear)
+async def _subscribed(client: Client, *, shared: bool) -> _Ear:
+    ear, topic = _Ear(), topic_of(client.id, shared=shared)
+    client.subscribe_topic(topic, ear)
     # The subscription travels in a batch of its own time: a node that joined
     # before it arrived would never be heard of. Call until there is an echo.
     while not ear.ready.is_set():
-        await client.log_event(TOPIC, {"what": "ready"})
+        await client.log_event(topic, {"what": "ready"})
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ear.ready.wait(), 0.02)
     return ear
 
 
-async def _come_in(client: Client, former: Sequence[str], *, shared: bool) -> None:
-    """Check a Dask scheduler; make room on it where others use it too."""
+async def _check(client: Client, *, shared: bool) -> None:
+    """Check a Dask scheduler, before anything is changed there."""
     try:
-        if shared:
-            await client.run_on_scheduler(enter, former)
-        faults = await client.run_on_scheduler(setting_faults)
+        faults = await client.run_on_scheduler(setting_faults, shared=shared)
     except ImportError as error:
         raise InvalidInputError(
             f"the Dask scheduler does not find what campaigns need ({error}); "

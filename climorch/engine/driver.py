@@ -24,6 +24,7 @@ from climorch.engine.chores import Chores
 from climorch.engine.cluster import Cluster
 from climorch.engine.facts import FactQueue
 from climorch.engine.keeper import RecordKeeper
+from climorch.engine.lodging import Who
 from climorch.engine.lookout import Lookout
 from climorch.engine.recovery import reconcile
 from climorch.engine.runner import SetRunner
@@ -177,6 +178,7 @@ class Driver:
         results: ResultStore,
     ) -> None:
         disk = DiskThreads()
+        folder = self.spec.root / self.spec.campaign
         cluster = Cluster(
             self.site,
             post=self.post,
@@ -184,11 +186,17 @@ class Driver:
             alarms=self.lookout.alarms,
             let_go=self._let_go,
             watch=self.spec.policies.watch,
+            who=Who(
+                folder=folder,
+                identity=self.keeper.identity,
+                epoch=self.keeper.epoch,
+            ),
         )
         services = Services(
             cluster=cluster,
             checkpoints=checkpoints,
             results=results,
+            identity=self.keeper.identity,
             epoch=self.keeper.epoch,
             state=self.orchestrator.state,
             workflows=self.workflows,

@@ -38,10 +38,13 @@ class RecordKeeper:
     ----------
     journal : JournalPort
         Open; closed by `close`.
+    identity : str
+        Of its campaign.
     """
 
-    def __init__(self, journal: JournalPort) -> None:
+    def __init__(self, journal: JournalPort, *, identity: str = "") -> None:
         self.epoch = journal.epoch
+        self.identity = identity
         self.trouble = ""
         self.on_recovery: Callable[[], None] = lambda: None
         self.on_takeover: Callable[[BaseException], None] = lambda error: None

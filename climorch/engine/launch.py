@@ -64,7 +64,8 @@ def launch(
         If another driver holds the journal.
     """
     open_archive(policies.archive, campaign)
-    keeper = RecordKeeper(open_journal(root, campaign))
+    journal = open_journal(root, campaign)
+    keeper = RecordKeeper(journal, identity=journal.identity)
     try:
         state = _replayed(keeper, policies)
         facts = submissions.news(state)

@@ -41,12 +41,12 @@ class Lending:
         """Forget a worker that Dask has forgotten."""
         self._given.pop(worker, None)
 
-    def take_back(self) -> None:
-        """Undo it for every worker that is there."""
-        for address, given in self._given.items():
-            worker = self._scheduler.workers[address]
-            for resource in given:
-                del worker.resources[resource]
-                del worker.used_resources[resource]
-                del self._scheduler.resources[resource][address]
-        self._given = {}
+    def take_back(self, worker: str) -> None:
+        """Undo it for a worker; nothing where it is gone or was lent nothing."""
+        given, state = self._given.pop(worker, {}), self._scheduler.workers.get(worker)
+        if state is None:
+            return
+        for resource in given:
+            del state.resources[resource]
+            del state.used_resources[resource]
+            del self._scheduler.resources[resource][worker]

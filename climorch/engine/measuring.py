@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from climorch.engine.attempt import Attempt
-from climorch.engine.plugin import take_measures
+from climorch.engine.orders import take_measures
 from climorch.engine.took import Took
 from climorch.model.usage import Usage
 
@@ -41,9 +41,9 @@ async def measures_of(
     # A segment is not lost because nobody knows how fast it was.
     try:
         paces, usage = await services.client.run_on_scheduler(
-            take_measures, simulation, stage
+            take_measures, simulation, stage, client=services.client.id
         )
-    except OSError:
+    except (OSError, KeyError):
         pass
     else:
         usage = msgspec.structs.replace(

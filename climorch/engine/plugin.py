@@ -15,25 +15,24 @@ from distributed import Scheduler, SchedulerPlugin
 
 from climorch.engine.labels import Labels
 from climorch.engine.lending import Lending
-from climorch.engine.metering import METRIC
 from climorch.engine.nodes import loss_reason, node_name
 from climorch.engine.ordering import Order
 from climorch.engine.overfull import Overfull
 from climorch.engine.pacing import Paces
+from climorch.engine.party import Change, Comer, Parties, Party, topic_of
 from climorch.engine.placing import Places, Wishes
 from climorch.engine.recall import Recaller, can_run, decide_anew
-from climorch.engine.tags import ANNOTATION, COMPUTE, TOPIC, Tag
+from climorch.engine.tags import ANNOTATION, COMPUTE, Tag
 from climorch.engine.trimming import trim
 from climorch.engine.watchdog import Watchdog
-from climorch.errors import InternalError
+from climorch.errors import NotFoundError
 from climorch.model.causes import Cause
-from climorch.model.usage import Usage
 from climorch.policy.watching import Watch
 
 if TYPE_CHECKING:
     from distributed.scheduler import TaskState, WorkerState
 
-__all__ = ["NAME", "LeasePlugin", "set_leases", "take_leave", "take_measures"]
+__all__ = ["NAME", "LeasePlugin"]
 
 NAME = "climorch-leases"
 
@@ -60,18 +59,20 @@ class LeasePlugin(SchedulerPlugin):
     Parameters
     ----------
     watch : Watch or None
-        When nodes are frozen and tasks stuck; None: the defaults.
-    owner : str
-        Id of the driver's client.
-    on_orphaned : callable or None
-        Told the client and the Dask scheduler once that client is gone.
+        When nodes are frozen and tasks stuck, for the one campaign that has the
+        Dask scheduler to itself; None: the defaults.
+    holder : callable or None
+        From the address of a worker to the identity of the campaign that holds it,
+        where several share the Dask scheduler; they `enter`.
+    on_change : callable or None
+        Then told of what joins and goes: a worker, or a client.
 
     Attributes
     ----------
     places : Places
         Leases and the workers that they mean now.
-    paces : Paces
-        What tasks of segments took on each node.
+    parties : Parties
+        The campaigns.
     errors : list of str
         Exceptions of hooks.
     """
@@ -83,36 +84,57 @@ class LeasePlugin(SchedulerPlugin):
         self,
         watch: Watch | None = None,
         *,
-        owner: str = "",
-        on_orphaned: Callable[[str, Scheduler], None] | None = None,
+        holder: Callable[[str], str | None] | None = None,
+        on_change: Callable[[Change, str], None] | None = None,
     ) -> None:
         self.watch = watch or Watch()
-        self.owner = owner
-        self._on_orphaned = on_orphaned
+        self._holder = holder
+        self._on_change = on_change
         self.places = Places()
+        self.parties = Parties(holder)
         self._overfull = Overfull()
         self.errors: list[str] = []
 
     async def start(self, scheduler: Scheduler) -> None:
         """Take note of the workers and tasks that are there already."""
         self._scheduler = scheduler
-        self.paces = Paces(self.failed)
         self._wishes = Wishes(self.places, functools.partial(_workers_of, scheduler))
         self._order = Order(scheduler)
         self._lending = Lending(scheduler)
         self._recaller = Recaller(scheduler, self.failed)
         self._labels = Labels(self._tell)
-        self._watchdog = Watchdog(
-            scheduler,
-            self.watch,
-            tag_of=self._labels.of,
-            tell=self._tell,
-            failed=self.failed,
-        )
+        if self._holder is None:
+            self.enter("", None)
         for address in list(scheduler.workers):
             self.add_worker(scheduler, address)
-        self._stamp_all(scheduler.tasks.values())
-        self._watchdog.start()
+        self._stamp_all(scheduler.tasks.values(), self.parties.by(""))
+
+    def enter(self, client: str, comer: Comer | None) -> None:
+        """Let a campaign place its tasks from now on.
+
+        Parameters
+        ----------
+        client : str
+            Id of its driver's client.
+        comer : Comer or None
+            Who; None: it has the Dask scheduler to itself.
+        """
+        party = Party(
+            self._scheduler,
+            paces=Paces(self.failed),
+            topic=topic_of(client, shared=comer is not None),
+            comer=comer,
+        )
+        party.watchdog = Watchdog(
+            self._scheduler,
+            self.watch if comer is None else comer.watch,
+            tag_of=self._labels.of,
+            tell=party.tell,
+            failed=self.failed,
+            ours=lambda worker: self.parties.at(worker) is party,
+        )
+        self.parties.add(client, party)
+        party.watchdog.start()
 
     @property
     def priorities(self) -> Mapping[str, int]:
@@ -130,12 +152,13 @@ class LeasePlugin(SchedulerPlugin):
             "places": len(self.places),
             "wishes": len(self._wishes),
             "members": len(self._order),
-            "paces": len(self.paces),
+            "paces": sum(len(party.paces) for party in self.parties),
         }
 
     async def close(self) -> None:
         """Stop watching."""
-        self._watchdog.stop()
+        for party in self.parties:
+            party.watchdog.stop()
 
     def failed(self, where: str, error: Exception) -> None:
         """Keep an exception of ours and tell the driver, who stops."""
@@ -147,6 +170,8 @@ class LeasePlugin(SchedulerPlugin):
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Tell the driver of a node and let waiting tasks have it."""
         self._joined(scheduler.workers[worker])
+        if self._on_change is not None:
+            self._on_change(Change.JOINED, worker)
         # Dask itself sends to the worker what waits for it, once this returns.
         self._wishes.refresh()
 
@@ -155,8 +180,12 @@ class LeasePlugin(SchedulerPlugin):
         self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **kwargs: Any
     ) -> None:
         """Tell the driver that a node is gone and rescue its tasks."""
-        reason = self._watchdog.reason(worker, loss_reason(stimulus_id))
+        reason, party = loss_reason(stimulus_id), self.parties.at(worker)
+        if party is not None:
+            reason = party.watchdog.reason(worker, reason)
         self._left(worker, *self._overfull.verdict(worker, reason))
+        if self._on_change is not None:
+            self._on_change(Change.GONE, worker)
         self._recaller.gone(worker)
         self._lending.gone(worker)
         self._wishes.refresh()
@@ -169,19 +198,22 @@ class LeasePlugin(SchedulerPlugin):
 
     @_latched
     def update_graph(
-        self, scheduler: Scheduler, *, tasks: list[Any], **kwargs: Any
+        self, scheduler: Scheduler, *, client: str, tasks: list[Any], **kwargs: Any
     ) -> None:
         """Stamp new tasks before Dask decides where they run."""
         trim()
         known = scheduler.tasks
-        self._stamp_all(known[key] for key in tasks if key in known)
+        party = self.parties.by(client)
+        self._stamp_all((known[key] for key in tasks if key in known), party)
 
     def transition(
         self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any
     ) -> None:
         """Note what a task took that has ended: one of five calls per task."""
         if finish == "memory" and start == "processing":
-            self.paces.ended(self._scheduler, key, kwargs)
+            party = self.parties.at(kwargs.get("worker", ""))
+            if party is not None:
+                party.paces.ended(self._scheduler, key, kwargs)
 
     @_latched
     def valid_workers_downscaling(
@@ -192,12 +224,15 @@ class LeasePlugin(SchedulerPlugin):
 
     @_latched
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
-        """Leave a Dask scheduler that others use once the driver is gone."""
-        if client == self.owner and self._on_orphaned is not None:
-            self._on_orphaned(client, scheduler)
+        """Take a campaign's part away once its driver is gone."""
+        if self._on_change is not None and self.parties.by(client) is not None:
+            self._on_change(Change.ORPHANED, client)
 
     def update(
-        self, leases: Mapping[str, tuple[str, ...]], priorities: Mapping[str, int]
+        self,
+        leases: Mapping[str, tuple[str, ...]],
+        priorities: Mapping[str, int],
+        client: str = "",
     ) -> None:
         """Take new leases and priorities; tasks follow them at once.
 
@@ -207,52 +242,82 @@ class LeasePlugin(SchedulerPlugin):
             Simulation to the names of its nodes.
         priorities : mapping of str to int
             As the attribute.
+        client : str
+            Id of the client of their campaign's driver.
+
+        Raises
+        ------
+        NotFoundError
+            If that campaign is not here.
         """
+        party = self.parties.by(client)
+        if party is None:
+            raise NotFoundError(f"the campaign of client {client} is not here any more")
+        party.leases, party.priorities = dict(leases), dict(priorities)
+        party.paces.follow(leases)
+        self._follow()
+
+    def admit(self, worker: str) -> None:
+        """Tell a campaign of a worker that it holds from now on."""
+        party, state = self.parties.at(worker), self._scheduler.workers[worker]
+        if party is not None:
+            self._lending.lend(worker)
+            party.tell(
+                {
+                    "what": "joined",
+                    "node": node_name(state.name),
+                    "address": worker,
+                    "cores": int(state.resources.get(COMPUTE, state.nthreads)),
+                    "memory": int(state.memory_limit or 0),
+                }
+            )
+
+    def dismiss(self, client: str, workers: Iterable[str]) -> None:
+        """Take away what a campaign has brought, whose workers these were."""
+        party = self.parties.remove(client)
+        if party is not None:
+            party.watchdog.stop()
+            self._follow()
+        for worker in workers:
+            self._lending.take_back(worker)
+
+    def close_down(self) -> None:
+        """Give the Dask scheduler back as it was found."""
+        for client in self.parties.clients():
+            self.dismiss(client, list(self._scheduler.workers))
+        self._recaller.close()
+
+    def _follow(self) -> None:
+        """Let all tasks follow the leases and priorities of all campaigns."""
         was_free = not self.places.free
-        moved = self.places.assign(leases)
-        self.paces.follow(leases)
+        moved = self.places.assign(self.parties.leases())
         self._wishes.refresh()
         misplaced = self._misplaced(moved)
-        raised = self.places.competing(self._order.change(priorities))
+        raised = self.places.competing(self._order.change(self.parties.priorities()))
         if was_free and self.places.free:
             self._unqueue()
         self._recaller.recall([*misplaced, *raised])
         self._rescue()
 
-    def leave(self) -> None:
-        """Give the Dask scheduler back as it was found."""
-        self.update({}, {})
-        self._watchdog.stop()
-        self._recaller.close()
-        self._lending.take_back()
-
     def _tell(self, message: Mapping[str, Any]) -> None:
-        self._scheduler.log_event(TOPIC, dict(message))
+        for party in self.parties:
+            party.tell(message)
 
     def _joined(self, worker: WorkerState) -> None:
-        name = node_name(worker.name)
-        self._lending.lend(worker.address)
-        self.places.join(worker.address, name)
-        self._tell(
-            {
-                "what": "joined",
-                "node": name,
-                "address": worker.address,
-                "cores": int(worker.resources.get(COMPUTE, worker.nthreads)),
-                "memory": int(worker.memory_limit or 0),
-            }
-        )
+        self.places.join(worker.address, node_name(worker.name))
+        if self._holder is None:
+            self.admit(worker.address)
 
     def _left(self, worker: str, cause: Cause, reason: str) -> None:
-        name = self.places.leave(worker)
-        if name is not None:
+        name, party = self.places.leave(worker), self.parties.at(worker)
+        if name is not None and party is not None:
             told = {"node": name, "address": worker, "reason": reason}
-            self._tell({"what": "lost", "cause": cause.name, **told})
+            party.tell({"what": "lost", "cause": cause.name, **told})
 
     def _offered(self, workers: list[WorkerState]) -> list[WorkerState]:
         return [w for w in workers if not self.places.leased(node_name(w.name))]
 
-    def _stamp_all(self, tasks: Iterable[TaskState]) -> None:
+    def _stamp_all(self, tasks: Iterable[TaskState], party: Party | None) -> None:
         # Most tasks of a graph carry the very same object.
         read: dict[int, Tag | str | None] = {}
         for state in tasks:
@@ -263,18 +328,21 @@ class LeasePlugin(SchedulerPlugin):
             tag = read.get(id(annotation), "")
             if tag == "":
                 tag = read[id(annotation)] = self._labels.read(annotation)
-            if isinstance(tag, Tag):
-                self._place_tagged(state, tag)
-            else:
+            if not isinstance(tag, Tag):
                 self._place_foreign(state, tag)
+            elif party is None:
+                # A label alone gives nobody a lease.
+                self._place_foreign(state, None)
+            else:
+                self._place_tagged(state, tag, party.named(tag.lease))
 
-    def _place_tagged(self, state: TaskState, tag: Tag) -> None:
+    def _place_tagged(self, state: TaskState, tag: Tag, lease: str) -> None:
         """Hold a task to its lease, whatever else it asks for."""
-        state.worker_restrictions = self.places.place(tag.lease, tag.place(state.key))
+        state.worker_restrictions = self.places.place(lease, tag.place(state.key))
         state.host_restrictions = None
         state.loose_restrictions = False
         state.resource_restrictions = {tag.kind: 1} if tag.kind else {}
-        self._order.join(state, tag.lease, 0.0)
+        self._order.join(state, lease, 0.0)
 
     def _place_foreign(self, state: TaskState, guest: str | None) -> None:
         """Hold a task to the nodes that nobody leases."""
@@ -309,79 +377,3 @@ class LeasePlugin(SchedulerPlugin):
 def _workers_of(scheduler: Scheduler, host: str) -> Iterable[str]:
     found = scheduler.host_info.get(scheduler.coerce_hostname(host))
     return found["addresses"] if found else ()
-
-
-def _plugin(scheduler: Scheduler) -> LeasePlugin:
-    plugin = scheduler.plugins[NAME]
-    if not isinstance(plugin, LeasePlugin):
-        raise InternalError(f"plugin {NAME} is a {type(plugin).__name__}")
-    return plugin
-
-
-def set_leases(
-    leases: Mapping[str, tuple[str, ...]],
-    priorities: Mapping[str, int],
-    dask_scheduler: Scheduler,
-) -> list[str]:
-    """Give the plugin new leases; runs on the Dask scheduler.
-
-    Parameters
-    ----------
-    leases : mapping of str to tuple of str
-        Simulation to the names of its nodes.
-    priorities : mapping of str to int
-        Simulation or guest to its priority.
-    dask_scheduler : distributed.Scheduler
-        Given by Dask.
-
-    Returns
-    -------
-    list of str
-        Exceptions of hooks so far; the driver stops on any.
-    """
-    plugin = _plugin(dask_scheduler)
-    plugin.update(leases, priorities)
-    return plugin.errors
-
-
-def take_measures(
-    simulation: str, stage: str, dask_scheduler: Scheduler
-) -> tuple[dict[str, float], Usage]:
-    """Take what a segment took and used; runs on the Dask scheduler.
-
-    Parameters
-    ----------
-    simulation, stage : str
-        Whose.
-    dask_scheduler : distributed.Scheduler
-        Given by Dask.
-
-    Returns
-    -------
-    paces : dict of str to float
-        As `Paces.take`.
-    usage : Usage
-        As `Usages.take`.
-    """
-    paces = _plugin(dask_scheduler).paces
-    told = {
-        node_name(worker.name): worker.metrics.get(METRIC) or {}
-        for worker in dask_scheduler.workers.values()
-    }
-    usage = paces.usages.take(simulation, stage, told)
-    return paces.take(simulation, stage), usage
-
-
-def take_leave(dask_scheduler: Scheduler) -> None:
-    """Remove the plugin from a Dask scheduler that goes on without it.
-
-    What foreign tasks had asked for holds again.
-
-    Parameters
-    ----------
-    dask_scheduler : distributed.Scheduler
-        Given by Dask.
-    """
-    if NAME in dask_scheduler.plugins:
-        _plugin(dask_scheduler).leave()
-        dask_scheduler.remove_plugin(NAME)

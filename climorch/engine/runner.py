@@ -145,8 +145,14 @@ class SetRunner:
         owners = f"{self.simulation}/{attempt.set.name}/"
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CLEAR_S):
+                # Nodes of other campaigns may have models of the same name.
                 await services.client.run(
-                    clear_attempt, attempt.tag, owners, lease, on_error="ignore"
+                    clear_attempt,
+                    attempt.tag,
+                    owners,
+                    lease,
+                    workers=list(services.nodes),
+                    on_error="ignore",
                 )
 
     def _spawn(

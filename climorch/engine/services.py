@@ -32,6 +32,8 @@ class Services:
         The present session with a Dask scheduler.
     checkpoints, results
         The stores of this campaign and epoch.
+    identity : str
+        Of this campaign: no other has it, also where names are the same.
     epoch : int
         Of this driver.
     state : CampaignState
@@ -56,6 +58,7 @@ class Services:
     cluster: Cluster
     checkpoints: CheckpointStore
     results: ResultStore
+    identity: str
     epoch: int
     state: CampaignState
     workflows: Mapping[str, Workflow]

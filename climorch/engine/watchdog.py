@@ -61,6 +61,8 @@ class Watchdog:
         Takes a message for the driver.
     failed : callable
         Told of an exception, with where it came from.
+    ours : callable or None
+        Whether a worker, by its address, is one to be watched; None: all are.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Watchdog:
         tag_of: Callable[[TaskState], Tag | None],
         tell: Callable[[Mapping[str, Any]], None],
         failed: Callable[[str, Exception], None],
+        ours: Callable[[str], bool] | None = None,
     ) -> None:
         self.reasons: dict[str, str] = {}
         self._scheduler = scheduler
@@ -78,6 +81,7 @@ class Watchdog:
         self._tag_of = tag_of
         self._tell = tell
         self._failed = failed
+        self._ours = ours
         self._vigil = Vigil()
         self._period_s = period_s(watch)
         self._looked_s = time.monotonic()
@@ -113,14 +117,13 @@ class Watchdog:
 
     def _check(self, now_s: float) -> None:
         elapsed_s, self._looked_s = now_s - self._looked_s, now_s
-        workers = self._scheduler.workers
+        # Workers of all others count in how often one is heard of.
+        interval_s = heartbeat_interval(len(self._scheduler.workers))
         self._vigil, found = look(
             self._vigil,
-            [self._sight(worker) for worker in workers.values()],
+            [self._sight(worker) for worker in self._workers()],
             counted_s=counted_s(elapsed_s, self._period_s),
-            frozen_after_s=frozen_after_s(
-                self._watch, heartbeat_interval(len(workers))
-            ),
+            frozen_after_s=frozen_after_s(self._watch, interval_s),
         )
         for verdict in found:
             match verdict:
@@ -128,6 +131,11 @@ class Watchdog:
                     self._frozen(verdict)
                 case Stuck():
                     self._stuck(verdict)
+
+    def _workers(self) -> list[WorkerState]:
+        """Return the workers that are watched."""
+        ours, workers = self._ours, self._scheduler.workers
+        return [w for a, w in workers.items() if ours is None or ours(a)]
 
     def _sight(self, worker: WorkerState) -> Sight:
         executing: dict[Hashable, float] = {}
@@ -223,7 +231,7 @@ class Watchdog:
         """
         others = [
             other
-            for other in self._scheduler.workers.values()
+            for other in self._workers()
             if other is not worker
             and any(
                 (label := self._tag_of(state)) is not None

@@ -131,6 +131,11 @@ class NodePlugin(WorkerPlugin):
         self._worker: Worker | None = None
         self._meter = Meter()
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Resources that the worker had not, until it is left."""
+        return tuple(self._given)
+
     def setup(self, worker: Worker) -> None:
         """Give the worker its own thread for I/O, and resources if it has none."""
         self.stash = {}

@@ -69,11 +69,20 @@ WORKER_ENVIRONMENT: dict[str, str] = {
 LEAST_FAILURES = 10
 
 
-def setting_faults(dask_scheduler: Scheduler) -> list[Fault]:
-    """Return what a Dask scheduler has set otherwise; runs on the scheduler."""
+def setting_faults(dask_scheduler: Scheduler, shared: bool = False) -> list[Fault]:
+    """Return what a Dask scheduler has set otherwise; runs on the scheduler.
+
+    Parameters
+    ----------
+    dask_scheduler : distributed.Scheduler
+        Given by Dask.
+    shared : bool
+        Whether others use it: stealing is switched off while campaigns are there.
+    """
+    steals = "stealing" in dask_scheduler.periodic_callbacks and not shared
     found = {
         # Also where the extension is there and was switched off.
-        "work-stealing": ("stealing" in dask_scheduler.periodic_callbacks, False),
+        "work-stealing": (steals, False),
         "worker-saturation": (dask_scheduler.WORKER_SATURATION, 1.0),
         "idle-timeout": (dask_scheduler.idle_timeout, None),
         "no-workers-timeout": (dask_scheduler.no_workers_timeout, None),

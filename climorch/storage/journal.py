@@ -133,6 +133,11 @@ class SqliteJournal:
         return JournalReader(path)
 
     @property
+    def identity(self) -> str:
+        """Of the campaign, see `JournalReader.identity`."""
+        return self._reader.identity
+
+    @property
     def epoch(self) -> int:
         """The number of this driver, from 1."""
         return self._writer.epoch

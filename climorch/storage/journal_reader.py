@@ -78,6 +78,11 @@ class JournalReader:
         return self._campaign
 
     @property
+    def identity(self) -> str:
+        """Of the campaign: another one of the same name, or elsewhere, has another."""
+        return self._first.chain.hex()
+
+    @property
     def last_serial(self) -> int:
         """Serial of the newest row now; 0 when there is none."""
         with self._reading("read its head") as db:

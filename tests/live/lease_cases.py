@@ -15,7 +15,8 @@ import dask
 from distributed import Client, Future, Scheduler, Worker, get_worker
 
 from climorch import LocalSite
-from climorch.engine.plugin import NAME, LeasePlugin, set_leases
+from climorch.engine.orders import set_leases
+from climorch.engine.plugin import NAME, LeasePlugin
 from climorch.engine.tags import ANNOTATION
 from climorch.engine.worker import NodePlugin
 

@@ -58,7 +58,11 @@ def on_scheduler(dask_scheduler: Scheduler) -> dict[str, Any]:
         "resources": {r: w for r, w in dask_scheduler.resources.items() if w},
         "offered": [dict(w.resources) for w in dask_scheduler.workers.values()],
         "used": [dict(w.used_resources) for w in dask_scheduler.workers.values()],
-        "events": TOPIC in dask_scheduler.get_events(),
+        "events": [
+            topic
+            for topic, events in dask_scheduler.get_events().items()
+            if topic.startswith(TOPIC) and events
+        ],
         "tasks": sorted(map(str, dask_scheduler.tasks)),
         "stealing": "stealing" in dask_scheduler.periodic_callbacks,
     }

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import dask
 from distributed import Client, Scheduler, SpecCluster, Worker
 
-from climorch.engine.plugin import LeasePlugin, set_leases, take_leave
+from climorch.engine.orders import set_leases, take_leave
+from climorch.engine.plugin import LeasePlugin
 from climorch.sites.settings import DASK_SETTINGS
 from tests.live.lease_cases import soon, where
 from tests.live.test_enforcement import NoProtection

@@ -41,7 +41,7 @@ class NoForeignRule(LeasePlugin):
 class NoLeaseRule(LeasePlugin):
     """Tagged work runs anywhere."""
 
-    def _place_tagged(self, state: TaskState, tag: Any) -> None:
+    def _place_tagged(self, state: TaskState, tag: Any, lease: str) -> None:
         pass
 
 

@@ -10,7 +10,8 @@ import pytest
 from distributed import Client, get_worker
 
 from climorch import LocalSite
-from climorch.engine.plugin import LeasePlugin, set_leases
+from climorch.engine.orders import set_leases
+from climorch.engine.plugin import LeasePlugin
 from climorch.engine.tags import ANNOTATION, make_tag
 from climorch.engine.worker import NodePlugin
 
