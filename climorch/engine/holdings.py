@@ -86,7 +86,7 @@ class Standing:
                 "went away"
             )
         if self.pending:
-            words.append(f"{self.pending} still busy with what came before")
+            words.append(f"{self.pending} looked at, or busy with what came before")
         if self.unfit:
             words.append(f"{self.unfit} that cannot write its folder")
         return ", ".join(words)
@@ -300,7 +300,7 @@ class Holdings:
         others: Counter[str] = Counter()
         for worker in workers:
             tenant = self._tenants.get(worker.whose)
-            if worker.stand in (Stand.ASKED, Stand.HELD) and worker.whose != identity:
+            if worker.stand is Stand.HELD and worker.whose != identity:
                 others[worker.whose if tenant is None else tenant.who] += 1
         names = {w.name for w in workers if w.stand is Stand.FREE}
         kept = [
@@ -308,13 +308,9 @@ class Holdings:
             for name, (whose, until_s) in self.kept.items()
             if name in names and whose not in self._tenants
         ]
-        busy = (Stand.LEAVING,)
         return Standing(
             held=len(self.held(identity)),
-            pending=sum(
-                w.stand in busy or (w.stand is Stand.ASKED and w.whose == identity)
-                for w in workers
-            ),
+            pending=sum(w.stand in (Stand.ASKED, Stand.LEAVING) for w in workers),
             kept_s=max([0.0, *kept]),
             others=dict(others),
             unfit=sum(identity in w.unfit for w in workers),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import os
+import pwd
 import socket
 import time
 from collections.abc import Mapping
@@ -57,9 +57,10 @@ class Who:
 
     def told(self) -> str:
         """Say it in words."""
+        # Not by the environment, which may say anything.
         try:
-            user = getpass.getuser()
-        except (KeyError, OSError):
+            user = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
             user = str(os.getuid())
         return (
             f"campaign {self.folder.name!r} of user {user}, process {os.getpid()} on "
@@ -160,7 +161,9 @@ class Lodging:
             f"{standing.held} of at least {least} workers are there for this "
             f"campaign: {standing.told()}"
         )
-        if standing.others and not (self._started or standing.kept_s):
+        # Where some are not fit, those that are may be about to join.
+        passes = self._started or standing.kept_s or standing.unfit
+        if standing.others and not passes:
             return ConflictError(
                 f"{text}; wait for the others, start more workers, or let each "
                 "campaign take fewer: DaskSite(nodes=...)"

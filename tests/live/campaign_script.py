@@ -3,15 +3,17 @@
 Its only argument is JSON: ``root``, and optionally ``nodes_here``, ``nodes``,
 ``simulations``, ``segments``, ``work_s``, ``every``, ``alarms`` (file for them),
 ``die`` (function to die in), ``call``, ``after``, ``address`` (of an existing Dask
-scheduler), ``gang`` (nodes of a simulation), ``copies`` (whether to partners, and
-rarely to the disk), ``lose`` (boundary at whose copy a node is killed), ``archive``
-and ``bytes_per_s`` (its address and rate).
+scheduler), ``most`` (workers that it takes there), ``gang`` (nodes of a simulation),
+``copies`` (whether to partners, and rarely to the disk), ``lose`` (boundary at whose
+copy a node is killed), ``archive`` and ``bytes_per_s`` (its address and rate), ``go``
+(it begins once that file is there).
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from climorch import (
     Alarm,
@@ -28,7 +30,7 @@ from climorch.engine.copying import Copies, Copy
 from climorch.model.commands import BeginCopy
 from climorch.policy.partnering import PartnerCopy
 from climorch.rules import Archive
-from climorch.testing.faults import die_in, kill_node
+from climorch.testing.faults import die_in, kill_node, until
 from climorch.testing.models import box_workflow
 
 
@@ -84,7 +86,9 @@ def main() -> None:
     if "lose" in given and isinstance(site, LocalSite):
         lose_node(site, given["lose"])
     if "address" in given:
-        site = DaskSite(given["address"])
+        site = DaskSite(given["address"], nodes=given.get("most"))
+    if "go" in given:
+        until(Path(given["go"]).exists, what="the file to begin at")
     status = campaign.run(site)
     raise SystemExit(0 if status.finished else 3)
 

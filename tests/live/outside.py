@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -90,17 +91,23 @@ class Outside:
         """Where its Dask scheduler listens."""
         return f"tcp://127.0.0.1:{self.port}"
 
-    def start_scheduler(self, **environment: str) -> None:
-        """Start a Dask scheduler at the address."""
+    def start_scheduler(
+        self, *, within: Sequence[str] = (), **environment: str
+    ) -> None:
+        """Start a Dask scheduler at the address, perhaps within another command."""
         self.scheduler = self._start(
+            within,
             "dask_scheduler",
             *("--host", "127.0.0.1", "--port", str(self.port)),
             **{**SETTINGS, **environment},
         )
 
-    def start_worker(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a worker with two threads."""
+    def start_worker(
+        self, *arguments: str, within: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker with two threads, perhaps within another command."""
         worker = self._start(
+            within,
             "dask_worker",
             self.address,
             *("--host", "127.0.0.1", "--nthreads", "2", "--memory-limit", "0"),
@@ -129,10 +136,15 @@ class Outside:
         self.workers.clear()
 
     def _start(
-        self, module: str, *arguments: str, **environment: str
+        self,
+        within: Sequence[str],
+        module: str,
+        *arguments: str,
+        **environment: str,
     ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [
+                *within,
                 *(sys.executable, "-m", f"distributed.cli.{module}"),
                 *("--no-dashboard", *arguments),
             ],

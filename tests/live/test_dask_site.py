@@ -138,15 +138,17 @@ def waits(key: Any, dask_scheduler: Scheduler) -> bool:
     return state is not None and state.state == "no-worker"
 
 
-def test_a_second_campaign_on_the_same_cluster_is_refused(
+def test_a_campaign_for_which_no_worker_is_free_is_refused(
     tmp_path: Path, theirs: LocalCluster
 ) -> None:
-    """Two that place tasks would undo each other; the first goes on."""
+    """It is told who holds them and what helps; the first goes on."""
     first = submitted(tmp_path / "one", segments=10, work_s=0.02)
     run = first.start(DaskSite(theirs))
     until_record(tmp_path / "one", "c", e.SegmentFinished, run=run)
 
-    with pytest.raises(ConflictError, match="another campaign runs on the Dask"):
+    with pytest.raises(
+        ConflictError, match=r"2 held by campaign 'c' of user .*DaskSite\(nodes="
+    ):
         submitted(tmp_path / "two").run(DaskSite(theirs))
 
     assert run.wait(timeout_s=240)

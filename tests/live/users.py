@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["MEMBER", "OUTSIDER", "TEAM", "as_user", "harm"]
+__all__ = ["MEMBER", "OUTSIDER", "TEAM", "as_user", "becoming", "harm"]
 
 T = TypeVar("T")
 
@@ -57,6 +57,31 @@ def as_user(user: int, groups: Iterable[int], what: Callable[[], T]) -> T:
     if status:
         raise RuntimeError(f"user {user}: {found}")
     return found  # type: ignore[no-any-return]
+
+
+def becoming(user: int, *groups: int, umask: int = 0o022) -> tuple[str, ...]:
+    """Return the command that runs another one as another user.
+
+    It may read everything, as our packages may be in a home that only we may enter;
+    in all else it is that user, and so is what it starts.
+
+    Parameters
+    ----------
+    user : int
+        Who; also the number of the user's own group.
+    *groups : int
+        Others that the user is in.
+    umask : int
+        Permissions that what it makes does not have.
+    """
+    named = ",".join(map(str, groups))
+    member = f"--groups={named}" if groups else "--clear-groups"
+    capability = "+dac_read_search"
+    return (
+        *("sh", "-c", f'umask {umask:o}; exec "$@"', "sh"),
+        *("setpriv", f"--reuid={user}", f"--regid={user}", member),
+        *("--inh-caps", capability, "--ambient-caps", capability),
+    )
 
 
 def harm(paths: Iterable[Path]) -> list[str]:
