@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 __all__ = ["Lodging", "Who"]
 
 ASK_S = 0.1
+FREE = "free workers"
+REMEDY = (
+    "wait for the others, start more workers, or let each campaign take fewer: "
+    "DaskSite(nodes=...)"
+)
 # How long to wait for workers that are being looked at or cleared.
 PENDING_S = 90.0
 
@@ -136,13 +141,16 @@ class Lodging:
         end_s = time.monotonic() + PENDING_S
         while True:
             standing = await client.run_on_scheduler(standing_of, client.id)
-            if standing.held >= least:
-                self._started = True
-                return
-            waits = standing.pending and time.monotonic() < end_s
-            if not waits:
-                raise self._too_few(standing, least)
+            late = time.monotonic() > end_s
+            if standing.held >= max(least, 1) or not standing.pending or late:
+                break
             await asyncio.sleep(ASK_S)
+        if standing.held < least:
+            raise self._too_few(standing, least)
+        self._started = True
+        if not standing.held:
+            text = f"no worker is free for this campaign: {standing.told()}; {REMEDY}"
+            self._alarms.begin("site", text, subject=FREE)
 
     async def leave(self, client: Client) -> None:
         """Let others have everything."""
@@ -164,10 +172,7 @@ class Lodging:
         # Where some are not fit, those that are may be about to join.
         passes = self._started or standing.kept_s or standing.unfit
         if standing.others and not passes:
-            return ConflictError(
-                f"{text}; wait for the others, start more workers, or let each "
-                "campaign take fewer: DaskSite(nodes=...)"
-            )
+            return ConflictError(f"{text}; {REMEDY}")
         return BackendError(text)
 
     async def _answer(self, client: Client, message: Mapping[str, Any]) -> None:
@@ -184,6 +189,8 @@ class Lodging:
                 "group write there",
                 subject=node,
             )
+        else:
+            self._alarms.end("site", subject=FREE)
         # Who is gone meanwhile has no nodes to take.
         with contextlib.suppress(OSError, KeyError):
             await client.run_on_scheduler(answer_offer, client.id, address, problem)

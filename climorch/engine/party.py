@@ -180,6 +180,26 @@ class Parties:
         identity = self._holder(worker)
         return None if identity is None else self.called(identity)
 
+    def deprive(self, node: str, owner: Party) -> bool:
+        """Take a node from all but its owner; return whether anybody had leased it.
+
+        Parameters
+        ----------
+        node : str
+            Its name, under which another worker may have been there before.
+        owner : Party
+            Who has it now.
+        """
+        deprived = False
+        for party in self._of.values():
+            if party is not owner:
+                for simulation, nodes in party.leases.items():
+                    if node in nodes:
+                        left = tuple(other for other in nodes if other != node)
+                        party.leases[simulation] = left
+                        deprived = True
+        return deprived
+
     def leases(self) -> dict[str, tuple[str, ...]]:
         """Return the leases of all, by names that differ between campaigns."""
         return {

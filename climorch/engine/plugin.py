@@ -253,7 +253,12 @@ class LeasePlugin(SchedulerPlugin):
         party = self.parties.by(client)
         if party is None:
             raise NotFoundError(f"the campaign of client {client} is not here any more")
-        party.leases, party.priorities = dict(leases), dict(priorities)
+        # A driver may not know yet that a node is gone, and whose it is now.
+        party.leases = {
+            simulation: tuple(node for node in nodes if self._has(party, node))
+            for simulation, nodes in leases.items()
+        }
+        party.priorities = dict(priorities)
         party.paces.follow(leases)
         self._follow()
 
@@ -261,6 +266,8 @@ class LeasePlugin(SchedulerPlugin):
         """Tell a campaign of a worker that it holds from now on."""
         party, state = self.parties.at(worker), self._scheduler.workers[worker]
         if party is not None:
+            if self.parties.deprive(node_name(state.name), party):
+                self._follow()
             self._lending.lend(worker)
             party.tell(
                 {
@@ -298,6 +305,11 @@ class LeasePlugin(SchedulerPlugin):
             self._unqueue()
         self._recaller.recall([*misplaced, *raised])
         self._rescue()
+
+    def _has(self, party: Party, node: str) -> bool:
+        if self._holder is None:
+            return True
+        return any(self.parties.at(a) is party for a in self.places.addresses(node))
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         for party in self.parties:

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
 from pathlib import Path
 
-from climorch.errors import BackendError
 from climorch.storage import durable
 
 __all__ = ["close_marks", "leave_mark", "open_marks", "remove_mark"]
@@ -46,7 +44,8 @@ def open_marks(folder: Path) -> Path:
 
 def close_marks(place: Path) -> None:
     """Remove the place for marks; what others still write there may stay."""
-    shutil.rmtree(place, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        durable.remove_tree(place)
 
 
 def leave_mark(place: Path, name: str) -> str:
@@ -77,18 +76,16 @@ def leave_mark(place: Path, name: str) -> str:
         durable.write_durably(draft / "second", b"")
         durable.remove_file(draft / "first")
         durable.rename(draft, place / name)
-    except (OSError, BackendError) as error:
-        told = getattr(error, "strerror", None) or str(error)
-        shutil.rmtree(draft, ignore_errors=True)
-        return f"cannot write in {place.parent}: {told}"
+    except OSError as error:
+        close_marks(draft)
+        return f"cannot write in {place.parent}: {error.strerror}"
     return ""
 
 
 def remove_mark(place: Path, name: str) -> str:
     """Remove a mark; return why that cannot be done, empty: it is gone."""
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            shutil.rmtree(place / name)
-        except PermissionError as error:
-            return f"what it writes cannot be removed here: {error.strerror}"
+    try:
+        durable.remove_tree(place / name)
+    except OSError as error:
+        return f"leaves what cannot be removed here: {error.strerror}"
     return ""
