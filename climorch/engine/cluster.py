@@ -272,18 +272,7 @@ class Cluster:
                     )
                 )
             case "stuck":
-                self._post(
-                    e.SegmentFailed(
-                        simulation=message["lease"],
-                        stage=message["stage"],
-                        segment=message["segment"],
-                        attempt=message["attempt"],
-                        cause=e.Cause[message["cause"]],
-                        message=message["message"],
-                        node=message["node"],
-                        stack=message["stack"],
-                    )
-                )
+                self._post(_stuck(message))
             case "alarm":
                 self._alarms.begin("node", message["message"])
             case "mistagged":
@@ -309,6 +298,19 @@ def _joined(
         deadline_s=deadline_s,
         scratch_bytes=site.node_scratch_bytes,
         job=site.job_of(node) if isinstance(site, LaunchingSite) else "",
+    )
+
+
+def _stuck(message: Mapping[str, Any]) -> e.SegmentFailed:
+    return e.SegmentFailed(
+        simulation=message["lease"],
+        stage=message["stage"],
+        segment=message["segment"],
+        attempt=message["attempt"],
+        cause=e.Cause[message["cause"]],
+        message=message["message"],
+        node=message["node"],
+        stack=message["stack"],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from climorch.engine.tags import ANNOTATION, Tag, read_guest, read_service, read_tag
@@ -49,6 +49,25 @@ class Labels:
                 self._told.add(str(error))
                 self._tell({"what": "mistagged", "message": str(error)})
         return None
+
+    def each(
+        self, tasks: Iterable[TaskState]
+    ) -> Iterator[tuple[TaskState, Tag | str | None]]:
+        """Yield tasks with what `read` returns for each; None for one without a label.
+
+        Parameters
+        ----------
+        tasks : iterable of TaskState
+            Of one graph, or of several.
+        """
+        # Most tasks of a graph carry the very same object.
+        read: dict[int, Tag | str | None] = {}
+        for state in tasks:
+            annotation = (state.annotations or {}).get(ANNOTATION)
+            tag = None if annotation is None else read.get(id(annotation), "")
+            if tag == "":
+                tag = read[id(annotation)] = self.read(annotation)
+            yield state, tag
 
     def of(self, state: TaskState) -> Tag | None:
         """Return the label of a task; None: it is foreign work."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from climorch.engine.metering import METRIC
 from climorch.engine.nodes import node_name
 from climorch.engine.plugin import NAME, LeasePlugin
-from climorch.errors import InternalError, NotFoundError
+from climorch.errors import InternalError
 from climorch.model.usage import Usage
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ def take_measures(
         As `set_leases`.
     """
     parties = plugin_of(dask_scheduler).parties
-    party = parties.by(client)
-    if party is None:
-        raise NotFoundError(f"the campaign of client {client} is not here any more")
+    party = parties.present(client)
     told = {
         node_name(worker.name): worker.metrics.get(METRIC) or {}
         for address, worker in dask_scheduler.workers.items()

@@ -8,17 +8,21 @@ scheduler to itself has every task with a label, and every worker.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from climorch.engine.nodes import node_name
 from climorch.engine.pacing import Paces
-from climorch.engine.tags import TOPIC
+from climorch.engine.tags import COMPUTE, TOPIC
 from climorch.engine.watchdog import Watchdog
+from climorch.errors import NotFoundError
+from climorch.model.causes import Cause
 from climorch.policy.watching import Watch
 
 if TYPE_CHECKING:
     from distributed import Scheduler
+    from distributed.scheduler import WorkerState
 
 __all__ = ["Change", "Comer", "Parties", "Party", "topic_of"]
 
@@ -84,8 +88,8 @@ class Party:
         That it is on.
     paces : Paces
         What its tasks took.
-    topic : str
-        Under which its driver is told.
+    client : str
+        Id of its driver's client.
     comer : Comer or None
         Who it is; None: it has the Dask scheduler to itself.
 
@@ -104,13 +108,12 @@ class Party:
     def __init__(
         self,
         scheduler: Scheduler,
-        *,
         paces: Paces,
-        topic: str = TOPIC,
-        comer: Comer | None = None,
+        client: str,
+        comer: Comer | None,
     ) -> None:
         self.paces = paces
-        self.topic = topic
+        self.topic = topic_of(client, shared=comer is not None)
         self.comer = comer
         self.leases: dict[str, tuple[str, ...]] = {}
         self.priorities: dict[str, int] = {}
@@ -120,6 +123,44 @@ class Party:
     def named(self, simulation: str) -> str:
         """Return the name of a simulation among those of all campaigns."""
         return f"{self._prefix}{simulation}"
+
+    def take(
+        self,
+        leases: Mapping[str, tuple[str, ...]],
+        priorities: Mapping[str, int],
+        has: Callable[[str], bool],
+    ) -> None:
+        """Take other leases, of nodes that it has, and priorities.
+
+        Parameters
+        ----------
+        leases, priorities
+            As the attributes.
+        has : callable
+            Whether it has a node: its driver may not know yet that one is gone.
+        """
+        self.leases = {
+            simulation: tuple(node for node in nodes if has(node))
+            for simulation, nodes in leases.items()
+        }
+        self.priorities = dict(priorities)
+
+    def joined(self, worker: WorkerState) -> None:
+        """Tell its driver of a node."""
+        self.tell(
+            {
+                "what": "joined",
+                "node": node_name(worker.name),
+                "address": worker.address,
+                "cores": int(worker.resources.get(COMPUTE, worker.nthreads)),
+                "memory": int(worker.memory_limit or 0),
+            }
+        )
+
+    def lost(self, worker: str, node: str, cause: Cause, reason: str) -> None:
+        """Tell its driver that a node is gone, and why."""
+        told = {"node": node, "address": worker, "reason": reason}
+        self.tell({"what": "lost", "cause": cause.name, **told})
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Tell its driver."""
@@ -166,6 +207,19 @@ class Parties:
             return next(iter(self._of.values()), None)
         return self._of.get(client)
 
+    def present(self, client: str) -> Party:
+        """Return the campaign of a client, as `by`.
+
+        Raises
+        ------
+        NotFoundError
+            If it is not here, or no more.
+        """
+        party = self.by(client)
+        if party is None:
+            raise NotFoundError(f"the campaign of client {client} is not here any more")
+        return party
+
     def called(self, identity: str | None) -> Party | None:
         """Return the campaign with an identity; None: it is not there."""
         for party in self._of.values():
@@ -179,6 +233,30 @@ class Parties:
             return next(iter(self._of.values()), None)
         identity = self._holder(worker)
         return None if identity is None else self.called(identity)
+
+    def serves(self, party: Party, workers: Iterable[str]) -> bool:
+        """Tell whether a campaign has one of some workers, or all there are."""
+        return self._holder is None or any(self.at(w) is party for w in workers)
+
+    def ended(self, scheduler: Scheduler, key: Any, told: Mapping[str, Any]) -> None:
+        """Note a task that has ended, see `Paces.ended`, for whose worker did it."""
+        party = self.at(told.get("worker", ""))
+        if party is not None:
+            party.paces.ended(scheduler, key, told)
+
+    def reason(self, worker: str, otherwise: str) -> str:
+        """Return why a worker is gone, if its campaign had it killed."""
+        party = self.at(worker)
+        return otherwise if party is None else party.watchdog.reason(worker, otherwise)
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Tell all drivers."""
+        for party in self._of.values():
+            party.tell(message)
+
+    def paced(self) -> int:
+        """Count what is remembered of how long tasks took."""
+        return sum(len(party.paces) for party in self._of.values())
 
     def deprive(self, node: str, owner: Party) -> bool:
         """Take a node from all but its owner; return whether anybody had leased it.

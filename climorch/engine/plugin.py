@@ -19,13 +19,12 @@ from climorch.engine.nodes import loss_reason, node_name
 from climorch.engine.ordering import Order
 from climorch.engine.overfull import Overfull
 from climorch.engine.pacing import Paces
-from climorch.engine.party import Change, Comer, Parties, Party, topic_of
+from climorch.engine.party import Change, Comer, Parties, Party
 from climorch.engine.placing import Places, Wishes
 from climorch.engine.recall import Recaller, can_run, decide_anew
-from climorch.engine.tags import ANNOTATION, COMPUTE, Tag
+from climorch.engine.tags import Tag
 from climorch.engine.trimming import trim
 from climorch.engine.watchdog import Watchdog
-from climorch.errors import NotFoundError
 from climorch.model.causes import Cause
 from climorch.policy.watching import Watch
 
@@ -64,8 +63,8 @@ class LeasePlugin(SchedulerPlugin):
     holder : callable or None
         From the address of a worker to the identity of the campaign that holds it,
         where several share the Dask scheduler; they `enter`.
-    on_change : callable or None
-        Then told of what joins and goes: a worker, or a client.
+    on_change : callable
+        Told of what joins and goes: a worker, or a client.
 
     Attributes
     ----------
@@ -85,7 +84,7 @@ class LeasePlugin(SchedulerPlugin):
         watch: Watch | None = None,
         *,
         holder: Callable[[str], str | None] | None = None,
-        on_change: Callable[[Change, str], None] | None = None,
+        on_change: Callable[[Change, str], None] = lambda change, what: None,
     ) -> None:
         self.watch = watch or Watch()
         self._holder = holder
@@ -102,7 +101,7 @@ class LeasePlugin(SchedulerPlugin):
         self._order = Order(scheduler)
         self._lending = Lending(scheduler)
         self._recaller = Recaller(scheduler, self.failed)
-        self._labels = Labels(self._tell)
+        self._labels = Labels(self.parties.tell)
         if self._holder is None:
             self.enter("", None)
         for address in list(scheduler.workers):
@@ -110,21 +109,8 @@ class LeasePlugin(SchedulerPlugin):
         self._stamp_all(scheduler.tasks.values(), self.parties.by(""))
 
     def enter(self, client: str, comer: Comer | None) -> None:
-        """Let a campaign place its tasks from now on.
-
-        Parameters
-        ----------
-        client : str
-            Id of its driver's client.
-        comer : Comer or None
-            Who; None: it has the Dask scheduler to itself.
-        """
-        party = Party(
-            self._scheduler,
-            paces=Paces(self.failed),
-            topic=topic_of(client, shared=comer is not None),
-            comer=comer,
-        )
+        """Let a campaign place its tasks; None: it has the Dask scheduler to itself."""
+        party = Party(self._scheduler, Paces(self.failed), client, comer)
         party.watchdog = Watchdog(
             self._scheduler,
             self.watch if comer is None else comer.watch,
@@ -152,7 +138,7 @@ class LeasePlugin(SchedulerPlugin):
             "places": len(self.places),
             "wishes": len(self._wishes),
             "members": len(self._order),
-            "paces": sum(len(party.paces) for party in self.parties),
+            "paces": self.parties.paced(),
         }
 
     async def close(self) -> None:
@@ -164,14 +150,13 @@ class LeasePlugin(SchedulerPlugin):
         """Keep an exception of ours and tell the driver, who stops."""
         text = f"{where}: {type(error).__name__}: {error}"
         self.errors.append(text)
-        self._tell({"what": "error", "message": text})
+        self.parties.tell({"what": "error", "message": text})
 
     @_latched
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Tell the driver of a node and let waiting tasks have it."""
         self._joined(scheduler.workers[worker])
-        if self._on_change is not None:
-            self._on_change(Change.JOINED, worker)
+        self._on_change(Change.JOINED, worker)
         # Dask itself sends to the worker what waits for it, once this returns.
         self._wishes.refresh()
 
@@ -180,12 +165,9 @@ class LeasePlugin(SchedulerPlugin):
         self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **kwargs: Any
     ) -> None:
         """Tell the driver that a node is gone and rescue its tasks."""
-        reason, party = loss_reason(stimulus_id), self.parties.at(worker)
-        if party is not None:
-            reason = party.watchdog.reason(worker, reason)
+        reason = self.parties.reason(worker, loss_reason(stimulus_id))
         self._left(worker, *self._overfull.verdict(worker, reason))
-        if self._on_change is not None:
-            self._on_change(Change.GONE, worker)
+        self._on_change(Change.GONE, worker)
         self._recaller.gone(worker)
         self._lending.gone(worker)
         self._wishes.refresh()
@@ -211,9 +193,7 @@ class LeasePlugin(SchedulerPlugin):
     ) -> None:
         """Note what a task took that has ended: one of five calls per task."""
         if finish == "memory" and start == "processing":
-            party = self.parties.at(kwargs.get("worker", ""))
-            if party is not None:
-                party.paces.ended(self._scheduler, key, kwargs)
+            self.parties.ended(self._scheduler, key, kwargs)
 
     @_latched
     def valid_workers_downscaling(
@@ -225,7 +205,7 @@ class LeasePlugin(SchedulerPlugin):
     @_latched
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
         """Take a campaign's part away once its driver is gone."""
-        if self._on_change is not None and self.parties.by(client) is not None:
+        if self.parties.by(client) is not None:
             self._on_change(Change.ORPHANED, client)
 
     def update(
@@ -234,31 +214,10 @@ class LeasePlugin(SchedulerPlugin):
         priorities: Mapping[str, int],
         client: str = "",
     ) -> None:
-        """Take new leases and priorities; tasks follow them at once.
-
-        Parameters
-        ----------
-        leases : mapping of str to tuple of str
-            Simulation to the names of its nodes.
-        priorities : mapping of str to int
-            As the attribute.
-        client : str
-            Id of the client of their campaign's driver.
-
-        Raises
-        ------
-        NotFoundError
-            If that campaign is not here.
-        """
-        party = self.parties.by(client)
-        if party is None:
-            raise NotFoundError(f"the campaign of client {client} is not here any more")
-        # A driver may not know yet that a node is gone, and whose it is now.
-        party.leases = {
-            simulation: tuple(node for node in nodes if self._has(party, node))
-            for simulation, nodes in leases.items()
-        }
-        party.priorities = dict(priorities)
+        """Take new leases and priorities of a campaign; tasks follow them at once."""
+        party = self.parties.present(client)
+        has = self.places.addresses
+        party.take(leases, priorities, lambda n: self.parties.serves(party, has(n)))
         party.paces.follow(leases)
         self._follow()
 
@@ -269,15 +228,7 @@ class LeasePlugin(SchedulerPlugin):
             if self.parties.deprive(node_name(state.name), party):
                 self._follow()
             self._lending.lend(worker)
-            party.tell(
-                {
-                    "what": "joined",
-                    "node": node_name(state.name),
-                    "address": worker,
-                    "cores": int(state.resources.get(COMPUTE, state.nthreads)),
-                    "memory": int(state.memory_limit or 0),
-                }
-            )
+            party.joined(state)
 
     def dismiss(self, client: str, workers: Iterable[str]) -> None:
         """Take away what a campaign has brought, whose workers these were."""
@@ -299,21 +250,12 @@ class LeasePlugin(SchedulerPlugin):
         was_free = not self.places.free
         moved = self.places.assign(self.parties.leases())
         self._wishes.refresh()
-        misplaced = self._misplaced(moved)
+        misplaced = _misplaced(self._scheduler, self.places, moved)
         raised = self.places.competing(self._order.change(self.parties.priorities()))
         if was_free and self.places.free:
             self._unqueue()
         self._recaller.recall([*misplaced, *raised])
         self._rescue()
-
-    def _has(self, party: Party, node: str) -> bool:
-        if self._holder is None:
-            return True
-        return any(self.parties.at(a) is party for a in self.places.addresses(node))
-
-    def _tell(self, message: Mapping[str, Any]) -> None:
-        for party in self.parties:
-            party.tell(message)
 
     def _joined(self, worker: WorkerState) -> None:
         self.places.join(worker.address, node_name(worker.name))
@@ -323,23 +265,13 @@ class LeasePlugin(SchedulerPlugin):
     def _left(self, worker: str, cause: Cause, reason: str) -> None:
         name, party = self.places.leave(worker), self.parties.at(worker)
         if name is not None and party is not None:
-            told = {"node": name, "address": worker, "reason": reason}
-            party.tell({"what": "lost", "cause": cause.name, **told})
+            party.lost(worker, name, cause, reason)
 
     def _offered(self, workers: list[WorkerState]) -> list[WorkerState]:
         return [w for w in workers if not self.places.leased(node_name(w.name))]
 
     def _stamp_all(self, tasks: Iterable[TaskState], party: Party | None) -> None:
-        # Most tasks of a graph carry the very same object.
-        read: dict[int, Tag | str | None] = {}
-        for state in tasks:
-            annotation = (state.annotations or {}).get(ANNOTATION)
-            if annotation is None:
-                self._place_foreign(state, None)
-                continue
-            tag = read.get(id(annotation), "")
-            if tag == "":
-                tag = read[id(annotation)] = self._labels.read(annotation)
+        for state, tag in self._labels.each(tasks):
             if not isinstance(tag, Tag):
                 self._place_foreign(state, tag)
             elif party is None:
@@ -366,24 +298,27 @@ class LeasePlugin(SchedulerPlugin):
         """Place what is queued: Dask takes from there for any node."""
         decide_anew(self._scheduler, self._scheduler.queued, "climorch-lease")
 
-    def _misplaced(self, moved: Iterable[str]) -> list[TaskState]:
-        """Return tasks on nodes that changed hands which they may not use now."""
-        found = []
-        for node in moved:
-            for address in self.places.addresses(node):
-                worker = self._scheduler.workers.get(address)
-                found += [
-                    state
-                    for state in (worker.processing if worker is not None else ())
-                    if not self.places.allows(state.worker_restrictions, address)
-                ]
-        return found
-
     def _rescue(self) -> None:
         """Let go of tasks that waited for a node and have one now."""
         scheduler = self._scheduler
         waiting = [s for s in scheduler.unrunnable if can_run(scheduler, s)]
         decide_anew(scheduler, waiting, "climorch-rescue")
+
+
+def _misplaced(
+    scheduler: Scheduler, places: Places, moved: Iterable[str]
+) -> list[TaskState]:
+    """Return tasks on nodes that changed hands which they may not use now."""
+    found = []
+    for node in moved:
+        for address in places.addresses(node):
+            worker = scheduler.workers.get(address)
+            found += [
+                state
+                for state in (worker.processing if worker is not None else ())
+                if not places.allows(state.worker_restrictions, address)
+            ]
+    return found
 
 
 def _workers_of(scheduler: Scheduler, host: str) -> Iterable[str]:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import TypeGuard
 
@@ -145,15 +145,7 @@ class SetRunner:
         owners = f"{self.simulation}/{attempt.set.name}/"
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CLEAR_S):
-                # Nodes of other campaigns may have models of the same name.
-                await services.client.run(
-                    clear_attempt,
-                    attempt.tag,
-                    owners,
-                    lease,
-                    workers=list(services.nodes),
-                    on_error="ignore",
-                )
+                await _clear(services, attempt.tag, owners, lease)
 
     def _spawn(
         self, work: Coroutine[None, None, None], *, serial: bool = False
@@ -345,6 +337,14 @@ async def _within(work: Callable[[], Awaitable[None]], seconds: float) -> None:
             f"no end after {seconds:.0f} s, twice Watch.begin_s and a minute; if it "
             "takes longer where all is well, give a larger one"
         ) from error
+
+
+async def _clear(
+    services: Services, tag: str, owners: str, lease: Sequence[str]
+) -> None:
+    # Nodes of other campaigns may have models of the same name.
+    nodes, clear = list(services.nodes), services.client.run
+    await clear(clear_attempt, tag, owners, lease, workers=nodes, on_error="ignore")
 
 
 async def _after(

@@ -121,7 +121,7 @@ class Watchdog:
         interval_s = heartbeat_interval(len(self._scheduler.workers))
         self._vigil, found = look(
             self._vigil,
-            [self._sight(worker) for worker in self._workers()],
+            [self._sight(worker) for worker in _those(self._scheduler, self._ours)],
             counted_s=counted_s(elapsed_s, self._period_s),
             frozen_after_s=frozen_after_s(self._watch, interval_s),
         )
@@ -131,11 +131,6 @@ class Watchdog:
                     self._frozen(verdict)
                 case Stuck():
                     self._stuck(verdict)
-
-    def _workers(self) -> list[WorkerState]:
-        """Return the workers that are watched."""
-        ours, workers = self._ours, self._scheduler.workers
-        return [w for a, w in workers.items() if ours is None or ours(a)]
 
     def _sight(self, worker: WorkerState) -> Sight:
         executing: dict[Hashable, float] = {}
@@ -231,7 +226,7 @@ class Watchdog:
         """
         others = [
             other
-            for other in self._workers()
+            for other in _those(self._scheduler, self._ours)
             if other is not worker
             and any(
                 (label := self._tag_of(state)) is not None
@@ -301,6 +296,13 @@ class Watchdog:
                     "here; it is fenced and leaves when it wakes up",
                 }
             )
+
+
+def _those(
+    scheduler: Scheduler, ours: Callable[[str], bool] | None
+) -> list[WorkerState]:
+    """Return the workers that are watched."""
+    return [w for a, w in scheduler.workers.items() if ours is None or ours(a)]
 
 
 def _computes(worker: WorkerState, tag_of: Callable[[TaskState], Tag | None]) -> bool:

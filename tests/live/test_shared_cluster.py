@@ -56,7 +56,10 @@ def test_two_campaigns_of_one_name_end_as_if_each_were_alone(tmp_path: Path) -> 
     assert overlaps(one, two) == []
     # They did run at the same time.
     assert kinds(records(long), e.NodeLost) == []
-    assert overlaps(one, [(node, *span) for _, *span in two for node in nodes(short)])
+    assert overlaps(
+        one,
+        [(node, begin_s, end_s) for _, begin_s, end_s in two for node in nodes(short)],
+    )
 
 
 def test_what_a_campaign_leaves_goes_to_one_that_waits(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_each_has_the_workers_that_can_write_its_folder(place: Path) -> None:
         theirs.start_scheduler(within=becoming(MEMBER))
         for user in (MEMBER, OUTSIDER):
             start_worker(theirs, place, user, f"w{user}")
-        given = {"every": 4, "segments": 8, "work_s": 0.05}
+        given: dict[str, Any] = {"every": 4, "segments": 8, "work_s": 0.05}
         scripts = [
             driver(place, MEMBER, theirs.address, **given),
             # Who comes first is offered both workers.
@@ -139,7 +139,7 @@ def test_a_driver_that_is_killed_disturbs_nobody_and_has_its_own_back(
         for user in (MEMBER, OUTSIDER):
             for number in range(2):
                 start_worker(theirs, place, user, f"w{user}-{number}")
-        given = {"segments": 30, "work_s": 0.1}
+        given: dict[str, Any] = {"segments": 30, "work_s": 0.1}
         killed, other = (
             stack.enter_context(driver(place, user, theirs.address, **given))
             for user in (MEMBER, OUTSIDER)

@@ -24,13 +24,14 @@ def measured(
 ) -> tuple[dict[str, float], Usage | None]:
     """Ask for the measures of a segment of three seconds."""
 
-    async def answer(*_: object) -> tuple[dict[str, float], Usage]:
+    async def answer(*_: object, client: str) -> tuple[dict[str, float], Usage]:
+        assert client == "me"
         if lost:
             raise OSError("it is gone")
         return {"n1": 1.0, "n2": 2.0}, SAID
 
     services = SimpleNamespace(
-        client=SimpleNamespace(run_on_scheduler=answer), lease=lambda _: lease
+        client=SimpleNamespace(run_on_scheduler=answer, id="me"), lease=lambda _: lease
     )
     attempt: Any = SimpleNamespace(
         took={} if took is None else {"a": took},
