@@ -61,8 +61,7 @@ class LeasePlugin(SchedulerPlugin):
         When nodes are frozen and tasks stuck, for the one campaign that has the
         Dask scheduler to itself; None: the defaults.
     holder : callable or None
-        From the address of a worker to the identity of the campaign that holds it,
-        where several share the Dask scheduler; they `enter`.
+        Where several campaigns `enter`: from a worker to the identity of its own.
     on_change : callable
         Told of what joins and goes: a worker, or a client.
 
