@@ -41,20 +41,23 @@ class DaskSite:
 
     Dask must be set as campaigns need it before the cluster is made, see
     `SETTINGS`; a campaign says what is wrong before it starts. climorch must be
-    installed for the Dask scheduler and its workers, and every worker must see
-    the campaign's folder. One campaign at a time; others may submit work of
-    their own, which has the nodes that no simulation holds.
+    installed for the Dask scheduler and its workers. Several campaigns, of one
+    user or of several, may run there at the same time: each has workers of its
+    own, that see its folder and may write there. Others may submit work of their
+    own, which has the nodes that no simulation holds.
 
     Parameters
     ----------
     address_or_cluster : str or cluster object
         ``"tcp://host:8786"``, or an object with ``scheduler_address``.
     nodes : int or None
-        Most nodes; a cluster that can scale is kept at no fewer. None: as many
-        as the cluster was made with or adapts to, else as many as come, and a
-        simulation that needs more waits instead of being refused.
+        Most nodes that this campaign takes; what is left is for others. A cluster
+        that can scale is kept at no fewer. None: as many as the cluster was made
+        with or adapts to, else all that come and are free, and a simulation that
+        needs more waits instead of being refused.
     min_nodes : int
-        Workers that must be there before the campaign starts, >= 0.
+        Workers that it must have before it starts, >= 0. Where others have them,
+        it is refused and told who.
     memory : int or str
         Memory per node, bytes or text such as ``"4 GiB"``; 0: not known before
         they join.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import Client
+from distributed import Client, Scheduler, SchedulerPlugin
 
 from climorch import Campaign, DaskSite, Scenario
 from climorch.model import events as e
@@ -37,9 +37,24 @@ def nodes(campaign: Campaign) -> set[str]:
     return {joined.node for joined in kinds(records(campaign), e.NodeJoined)}
 
 
+class Tally(SchedulerPlugin):
+    """Notes which client submitted which tasks."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, set[Any]] = {}
+
+    def update_graph(
+        self, scheduler: Scheduler, *, client: str, tasks: list[Any], **kwargs: Any
+    ) -> None:
+        """Note them."""
+        self.keys.setdefault(client, set()).update(tasks)
+
+
 def test_two_campaigns_of_one_name_end_as_if_each_were_alone(tmp_path: Path) -> None:
     """Other segments, same names, a node each; the one that ends disturbs nobody."""
+    tally = Tally()
     with cluster(2) as theirs:
+        theirs.scheduler.add_plugin(tally)
         short = submitted(tmp_path / "one", segments=4, work_s=0.02)
         long = submitted(tmp_path / "two", segments=12, work_s=0.02)
         first = long.start(DaskSite(theirs, nodes=1))
@@ -54,6 +69,9 @@ def test_two_campaigns_of_one_name_end_as_if_each_were_alone(tmp_path: Path) -> 
     assert len(nodes(short)) == len(nodes(long)) == 1
     one, two = held(tmp_path / "one"), held(tmp_path / "two")
     assert overlaps(one, two) == []
+    # Segments of the same number, of simulations of the same name, share no task.
+    assert len(tally.keys) == 2
+    assert set.intersection(*tally.keys.values()) == set()
     # They did run at the same time.
     assert kinds(records(long), e.NodeLost) == []
     assert overlaps(
