@@ -55,8 +55,8 @@ def test_two_campaigns_of_one_name_end_as_if_each_were_alone(tmp_path: Path) -> 
     tally = Tally()
     with cluster(2) as theirs:
         theirs.scheduler.add_plugin(tally)
-        short = submitted(tmp_path / "one", segments=4, work_s=0.02)
-        long = submitted(tmp_path / "two", segments=12, work_s=0.02)
+        short = submitted(tmp_path / "one", segments=2, work_s=0.02)
+        long = submitted(tmp_path / "two", segments=6, work_s=0.02)
         first = long.start(DaskSite(theirs, nodes=1))
         until_record(tmp_path / "two", "c", e.SegmentFinished, run=first)
 
@@ -64,8 +64,8 @@ def test_two_campaigns_of_one_name_end_as_if_each_were_alone(tmp_path: Path) -> 
 
         assert first.alive
         assert first.wait(timeout_s=240)
-    check(short, segments=4)
-    check(long, segments=12)
+    check(short, segments=2)
+    check(long, segments=6)
     assert len(nodes(short)) == len(nodes(long)) == 1
     one, two = held(tmp_path / "one"), held(tmp_path / "two")
     assert overlaps(one, two) == []
@@ -80,6 +80,7 @@ def test_two_campaigns_of_one_name_end_as_if_each_were_alone(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.benchmark
 def test_what_a_campaign_leaves_goes_to_one_that_waits(tmp_path: Path) -> None:
     """All workers are its own for a while; then the other has as many as it takes."""
     with cluster(2) as theirs, Client(theirs, set_as_default=False):

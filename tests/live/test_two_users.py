@@ -20,7 +20,7 @@ from climorch.model import events as e
 from climorch.testing.faults import Script, committed_twice, records_of, until_record
 from climorch.testing.models import reference_run
 from tests.live.cases import ended, kinds, same
-from tests.live.outside import ROOT, Outside
+from tests.live.outside import ROOT, Outside, cluster
 from tests.live.tenancy import held, overlaps
 from tests.live.users import MEMBER, OUTSIDER, TEAM, as_user, becoming, harm
 
@@ -105,11 +105,11 @@ def leases(place: Path, user: int) -> list[tuple[str, float, float]]:
 def test_each_has_the_workers_that_can_write_its_folder(place: Path) -> None:
     """Of the same names, at the same time; the other's worker is told of, once."""
     told = home(place, MEMBER) / "alarms"
-    with Outside(place) as theirs, ExitStack() as stack:
-        theirs.start_scheduler(within=becoming(MEMBER))
+    with cluster(0, "tcp://") as dask, Outside(place) as theirs, ExitStack() as stack:
+        theirs.port = int(dask.scheduler_address.rpartition(":")[2])
         for user in (MEMBER, OUTSIDER):
             start_worker(theirs, place, user, f"w{user}")
-        given: dict[str, Any] = {"every": 4, "segments": 8, "work_s": 0.05}
+        given: dict[str, Any] = {"every": 4, "segments": 6, "work_s": 0.05}
         scripts = [
             driver(place, MEMBER, theirs.address, **given),
             # Who comes first is offered both workers.
@@ -125,7 +125,7 @@ def test_each_has_the_workers_that_can_write_its_folder(place: Path) -> None:
     assert f"started by user {OUTSIDER}, is left to others: it cannot write" in found[0]
     for user in (MEMBER, OUTSIDER):
         assert nodes(place, user) == {f"w{user}"}
-        check(place, user, segments=8)
+        check(place, user, segments=6)
     assert overlaps(leases(place, MEMBER), leases(place, OUTSIDER)) == []
 
 
