@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pwd
 import socket
 import time
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from climorch.engine.holdings import Standing
 from climorch.engine.party import Comer
 from climorch.errors import BackendError, ConflictError
 from climorch.policy.watching import Watch
+from climorch.sites.user import this_user
 from climorch.storage.marks import close_marks, open_marks, remove_mark
 
 if TYPE_CHECKING:
@@ -62,15 +62,8 @@ class Who:
 
     def told(self) -> str:
         """Say it in words."""
-        # Not by the environment, which may say anything.
-        try:
-            user = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:
-            user = str(os.getuid())
-        return (
-            f"campaign {self.folder.name!r} of user {user}, process {os.getpid()} on "
-            f"{socket.gethostname()}"
-        )
+        where = f"process {os.getpid()} on {socket.gethostname()}"
+        return f"campaign {self.folder.name!r} of user {this_user()}, {where}"
 
 
 class Lodging:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from climorch.sites.batch.declaring import declared
 from climorch.sites.batch.jobs import JobRequest
 from climorch.sites.batch.pbs_commands import OPEN_PBS, TORQUE, Pbs
 from climorch.sites.batch.site import BatchSite, Manner
+from climorch.sites.user import this_user
 
 __all__ = ["OPEN_PBS", "TORQUE", "Manner", "PBSSite"]
 
@@ -104,5 +104,5 @@ class PBSSite(BatchSite):
                 )
             )
         wanted = declared("PBSSite", request, nodes=nodes, start_s=start_s, more=faults)
-        dialect = Pbs(flavour, user=getpass.getuser())
+        dialect = Pbs(flavour, user=this_user())
         super().__init__(dialect, request, wanted, folder, manner)

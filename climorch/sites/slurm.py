@@ -10,6 +10,7 @@ from climorch.sites.batch.declaring import declared
 from climorch.sites.batch.jobs import JobRequest
 from climorch.sites.batch.site import BatchSite, Manner
 from climorch.sites.batch.slurm_commands import Slurm
+from climorch.sites.user import this_user
 
 __all__ = ["Manner", "SlurmSite"]
 
@@ -93,4 +94,4 @@ class SlurmSite(BatchSite):
             extra=tuple(extra),
         )
         wanted = declared("SlurmSite", request, nodes=nodes, start_s=start_s)
-        super().__init__(Slurm(), request, wanted, folder, manner)
+        super().__init__(Slurm(this_user()), request, wanted, folder, manner)

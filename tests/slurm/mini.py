@@ -26,6 +26,12 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sco
 CPUS, MEMORY_MB = 4, 8000
 UP_S = 30.0
 
+# What it starts as another user keeps this one right.
+READING = (
+    *("setpriv", "--securebits", "+no_setuid_fixup"),
+    *("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"),
+)
+
 NO_ACCOUNTS = "AccountingStorageType=accounting_storage/none"
 
 CONFIGURATION = """\
@@ -102,15 +108,24 @@ class MiniSlurm:
         How many.
     database : Database or None
         Knows accounts and their limits; None: all may do everything.
+    others : bool
+        Whether jobs of other users may read all: our packages may be in a home that
+        only we may enter.
     """
 
     def __init__(
-        self, folder: Path, nodes: int = 4, database: Database | None = None
+        self,
+        folder: Path,
+        nodes: int = 4,
+        database: Database | None = None,
+        *,
+        others: bool = False,
     ) -> None:
         self.folder = folder
         self.nodes = tuple(f"n{i + 1}" for i in range(nodes))
         self.environment = {"SLURM_CONF": str(folder / "slurm.conf")}
         self.database = database
+        self._others = others
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     def up(self) -> None:
@@ -214,7 +229,7 @@ class MiniSlurm:
         assert path is not None
         with open(self.folder / f"{name or program}.out", "ab") as out:
             self._daemons[name or program] = subprocess.Popen(
-                [path, *arguments],
+                [*(READING if self._others else ()), path, *arguments],
                 env={**os.environ, **self.environment, **self._more()},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -248,7 +263,9 @@ class MiniSlurm:
 
 
 @contextlib.contextmanager
-def running(nodes: int = 4, *, accounts: bool = False) -> Iterator[MiniSlurm]:
+def running(
+    nodes: int = 4, *, accounts: bool = False, others: bool = False
+) -> Iterator[MiniSlurm]:
     """Start a Slurm which all that is started here finds; leave nothing of it.
 
     Parameters
@@ -257,10 +274,13 @@ def running(nodes: int = 4, *, accounts: bool = False) -> Iterator[MiniSlurm]:
         How many.
     accounts : bool
         Whether it knows accounts.
+    others : bool
+        As of `MiniSlurm`.
     """
     # A short path: sockets lie in it.
     folder = Path(tempfile.mkdtemp(prefix="slurm"))
-    mini = MiniSlurm(folder, nodes, Database(folder) if accounts else None)
+    database = Database(folder) if accounts else None
+    mini = MiniSlurm(folder, nodes, database, others=others)
     before = {name: os.environ.get(name) for name in mini.environment}
     os.environ.update(mini.environment)
     try:

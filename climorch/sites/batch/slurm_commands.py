@@ -69,7 +69,17 @@ HELD = re.compile(r"JobHeld|launch failed requeued held", re.IGNORECASE)
 
 
 class Slurm:
-    """Calls of Slurm's commands; a `Dialect`."""
+    """Calls of Slurm's commands; a `Dialect`.
+
+    Parameters
+    ----------
+    user : str
+        Whose jobs are asked for: another user may have a campaign of the same
+        name. Empty: everybody's.
+    """
+
+    def __init__(self, user: str = "") -> None:
+        self.user = user
 
     @property
     def name(self) -> str:
@@ -155,6 +165,7 @@ class Slurm:
                 "--noheader",
                 "--states=all",
                 f"--name={tag}",
+                *([f"--user={self.user}"] if self.user else []),
                 f"--Format={fields}",
             ),
             env=ENVIRONMENT,

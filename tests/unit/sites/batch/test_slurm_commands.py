@@ -97,6 +97,16 @@ def test_anything_else_is_no_number(printed: str) -> None:
         SLURM.submitted(printed)
 
 
+def test_only_jobs_of_one_user_are_asked_for() -> None:
+    """Another user may have a campaign of the same name."""
+    argv = Slurm("ann").query("cmip").argv
+    assert argv[:5] == (
+        *("squeue", "--noheader", "--states=all", "--name=cmip"),
+        "--user=ann",
+    )
+    assert (*argv[:4], *argv[5:]) == SLURM.query("cmip").argv
+
+
 def test_one_question_tells_of_all_jobs() -> None:
     """By name, in all states, times as seconds."""
     call = SLURM.query("cmip")
