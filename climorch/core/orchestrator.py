@@ -39,6 +39,7 @@ from climorch.model.commands import (
     is_command,
 )
 from climorch.policy.claims import Allocation
+from climorch.policy.outdoing import in_question
 
 __all__ = ["Orchestrator", "Outcome"]
 
@@ -236,7 +237,11 @@ class Orchestrator:
         return is_over(self.state)
 
     def _take(self, record: Record, now_s: float, records: list[Record]) -> None:
+        known = self.state.outdone
         apply(self.state, record, now_s)
+        if self.state.outdone is not known:
+            rules = self.policies.recovery.quarantine
+            self._ask_again |= in_question(self.state.outdone, rules)
         records.append(record)
         self._ranks.note(self.state, record)
         self._touch(record)
