@@ -141,5 +141,8 @@ def _nodes_away(state: CampaignState, simulation: SimulationState) -> dict[str, 
         "nodes lost": dict(simulation.missed),
         "nodes drained": tuple(sorted(state.draining)),
         "nodes in quarantine": dict(state.quarantined),
+        "segments that failed there and not elsewhere": {
+            node: len(seen) for node, seen in state.outdone.items()
+        },
     }
     return {name: nodes for name, nodes in found.items() if nodes}

@@ -33,6 +33,7 @@ from climorch.core.fold_nodes import (
     node_lost,
     quarantined,
 )
+from climorch.core.fold_outdone import computed, in_doubt
 from climorch.core.fold_paces import note_paces
 from climorch.core.fold_promise import PROMISE
 from climorch.core.fold_remedies import REMEDIES, refuse_former
@@ -123,6 +124,7 @@ def _all_released(state: CampaignState) -> None:
             s.retry_at_s = 0.0
             s.newest.clear()
             s.held.let_go()
+            s.doubts.clear()
             s.blown = replace(s.blown, asked=False)
             if s.phase is not Phase.IDLE:
                 s.phase = Phase.BROKEN
@@ -190,6 +192,7 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes
     shown[nodes] = learn(shown.get(nodes), fact.seconds)
     note_metrics(simulation, fact)
+    computed(state, simulation, s, fact.stage, fact.segment)
     if fact.paces:
         note_paces(state, simulation, fact)
 
@@ -206,7 +209,11 @@ def _segment_failed(state: CampaignState, fact: e.SegmentFailed) -> None:
         if fact.cause is Cause.HANG and s.phase is not Phase.BROKEN:
             hung(state, fact)
             s.hang = noted(fact, s, state.now_s)
-        break_attempt(state.simulations[fact.simulation], s, fact.cause, fact.message)
+        simulation = state.simulations[fact.simulation]
+        if fact.cause is Cause.MODEL and s.phase is not Phase.BROKEN:
+            place = (fact.stage, fact.segment)
+            in_doubt(state, simulation, s, place, simulation.lease)
+        break_attempt(simulation, s, fact.cause, fact.message)
 
 
 def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:

@@ -18,6 +18,7 @@ from climorch.core.state import CampaignState, Phase, SetState, SimulationState
 from climorch.model import commands as c
 from climorch.model.events import Cause
 from climorch.policy.moving import Moved
+from climorch.policy.outdoing import discredited
 from climorch.policy.usage import Usage
 
 __all__ = [
@@ -288,6 +289,7 @@ def _simulation_failed(state: CampaignState, decision: c.SimulationFailed) -> No
         state.mishaps = tuple(
             m for m in state.mishaps if m.simulation != decision.simulation
         )
+        state.outdone = discredited(state.outdone, decision.simulation)
 
 
 COMMANDS: dict[type[Any], Callable[[CampaignState, Any], None]] = {

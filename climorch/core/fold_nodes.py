@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from climorch.core.fold_commands import break_attempt, hold
+from climorch.core.fold_outdone import in_doubt, lost_in_doubt
 from climorch.core.fold_paces import forget_node
 from climorch.core.state import CampaignState, Node, Phase, SimulationState
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.causes import Cause
+from climorch.policy.outdoing import before, discredited
 from climorch.policy.quarantine import LONGEST_MEMORY_S, MOST_MISHAPS, Mishap
 from climorch.policy.reliability import TOGETHER_S, goes_on, torn
 from climorch.policy.reliability import node_lost as counted
@@ -132,7 +134,10 @@ def _mourn(state: CampaignState, node: str, holder: SimulationState | None) -> N
         # An outage: the first of its nodes did not go by itself either.
         begun_s = state.losses.began_s
         state.mishaps = tuple(m for m in state.mishaps if m.hang or m.at_s < begun_s)
+        if state.outdone:
+            state.outdone = before(state.outdone, begun_s)
     elif holder is not None:
+        lost_in_doubt(state, holder, node)
         _note(state, Mishap(at_s=state.now_s, node=node, simulation=holder.name))
 
 
@@ -154,6 +159,10 @@ def hung(state: CampaignState, fact: e.SegmentFailed) -> None:
         at_s=state.now_s, node=fact.node, simulation=fact.simulation, hang=True
     )
     _note(state, mishap)
+    simulation = state.simulations[fact.simulation]
+    s = simulation.sets[simulation.plan.set_of[fact.stage]]
+    nodes = (fact.node,) if fact.node else simulation.lease
+    in_doubt(state, simulation, s, (fact.stage, fact.segment), nodes)
 
 
 def _note(state: CampaignState, mishap: Mishap) -> None:
@@ -165,6 +174,7 @@ def _note(state: CampaignState, mishap: Mishap) -> None:
 def forgive(state: CampaignState, simulation: str) -> None:
     """Forget what a simulation that is tried again, or was to blame, came to."""
     state.mishaps = tuple(m for m in state.mishaps if m.simulation != simulation)
+    state.outdone = discredited(state.outdone, simulation)
 
 
 def node_gone(state: CampaignState, name: str) -> None:
@@ -197,5 +207,6 @@ def quarantined(state: CampaignState, decision: c.NodeQuarantined) -> None:
 def released(state: CampaignState, node: str) -> None:
     """Trust a node again: nothing that happened on it counts any more."""
     state.draining.discard(node)
+    state.outdone.pop(node, None)
     if state.quarantined.pop(node, None) is not None:
         state.mishaps = tuple(m for m in state.mishaps if m.node != node)

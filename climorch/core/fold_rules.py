@@ -121,6 +121,8 @@ def _changed(state: CampaignState, fact: e.SimulationChanged) -> None:
             simulation.sets[plan.name] = SetState(plan=plan, done=done)
             continue
         s.plan = plan
+        # What is computed from now on may be another thing.
+        s.doubts.clear()
         beyond = max(s.planned or 0, s.checkpoint or 0) > plan.last
         if s.phase is not Phase.IDLE and (beyond or s.passed(plan.last)):
             # The end was moved to before what is computed.

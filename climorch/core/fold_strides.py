@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from climorch.core.dropping import failures_of
 from climorch.core.fold_commands import current
+from climorch.core.fold_outdone import strode
 from climorch.core.fold_storage import store
 from climorch.core.state import CampaignState, CheckpointState, Phase, SetState
 from climorch.model import events as e
@@ -52,6 +53,7 @@ def advanced(state: CampaignState, fact: e.SetAdvanced) -> None:
         return
     for stage, seconds in fact.seconds.items():
         _computed(s, stage, seconds, fact.nodes)
+    strode(state, state.simulations[fact.simulation], s)
     s.started_s = dict(fact.running)
     s.running = {stage: s.done[stage] for stage in fact.running}
     s.planned, s.planned_why = fact.planned, fact.why

@@ -1,4 +1,4 @@
-"""What is known of a segment that hung, and which node is left for it.
+"""What is known of a segment that hung, and which node is left for it or an error.
 
 Pure views of the state: for `explain`, alarms and the next lease.
 """
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from climorch.core.sets import SetState
     from climorch.core.state import CampaignState, SimulationState
 
-__all__ = ["Hang", "go_elsewhere", "hang_factors", "hang_told", "noted"]
+__all__ = [
+    "Hang",
+    "go_elsewhere",
+    "hang_factors",
+    "hang_told",
+    "noted",
+    "try_elsewhere",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +87,37 @@ def go_elsewhere(
 ) -> Iterator[MovePlanned]:
     """Let a simulation leave the node on which it hung, if another one is free."""
     hang = s.hang
-    if hang is None or not hang.node or not simulation.wants_nodes:
+    if hang is not None and hang.node:
+        why = f"stage {hang.stage}, segment {hang.segment} hung on {hang.node}"
+        yield from _leave(state, simulation, hang.node, why)
+
+
+def try_elsewhere(
+    state: CampaignState, simulation: SimulationState, s: SetState
+) -> Iterator[MovePlanned]:
+    """Let a segment that raised be tried on another node, if one is free.
+
+    On the same node it would tell nothing new: it may be the node.
+    """
+    if not s.doubts or len(simulation.lease) != 1:
+        return
+    (stage, segment), doubt = max(s.doubts.items(), key=lambda item: item[1].at_s)
+    if doubt.nodes == simulation.lease:
+        why = f"stage {stage}, segment {segment} failed on {doubt.nodes[0]}"
+        yield from _leave(state, simulation, doubt.nodes[0], why)
+
+
+def _leave(
+    state: CampaignState, simulation: SimulationState, node: str, why: str
+) -> Iterator[MovePlanned]:
+    if not simulation.wants_nodes:
         return
     moved = simulation.moved
-    if moved is not None and not moved.over and hang.node in moved.leave:
+    if moved is not None and not moved.over and node in moved.leave:
         return
     held = {node for other in state.simulations.values() for node in other.lease}
     if state.nodes.keys() - state.draining - held:
-        why = f"stage {hang.stage}, segment {hang.segment} hung on {hang.node}"
-        yield MovePlanned(simulation=simulation.name, leave=(hang.node,), why=why)
+        yield MovePlanned(simulation=simulation.name, leave=(node,), why=why)
 
 
 def hang_told(simulation: SimulationState) -> str:

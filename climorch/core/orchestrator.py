@@ -39,6 +39,7 @@ from climorch.model.commands import (
     is_command,
 )
 from climorch.policy.claims import Allocation
+from climorch.policy.outdoing import in_question
 
 __all__ = ["Orchestrator", "Outcome"]
 
@@ -236,7 +237,7 @@ class Orchestrator:
         return is_over(self.state)
 
     def _take(self, record: Record, now_s: float, records: list[Record]) -> None:
-        apply(self.state, record, now_s)
+        self._ask_again |= _accuses(self.state, record, now_s, self.policies)
         records.append(record)
         self._ranks.note(self.state, record)
         self._touch(record)
@@ -344,6 +345,16 @@ class Orchestrator:
         self._retries.pop(simulation.name, None)
         if at_s < math.inf:
             self._retries[simulation.name] = at_s
+
+
+def _accuses(
+    state: CampaignState, record: Record, now_s: float, policies: Policies
+) -> bool:
+    """Apply a record; tell whether a node may be to blame for what it says."""
+    known = state.outdone
+    apply(state, record, now_s)
+    rules = policies.recovery.quarantine
+    return state.outdone is not known and in_question(state.outdone, rules)
 
 
 def _with_leases(state: CampaignState, node: str = "") -> set[str]:

@@ -14,6 +14,7 @@ from climorch.core.remedying import Blown
 from climorch.model.events import Cause
 from climorch.model.plan import SetPlan
 from climorch.policy.learning import Learned
+from climorch.policy.outdoing import Doubt
 
 __all__ = ["CheckpointState", "InArchive", "Recall", "SetState"]
 
@@ -162,6 +163,8 @@ class SetState:
         Seconds of computing that the newest failure cost.
     hang : Hang or None
         The newest segment that hung.
+    doubts : dict of (str, int) to Doubt
+        Segments by stage that failed since they were last computed, and where.
     blown : Blown
         What is known of its blow-ups.
     failures : dict of Cause to int
@@ -212,6 +215,7 @@ class SetState:
     rung: str = ""
     lost_s: float = 0.0
     hang: Hang | None = None
+    doubts: dict[tuple[str, int], Doubt] = field(default_factory=dict)
     blown: Blown = field(default_factory=Blown)
     failures: dict[Cause, int] = field(default_factory=dict)
     dropped: tuple[Cause, str] | None = None

@@ -21,6 +21,7 @@ from climorch.model.plan import Branch, RulePlan, RuleTime, SimulationPlan
 from climorch.model.scenario import Project, Scenario
 from climorch.model.windows import Window
 from climorch.policy.moving import Moved
+from climorch.policy.outdoing import Outdone
 from climorch.policy.quarantine import Mishap
 from climorch.policy.reliability import Losses, lease_mtbf_s
 from climorch.policy.straggling import Paces
@@ -39,7 +40,6 @@ __all__ = [
     "SimulationState",
     "Status",
 ]
-
 
 FIRST_HALF_LIFE_S = 7 * 86400.0
 """Half-life of usage, seconds, in journals that do not say: never to be changed."""
@@ -292,6 +292,8 @@ class CampaignState:
         Nodes lost alone and segments that hung lately, by time.
     quarantined : dict of str to str
         Nodes that are draining because of such, and why.
+    outdone : dict of str to tuple of Outdone
+        By node: segments that failed there and were computed elsewhere, in a row.
     node_s, up_s : float
         Node-seconds that nodes were up, and seconds in which any was, until
         ``counted_s``.
@@ -334,6 +336,7 @@ class CampaignState:
     taken: set[str] = field(default_factory=set)
     mishaps: tuple[Mishap, ...] = ()
     quarantined: dict[str, str] = field(default_factory=dict)
+    outdone: dict[str, tuple[Outdone, ...]] = field(default_factory=dict)
     node_s: float = 0.0
     up_s: float = 0.0
     counted_s: float = 0.0
@@ -385,10 +388,7 @@ class CampaignState:
         return self.up_s + bool(self.nodes) * (now_s - self.counted_s)
 
     def mtbf_s(self, nodes: int, now_s: float, held_s: float | None = None) -> float:
-        """Return the observed mean time between failures of so many nodes, seconds.
-
-        With the node-seconds that leases have held until then, if they are known.
-        """
+        """Return the observed mean time between failures of so many nodes, seconds."""
         up_s = self.any_up_s(now_s)
         node_s = self.held_node_s(now_s) if held_s is None else held_s
         return lease_mtbf_s(self.losses, node_s=node_s, up_s=up_s, nodes=nodes)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from climorch.core.dropping import failures_of, give_up
-from climorch.core.hanging import go_elsewhere
+from climorch.core.hanging import go_elsewhere, try_elsewhere
 from climorch.core.horizon import gone
 from climorch.core.partnering import salvage_goes_on, salvage_of
 from climorch.core.remedying import give_up_or_ask
@@ -37,6 +37,7 @@ from climorch.policy.budgeting import ByteBudget
 from climorch.policy.checkpointing import CheckpointStrategy, Daly, Overrides
 from climorch.policy.limits import Limits
 from climorch.policy.moving import Moving
+from climorch.policy.outdoing import in_question, outdone_nodes
 from climorch.policy.prospects import PromiseRule
 from climorch.policy.quarantine import (
     Suspect,
@@ -194,6 +195,8 @@ def settle_loss(
             yield from roll_back(simulation, s, cause)
             if cause is Cause.HANG and not gives_up:
                 yield from go_elsewhere(state, simulation, s)
+            if cause is Cause.MODEL and not gives_up:
+                yield from try_elsewhere(state, simulation, s)
             over = simulation.failed is not None or s.dropped is not None
             if not over and gives_up and cause is Cause.NUMERICAL:
                 yield from give_up_or_ask(
@@ -252,18 +255,25 @@ def _suspect(state: CampaignState, simulation: SimulationState) -> Suspect:
 
 
 def quarantine_nodes(state: CampaignState, policies: Policies) -> Iterator[Record]:
-    """Set nodes apart that are to blame for what different simulations came to."""
-    if not suspicious(state.mishaps, policies.recovery.quarantine):
+    """Set nodes apart that are to blame for what simulations came to."""
+    rules = policies.recovery.quarantine
+    if not (in_question(state.outdone, rules) or suspicious(state.mishaps, rules)):
         return
     up = state.nodes.keys() - state.draining
     gangs = (s.plan.nodes for s in state.simulations.values() if s.wants_nodes)
+    nodes = len(state.nodes.keys() | state.quarantined.keys())
+    now_s, apart = state.now_s, dict(state.quarantined)
+    spare = len(up) - max(gangs, default=0)
     found = bad_nodes(
-        state.mishaps,
-        policies.recovery.quarantine,
-        now_s=state.now_s,
-        nodes=len(state.nodes.keys() | state.quarantined.keys()),
-        apart=state.quarantined,
-        spare=len(up) - max(gangs, default=0),
+        state.mishaps, rules, now_s=now_s, nodes=nodes, apart=apart, spare=spare
+    )
+    found |= outdone_nodes(
+        state.outdone,
+        rules,
+        now_s=now_s,
+        nodes=nodes,
+        apart=apart | found,
+        spare=spare - len(found),
     )
     for node, why in found.items():
         yield NodeQuarantined(node=node, why=why)

@@ -2,7 +2,8 @@
 
 A node is to blame where different simulations come to grief on it; a simulation
 where different nodes go while it has them, more of them than others' losses make
-likely. Nodes that go together are an outage and tell nothing of either.
+likely. Nodes that go together are an outage and tell nothing of either. What one
+simulation alone shows of a node is in `outdoing`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "bad_nodes",
     "hangs_too_often",
     "kills_nodes",
+    "room",
     "suspicious",
 ]
 
@@ -71,6 +73,9 @@ class Quarantine:
         Different simulations that had them, >= 2.
     within_s : float
         Seconds over which a node's mishaps count, > 0.
+    outdone_after : int
+        Segments in a row that fail on a node and are then computed by the same
+        simulations elsewhere, >= 2.
     most_nodes : float
         Share of the nodes that may be in quarantine, in [0, 1]; one always may
         be where it is above 0.
@@ -96,6 +101,7 @@ class Quarantine:
     node_after: int = 3
     node_simulations: int = 2
     within_s: float = 7 * DAY_S
+    outdone_after: int = 3
     most_nodes: float = 0.1
     hangs: int = 6
     hangs_within_s: float = DAY_S
@@ -108,6 +114,7 @@ class Quarantine:
             "node_after": (2, math.inf),
             "node_simulations": (2, math.inf),
             "within_s": (1, LONGEST_MEMORY_S),
+            "outdone_after": (2, math.inf),
             "most_nodes": (0, 1),
             "hangs": (1, math.inf),
             "hangs_within_s": (1, LONGEST_MEMORY_S),
@@ -182,8 +189,7 @@ def bad_nodes(
         recent = mishap.at_s > now_s - rules.within_s
         if recent and mishap.node and mishap.node not in apart:
             by_node.setdefault(mishap.node, []).append(mishap)
-    most = max(int(rules.most_nodes * nodes), 1 if rules.most_nodes > 0 else 0)
-    room = max(min(most - len(apart), spare), 0)
+    free = room(rules, nodes=nodes, apart=len(apart), spare=spare)
     found = {
         node: sorted({mishap.simulation for mishap in had})
         for node, had in by_node.items()
@@ -196,8 +202,24 @@ def bad_nodes(
             f"{len(by_node[node])} mishaps of {len(found[node])} simulations "
             f"({', '.join(found[node][:3])}) in {rules.within_s / DAY_S:g} days"
         )
-        for node in guilty[:room]
+        for node in guilty[:free]
     }
+
+
+def room(rules: Quarantine, *, nodes: int, apart: int, spare: int) -> int:
+    """Return how many nodes more may be set apart.
+
+    Parameters
+    ----------
+    rules : Quarantine
+        The rules.
+    nodes, apart : int
+        Nodes of the site, and how many of them are in quarantine.
+    spare : int
+        As for `bad_nodes`.
+    """
+    most = max(int(rules.most_nodes * nodes), 1 if rules.most_nodes > 0 else 0)
+    return max(min(most - apart, spare), 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from climorch.core.orchestrator import Outcome
+from climorch.core.progress import Policies
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.model.windows import Window
+from climorch.policy.checkpointing import EverySegments
+from climorch.policy.quarantine import Quarantine
+from climorch.policy.recovery import RecoveryPolicy
 from climorch.twin.costs import Amdahl
 from tests.unit.twin.stage import Play, stage
 
@@ -148,3 +153,71 @@ def test_one_that_hangs_again_and_again_is_quarantined_too() -> None:
     assert bad.failed == (e.Cause.HANG, "quarantined: 6 hangs within 24 h")
     assert bad.sets["a"].committed == 16
     assert good.complete
+
+
+def nightly(rules: Quarantine) -> Play:
+    """Let one simulation have a node of its own, and for some nights only a bad one.
+
+    Its own is serviced then. On the other one all goes wrong within minutes, so the
+    segment that it came with is computed where it was before, the next morning.
+    """
+    recovery = RecoveryPolicy(quarantine=rules)
+    policies = Policies(checkpointing=EverySegments(), recovery=recovery)
+    play = Play(nodes=2, cost=Amdahl(seconds=HOUR_S), policies=policies)
+    play.submit(stage(segments=200), name="s")
+    for night in range(1, 9):
+        start_s = 24 * HOUR_S * night
+        window = Window(
+            name=f"night-{night}",
+            nodes=("node-0",),
+            start_s=start_s,
+            stop_s=start_s + 3 * HOUR_S,
+        )
+        play.twin.post(e.WindowDeclared(window=window), after_s=0.0)
+    struck: set[int] = set()
+
+    def strike(outcome: Outcome, now_s: float) -> None:
+        simulation = play.twin.orchestrator.state.simulations.get("s")
+        if simulation is None or "node-1" not in simulation.lease:
+            return
+        for command in started(outcome, "s"):
+            if command.attempt not in struck:
+                struck.add(command.attempt)
+                lost = e.NodeLost(node="node-1", reason="machine check")
+                play.twin.post(lost, after_s=now_s + 300.0)
+                back = e.NodeJoined(node="node-1", cores=1)
+                play.twin.post(back, after_s=now_s + 420.0)
+
+    play.watchers.append(strike)
+    play.run(400 * HOUR_S)
+    return play
+
+
+def lost(play: Play) -> list[float]:
+    """Return when the bad node took what was computed there."""
+    return [t for t, fact in play.facts(e.NodeLost) if fact.node == "node-1"]
+
+
+def test_a_bad_node_that_only_one_simulation_gets_is_set_apart() -> None:
+    """It began there, and came back in two nights; in the others it waits."""
+    play = nightly(Quarantine())
+
+    state = play.twin.orchestrator.state
+    assert state.quarantined == {
+        "node-1": "3 times in a row a segment of s failed there and was then computed "
+        "elsewhere, in 7 days"
+    }
+    assert state.simulations["s"].complete
+    (at_s,) = [t for t, r in play.records if isinstance(r, c.NodeQuarantined)]
+    assert 51 * HOUR_S < at_s < 53 * HOUR_S
+    assert all(t < at_s for t in lost(play))
+
+
+def test_without_that_it_would_be_given_back_each_night() -> None:
+    """So that the test above says something."""
+    play = nightly(Quarantine(outdone_after=10**6))
+
+    state = play.twin.orchestrator.state
+    assert state.quarantined == {}
+    assert state.simulations["s"].complete
+    assert len(lost(play)) > 3 * len(lost(nightly(Quarantine())))

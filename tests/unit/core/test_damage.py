@@ -75,6 +75,9 @@ def test_rot_that_is_found_early_costs_only_if_a_loss_follows() -> None:
     assert s.failed(2, Cause.MODEL) == [
         "abandon s.a #1",
         "back s.a to 1: 1 segments, 3 s, MODEL",
+        "move s from k: stage a, segment 2 failed on k",
+        "lease s: none",
+        "lease s: l",
         "attempt s.a #2 from 1",
     ]
 

@@ -29,13 +29,30 @@ def lost(*nodes: str) -> tuple[e.NodeLost, ...]:
 
 
 def test_a_segment_that_fails_is_tried_again_from_the_newest_checkpoint() -> None:
-    """The attempt is abandoned, the loss told, the next one started."""
+    """The attempt is abandoned, the loss told, the next one started elsewhere."""
     s = started(policies=RARELY)
     s.finished(0)
 
     assert s.failed(1, Cause.MODEL) == [
         "abandon s.a #1",
         "back s.a to 0: 1 segments, 11 s, MODEL",
+        "move s from k: stage a, segment 1 failed on k",
+        "lease s: none",
+        "lease s: l",
+        "attempt s.a #2 from 0",
+    ]
+
+
+def test_what_fails_is_tried_again_where_it_is_if_no_other_node_is_free() -> None:
+    """To wait for one would cost more than the try."""
+    s = Script(RARELY)
+    s.tell(submitted())
+    s.nodes("k")
+    s.restored()
+
+    assert s.failed(0, Cause.MODEL) == [
+        "abandon s.a #1",
+        "back s.a to 0: 0 segments, 1 s, MODEL",
         "attempt s.a #2 from 0",
     ]
 
