@@ -247,7 +247,7 @@ def test_an_exception_in_a_hook_stops_the_campaign_loudly(
 ) -> None:
     """Dask swallows what hooks raise; the campaign ends with that error instead."""
 
-    def broken(self: LeasePlugin, state: Any) -> None:
+    def broken(self: LeasePlugin, *given: Any) -> None:
         raise RuntimeError("a hook is broken")
 
     campaign = Campaign("c", root=tmp_path, policies=policies())
