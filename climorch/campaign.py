@@ -17,8 +17,8 @@ import xarray as xr
 
 from climorch.core.explain import Explanation, explain
 from climorch.core.pacing import too_long_before
-from climorch.core.ports import Site
 from climorch.core.progress import Policies
+from climorch.core.site_ports import Site
 from climorch.core.statuses import known, nodes_of, summarise
 from climorch.core.supplying import supply_told
 from climorch.core.window_statuses import windows_in

@@ -18,8 +18,7 @@ from typing import Any
 from distributed import Client
 from distributed.comm import CommClosedError
 
-from climorch.core.launchers import LaunchingSite
-from climorch.core.ports import Site
+from climorch.core.site_ports import LaunchingSite, Site
 from climorch.engine.alarms import Alarms
 from climorch.engine.herald import hearing, part
 from climorch.engine.lodging import Lodging, Who

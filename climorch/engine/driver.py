@@ -17,8 +17,8 @@ from pathlib import Path
 
 from climorch.core.expecting import still_needed
 from climorch.core.orchestrator import Orchestrator
-from climorch.core.ports import ExpectingSite, Site
 from climorch.core.progress import Policies
+from climorch.core.site_ports import ExpectingSite, Site
 from climorch.engine.archiving import Archiver, open_archive
 from climorch.engine.chores import Chores
 from climorch.engine.cluster import Cluster

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from climorch.core.ports import Site, StandingSite
+from climorch.core.site_ports import Site, StandingSite
 from climorch.engine.alarms import Alarms
 from climorch.model import events as e
 

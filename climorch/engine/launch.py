@@ -8,8 +8,8 @@ from pathlib import Path
 
 from climorch.core.fold import apply
 from climorch.core.orchestrator import Orchestrator
-from climorch.core.ports import Site
 from climorch.core.progress import Policies
+from climorch.core.site_ports import Site
 from climorch.core.state import CampaignState
 from climorch.engine.archiving import open_archive
 from climorch.engine.driver import DriverSpec

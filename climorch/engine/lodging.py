@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from climorch.core.ports import Site
-from climorch.core.shared_site import SharedSite
+from climorch.core.site_ports import SharedSite, Site
 from climorch.engine.alarms import Alarms
 from climorch.engine.guest import answer_offer, enter, leave, standing_of
 from climorch.engine.holdings import Standing

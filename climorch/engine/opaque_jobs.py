@@ -7,7 +7,7 @@ import math
 
 import cloudpickle
 
-from climorch.core.launchers import LaunchingSite
+from climorch.core.site_ports import LaunchingSite
 from climorch.engine.child import Job
 from climorch.engine.services import Services
 from climorch.errors import InternalError

@@ -19,8 +19,8 @@ from types import FrameType
 from typing import Any
 
 from climorch.core.orchestrator import Orchestrator
-from climorch.core.ports import Site
 from climorch.core.progress import Policies
+from climorch.core.site_ports import Site
 from climorch.core.state import CampaignState
 from climorch.engine.driver import Driver, DriverSpec
 from climorch.engine.keeper import RecordKeeper

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from climorch.core.launchers import LaunchingSite
-from climorch.core.ports import Site
+from climorch.core.site_ports import LaunchingSite, Site
 from climorch.core.state import CampaignState
 from climorch.errors import ConflictError, Fault, InvalidInputError
 from climorch.intake.check import strategy_faults, workflow_faults

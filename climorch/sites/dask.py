@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from distributed import rpc
 
-from climorch.core.ports import UNKNOWN_NODES
+from climorch.core.site_ports import UNKNOWN_NODES
 from climorch.errors import BackendError, Fault, InvalidInputError
 from climorch.model.resources import parse_bytes
 from climorch.sites.settings import DASK_SETTINGS

@@ -19,8 +19,8 @@ from typing import Any
 
 from climorch.campaign import Campaign
 from climorch.core import fold_nodes
-from climorch.core.ports import Site
 from climorch.core.progress import Policies
+from climorch.core.site_ports import Site
 from climorch.engine import stacks
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.scenario import Scenario

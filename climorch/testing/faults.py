@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from climorch.core.ports import Site
+from climorch.core.site_ports import Site
 from climorch.engine.session import Run, read_records
 from climorch.errors import NotFoundError
 from climorch.model.commands import Record, RolledBack, SegmentCommitted

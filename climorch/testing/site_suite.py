@@ -11,7 +11,7 @@ from distributed import Client
 from distributed.comm import connect
 from distributed.security import Security
 
-from climorch.core.ports import Site
+from climorch.core.site_ports import Site
 from climorch.sites.settings import setting_faults
 
 __all__ = ["SiteSuite"]

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from distributed import Client, Security, Worker
 
-from climorch.core.launchers import LaunchingSite
-from climorch.core.ports import UNKNOWN_NODES, Site, StandingSite
+from climorch.core.site_ports import UNKNOWN_NODES, LaunchingSite, Site, StandingSite
 from climorch.model.supply import SiteTold
 from climorch.sites.batch import calls
 from climorch.sites.batch.certificates import security_from

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from climorch.core.ports import UNKNOWN_NODES, Site
+from climorch.core.site_ports import UNKNOWN_NODES, Site
 from climorch.errors import InvalidInputError
 from climorch.sites.dask import DaskSite
 from climorch.sites.local import LocalSite

@@ -16,7 +16,7 @@ from distributed import Client
 from distributed.security import Security
 
 from climorch import Alarm, Campaign, Run, Scenario
-from climorch.core.ports import Site
+from climorch.core.site_ports import Site
 from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.model.commands import Record

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from climorch.core.ports import Site
+from climorch.core.site_ports import Site
 from climorch.sites.pbs import TORQUE, PBSSite
 from climorch.sites.slurm import Manner
 from climorch.testing.faults import until

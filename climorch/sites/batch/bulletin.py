@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from climorch.core.ports import SiteNews
+from climorch.core.site_ports import SiteNews
 from climorch.model.supply import JobsWaiting, SiteTold
 from climorch.sites.batch.jobs import Dialect, Job, JobRequest, JobState
 

@@ -22,7 +22,7 @@ import dask
 from distributed import Scheduler
 from distributed.security import Security
 
-from climorch.core.ports import UNKNOWN_NODES, SiteNews
+from climorch.core.site_ports import UNKNOWN_NODES, SiteNews
 from climorch.errors import BackendError, Fault, InvalidInputError
 from climorch.model.programs import stays_in_job
 from climorch.model.ranges import range_faults

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from climorch.core.ports import Site, StandingSite
+from climorch.core.site_ports import Site, StandingSite
 from climorch.errors import InvalidInputError
 from climorch.sites.slurm import Manner, SlurmSite
 
