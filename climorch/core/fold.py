@@ -192,7 +192,8 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes
     shown[nodes] = learn(shown.get(nodes), fact.seconds)
     note_metrics(simulation, fact)
-    computed(state, simulation, s, fact.stage, fact.segment)
+    if s.doubts or state.outdone:
+        computed(state, simulation, s, fact.stage, fact.segment)
     if fact.paces:
         note_paces(state, simulation, fact)
 
