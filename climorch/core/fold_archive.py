@@ -24,7 +24,7 @@ def forget_archiving(simulation: SimulationState) -> None:
     for s in simulation.sets.values():
         s.recall = None
         for commit in s.commits.values():
-            commit.archiving = False
+            commit.archiving = commit.anew = False
 
 
 def _commit_of(state: CampaignState, record: Any) -> CheckpointState | None:
@@ -41,7 +41,7 @@ def _archiving(state: CampaignState, command: c.ArchiveCheckpoint) -> None:
 def _archived(state: CampaignState, fact: e.CheckpointArchived) -> None:
     s, commit = set_of(state, fact), _commit_of(state, fact)
     if commit is not None:
-        commit.archiving = False
+        commit.archiving = commit.anew = False
     if s is not None and (s.blown.target is None or fact.boundary <= s.blown.target):
         s.archived[fact.boundary] = InArchive(
             folder=fact.folder, url=fact.url, bytes=fact.bytes
@@ -52,7 +52,8 @@ def _archived(state: CampaignState, fact: e.CheckpointArchived) -> None:
 def _unfit(state: CampaignState, fact: e.ArchivingFailed) -> None:
     commit = _commit_of(state, fact)
     if commit is not None:
-        commit.archiving, commit.unfit = False, True
+        # What was found bad may be the one before it: it is asked for once more.
+        commit.archiving, commit.unfit, commit.anew = False, not commit.anew, False
 
 
 def _archiving_results(state: CampaignState, command: c.ArchiveResults) -> None:

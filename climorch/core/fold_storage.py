@@ -27,6 +27,12 @@ def store(state: CampaignState, s: SetState, more_bytes: int) -> None:
 
 def keep(state: CampaignState, s: SetState, commit: CheckpointState) -> None:
     """Let a set have one more checkpoint, wherever in its history."""
+    known = s.commits.get(commit.boundary)
+    if known is not None:
+        # That one was damaged and is out of use. An upload that began with it may
+        # bring either, and the second one were brought twice.
+        store(state, s, -known.own_bytes)
+        commit.archiving = commit.anew = known.archiving
     late = commit.boundary < next(reversed(s.commits), 0)
     s.commits[commit.boundary] = commit
     if late:

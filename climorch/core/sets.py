@@ -34,6 +34,8 @@ class CheckpointState(msgspec.Struct, kw_only=True, gc=False):
         Of its files that no older checkpoint had when it was committed.
     archiving : bool
         Whether its copy is on the way to the archive.
+    anew : bool
+        Whether that began with a damaged one in whose place it came.
     unfit : bool
         Whether that cannot be, for it is not what was committed.
     recalled, repaired : bool
@@ -57,6 +59,7 @@ class CheckpointState(msgspec.Struct, kw_only=True, gc=False):
     own_bytes: int = 0
     leaving_bytes: int = 0
     archiving: bool = False
+    anew: bool = False
     unfit: bool = False
     recalled: bool = False
     repaired: bool = False

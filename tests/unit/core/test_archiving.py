@@ -138,6 +138,48 @@ def test_results_that_went_on_growing_are_archived_anew() -> None:
     assert script.simulation().results_archived["a"].segments == 6
 
 
+def replaced(script: Script) -> list[str]:
+    """Commit boundary 1 anew while the damaged one there is on its way."""
+    script.tell(e.CheckpointScrubbed(**place(1), bad=("x",), damaged=True))
+    lost = e.SegmentFailed(
+        simulation="s",
+        stage="a",
+        segment=1,
+        attempt=1,
+        cause=e.Cause.NODE_LOST,
+        message="lost",
+    )
+    script.tell(lost)
+    script.restored()
+    script.finished(0)
+    return [x for x in about_archives(script.committed(1)) if "attempt" not in x]
+
+
+def test_what_took_the_place_of_a_damaged_one_is_not_brought_twice() -> None:
+    """The upload that is on its way finds it, and it stays on the disk until then."""
+    script = begun()
+    at(script, 1)
+
+    assert replaced(script) == []
+    assert script.set().commits[1].archiving
+    assert archived(script, 1) == []
+    assert not script.set().commits[1].archiving
+    assert list(script.set().archived) == [1]
+
+
+def test_what_took_the_place_of_a_damaged_one_is_not_to_blame_for_it() -> None:
+    """An upload that found the damaged one says nothing of the next."""
+    script = begun()
+    at(script, 1)
+    replaced(script)
+
+    told = script.tell(e.ArchivingFailed(**place(1), message="damaged"))
+    assert about_archives(told) == ["archive s.a 1"]
+    told = script.tell(e.ArchivingFailed(**place(1), message="damaged again"))
+    assert about_archives(told) == []
+    assert script.set().commits[1].unfit
+
+
 def test_what_is_damaged_is_not_tried_again_and_again() -> None:
     """A checkpoint that is not what was committed is no archive's business."""
     script = begun()

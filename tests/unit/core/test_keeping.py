@@ -87,6 +87,25 @@ def test_bytes_are_counted_as_they_come_and_go() -> None:
     assert state.stored_bytes == 7
 
 
+def test_what_takes_the_place_of_a_damaged_one_is_counted_once() -> None:
+    """The damaged one was set aside, and its files with it."""
+    script = begun(rules(), "s")
+    written(script, 1, size=100)
+    script.tell(
+        e.CheckpointScrubbed(
+            simulation="s", set="a", boundary=1, bad=("x",), damaged=True
+        )
+    )
+    script.failed(1, e.Cause.NODE_LOST)
+    script.restored()
+    written(script, 1, size=30)
+
+    assert (script.orchestrator.state.stored_bytes, script.set().stored_bytes) == (
+        30,
+        30,
+    )
+
+
 def test_a_budget_makes_room_over_all_simulations() -> None:
     """Who commits makes room, by what another one can spare the best."""
     script = begun(rules(100), "s", "t")
