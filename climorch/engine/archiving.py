@@ -145,6 +145,9 @@ class Archiver:
                 self._alarms.begin(
                     "chore", text, subject=subject, simulation=command.simulation
                 )
+                if isinstance(command, c.RecallCheckpoint) and not self._told(command):
+                    # Nobody knows for how long: what is on the disk goes on.
+                    self._services.post(_delayed(command, str(error)))
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             else:
@@ -198,8 +201,7 @@ class Archiver:
     def _recall(self, command: c.RecallCheckpoint) -> e.Fact | None:
         services, begin_s = self._services, time.monotonic()
         place = command.simulation, command.set, command.folder
-        s = services.state.simulations[command.simulation].sets[command.set]
-        told = s.recall is not None and s.recall.delayed
+        told = self._told(command)
         store, found = services.checkpoints, None
         try:
             if self._archive.ask_back(*place):
@@ -216,12 +218,7 @@ class Archiver:
                 message=str(error),
             )
         if found is None:
-            delayed = e.RecallDelayed(
-                simulation=command.simulation,
-                set=command.set,
-                boundary=command.boundary,
-                message="it was asked back, and comes in hours",
-            )
+            delayed = _delayed(command, "it was asked back, and comes in hours")
             return None if told else delayed
         return e.CheckpointRecalled(
             simulation=command.simulation,
@@ -231,6 +228,12 @@ class Archiver:
             bytes=physical_bytes([found]),
             seconds=time.monotonic() - begin_s,
         )
+
+    def _told(self, command: c.RecallCheckpoint) -> bool:
+        """Tell whether it is known already that nobody should wait for it."""
+        simulation = self._services.state.simulations[command.simulation]
+        recall = simulation.sets[command.set].recall
+        return recall is not None and recall.delayed
 
     def _pace(self) -> Callable[[int], None]:
         """Make what holds a transfer to its rate, and ends it when the driver does."""
@@ -244,3 +247,12 @@ class Archiver:
                 raise _StoppedError
 
         return pace
+
+
+def _delayed(command: c.RecallCheckpoint, message: str) -> e.RecallDelayed:
+    return e.RecallDelayed(
+        simulation=command.simulation,
+        set=command.set,
+        boundary=command.boundary,
+        message=message,
+    )

@@ -212,6 +212,39 @@ async def test_a_recall_that_takes_long_is_told_once_and_looked_at_again(
     await world.archiver.close()
 
 
+async def test_nobody_waits_for_an_archive_out_of_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That what is asked back is late is told once, and it comes when it can."""
+    world = World(tmp_path)
+    checkpoint = save(world.store, request(1))
+    world.archive.put_checkpoint(checkpoint)
+    world.store.set_aside("m01", "earth", 1)
+    real, tries = Folder.ask_back, []
+
+    def failing(self: Folder, path: str) -> bool:
+        tries.append(path)
+        if len(tries) < 3:
+            world.recall.recall = SimpleNamespace(delayed=len(tries) == 2)
+            raise BackendError("no network")
+        return real(self, path)
+
+    monkeypatch.setattr(Folder, "ask_back", failing)
+    monkeypatch.setattr("climorch.engine.archiving.FIRST_WAIT_S", 0.01)
+    world.archiver.start(
+        c.RecallCheckpoint(
+            simulation="m01", set="earth", boundary=1, folder=checkpoint.manifest.folder
+        )
+    )
+    late, back = await world.facts.get(), await world.facts.get()
+
+    assert isinstance(late, e.RecallDelayed)
+    assert "no network" in late.message
+    assert isinstance(back, e.CheckpointRecalled)
+    assert len(tries) == 3
+    await world.archiver.close()
+
+
 async def test_a_transfer_keeps_its_rate_and_ends_with_the_driver(
     tmp_path: Path,
 ) -> None:
