@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from climorch.core.state import SimulationState
 from climorch.model.plan import SetPlan
 
-__all__ = ["origins"]
+__all__ = ["lost_origin", "origins"]
 
 
 def origins(
@@ -41,3 +41,25 @@ def origins(
         for before in stage.after:
             s = me.sets[me.plan.set_of[before]].plan
             yield name, s.name, before, s.last
+
+
+def lost_origin(
+    simulations: Mapping[str, SimulationState], simulation: SimulationState
+) -> str:
+    """Say which checkpoint of its parent is not there to start from; empty: all are.
+
+    Parameters
+    ----------
+    simulations : mapping of str to SimulationState
+        All of the campaign.
+    simulation : SimulationState
+        Who starts.
+    """
+    branch = simulation.branch
+    if branch is None:
+        return ""
+    for name, boundary in branch.boundaries.items():
+        commit = simulations[branch.simulation].sets[name].commits.get(boundary)
+        if commit is None or not commit.good:
+            return f"checkpoint {boundary} of {branch.simulation!r}, set {name!r}"
+    return ""

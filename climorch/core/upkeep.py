@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from climorch.core.dropping import failures_of, give_up
 from climorch.core.hanging import go_elsewhere, try_elsewhere
 from climorch.core.horizon import gone
+from climorch.core.origins import lost_origin
 from climorch.core.partnering import salvage_goes_on, salvage_of
 from climorch.core.remedying import give_up_or_ask
 from climorch.core.state import (
@@ -177,6 +178,8 @@ def settle_loss(
             cause, message = s.broken or (Cause.NODE_LOST, f"{lost} nodes lost")
             failures = failures_of(simulation, s).get(cause, 0)
             gives_up = policies.recovery.gives_up(cause, failures)
+            if cause is Cause.CORRUPT and (gone := _gone_from(state, simulation, s)):
+                gives_up, message = True, f"{gone}, to start from, is bad: {message}"
             if s.phase is not Phase.SALVAGING and not gives_up:
                 strategy = strategy_of(policies, simulation, s)
                 found = salvage_of(state, simulation, s, (cause, message), strategy)
@@ -215,6 +218,14 @@ def settle_loss(
             why="nodes lost",
             borrowed=simulation.borrowed,
         )
+
+
+def _gone_from(state: CampaignState, simulation: SimulationState, s: SetState) -> str:
+    """Say which checkpoint of its parent it lacks to begin with; empty: none.
+
+    Nobody computes that anew, so there is nothing to wait for.
+    """
+    return lost_origin(state.simulations, simulation) if s.from_boundary == 0 else ""
 
 
 def set_apart(

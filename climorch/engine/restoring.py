@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from climorch.core.origins import origins
 from climorch.core.state import SetState, SimulationState
 from climorch.engine.attempt import Attempt
 from climorch.engine.checkpointing import count_now
 from climorch.errors import CorruptDataError
 from climorch.model.commands import StartAttempt
-from climorch.model.events import SetRestored
+from climorch.model.events import CheckpointScrubbed, SetRestored
 
 __all__ = ["bring_states", "rung_of"]
 
@@ -46,6 +47,7 @@ async def bring_states(
         bytes_read = await _bring(attempt, command)
     except CorruptDataError as error:
         if command.boundary == 0:
+            await _tell_of_origins(attempt)
             raise
         raise await _mended(attempt, command, error) from error
     attempt.not_finite = await count_now(attempt)
@@ -87,6 +89,38 @@ def rung_of(simulation: SimulationState, s: SetState, boundary: int) -> str:
         return "repaired"
     damaged = any(c.boundary > boundary and not c.good for c in s.commits.values())
     return "older" if damaged else "checkpoint"
+
+
+async def _tell_of_origins(attempt: Attempt) -> None:
+    """Read what others left for it to begin from; tell what is bad, as a scrub does.
+
+    So whoever wrote it computes it anew, as after any damage.
+    """
+    services = attempt.services
+    simulations = services.state.simulations
+    found = origins(simulations, attempt.simulation, attempt.set)
+    for owner, of, boundary in dict.fromkeys((o, of, b) for o, of, _, b in found):
+        place = owner, of, boundary
+        scrubbed = await services.disk.run(services.checkpoints.scrub, *place)
+        bad = tuple(f"{file} {problem}" for file, problem in scrubbed.bad)
+        damaged = scrubbed.damaged
+        if not (damaged or scrubbed.repaired):
+            try:
+                await services.disk.run(services.checkpoints.load, *place)
+            except CorruptDataError as error:
+                # One that is gone has no file that could be bad.
+                bad, damaged = (str(error),), True
+        if damaged or scrubbed.repaired:
+            services.post(
+                CheckpointScrubbed(
+                    simulation=owner,
+                    set=of,
+                    boundary=boundary,
+                    repaired=scrubbed.repaired,
+                    bad=bad,
+                    damaged=damaged,
+                )
+            )
 
 
 async def _mended(
