@@ -16,6 +16,7 @@ from climorch.model.events import (
     CheckpointRecalled,
     RemedyGiven,
 )
+from climorch.model.plan import RuleTime
 
 __all__ = ["REMEDIES", "refuse_former", "went_back"]
 
@@ -68,6 +69,14 @@ def _given(state: CampaignState, fact: RemedyGiven) -> None:
         s.blown, tried=(*tried, new), target=target, floor=target, former=s.attempt
     )
     failures_of(simulation, s).pop(Cause.NUMERICAL, None)
+    for rule in simulation.plan.rules_of[s.name]:
+        # What conditions said beyond, they said of the former course.
+        count = s.plan.segments_at[target][rule.when]
+        if (
+            rule.on is RuleTime.UNTIL
+            and simulation.rules_done.get(rule.name, 0) > count
+        ):
+            simulation.rules_done[rule.name] = count
     # Copies of the former course stay in the archive, and are not asked back.
     s.archived = {b: copy for b, copy in s.archived.items() if b <= target}
     if s.recall is not None and s.recall.boundary > target:

@@ -49,7 +49,10 @@ def settle_metrics(simulation: SimulationState, s: SetState) -> None:
 def _note_course(
     simulation: SimulationState, s: SetState, stage: str, count: int
 ) -> None:
-    """Keep what committed segments returned for as long as a condition looks back."""
+    """Keep what committed segments returned for as long as a condition looks back.
+
+    From wherever it may have to go on: the oldest checkpoint that there is.
+    """
     windows_s = [
         rule.window_s
         for rule in simulation.plan.rules_of[s.name]
@@ -58,7 +61,8 @@ def _note_course(
     if not windows_s:
         return
     ends = s.plan.stage(stage).boundaries
-    since = ends[count] - max(windows_s)
+    oldest = min([s.committed, *s.commits, *s.archived])
+    since = ends[s.plan.segments_at[oldest][stage]] - max(windows_s)
     recent = simulation.recent.get(stage, {})
     new = {k: recent[k] for k in sorted(recent) if k < count}
     # Computed again after a loss, a segment returns the same.

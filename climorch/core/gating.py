@@ -32,5 +32,7 @@ def gate_of(simulation: SimulationState, s: SetState) -> int | None:
         for rule in simulation.plan.rules_of[s.name]
     ):
         return s.committed
-    ahead = bisect_right(checks, s.committed)
-    return checks[ahead] if ahead < len(checks) else None
+    ahead = checks[bisect_right(checks, s.committed) :]
+    # What has passed one had its answer, and goes on though the checkpoint there has
+    # gone bad since: nobody could meet there any more.
+    return next((boundary for boundary in ahead if not s.passed(boundary)), None)

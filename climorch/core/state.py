@@ -240,10 +240,9 @@ class SimulationState:
     def _may_end(self, rule: RulePlan, s: SetState) -> bool:
         """Whether a stage may end early where it is committed, and nobody has said."""
         count = s.plan.segments_at[s.committed][rule.when]
-        # What was asked before a checkpoint went bad is not asked again.
-        return count > self.rules_done.get(rule.name, 0) and rule.asks_at(
-            s.plan, s.committed
-        )
+        # Nothing of a course that is given up, nor, once a checkpoint went bad, again.
+        new = s.blown.target is None and count > self.rules_done.get(rule.name, 0)
+        return new and rule.asks_at(s.plan, s.committed)
 
     def ended(self, name: str) -> bool:
         """Whether a set is committed to its end and no rule may move that any more.

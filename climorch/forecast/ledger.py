@@ -86,6 +86,7 @@ class Bookkeeper:
             e.NodeJoined: self._joined,
             e.NodeLost: self._lost,
             c.SetLease: self._set_lease,
+            c.EvaluateRule: self._asked,
             e.DriverStopped: self._driver_ended,
             e.SetAdvanced: self._told_in_one,
         }
@@ -184,6 +185,10 @@ class Bookkeeper:
             # What it used so far was for the project that it had.
             book.turn(Purse(self.books.since_s, fact.scenario.project))
         book.completed_s = book.completed_s if book.complete else None
+
+    def _asked(self, command: c.EvaluateRule) -> None:
+        # At the same place again, where numbers blew up in between: it counts anew.
+        self.books.of[command.simulation].answered.pop(command.rule, None)
 
     def _answered(self, fact: e.RuleEvaluated) -> None:
         book = self.books.of[fact.simulation]
@@ -288,6 +293,7 @@ _COSTLY: tuple[type[Any], ...] = (
     e.SetAdvanced,
     e.SimulationChanged,
     e.SimulationSubmitted,
+    c.EvaluateRule,
     c.SetLease,
 )
 

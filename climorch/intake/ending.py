@@ -69,7 +69,8 @@ def condition_of(
     plan = own.plan.stage(stage.name)
     count = own.plan.segments_at[own.committed][stage.name]
     end = model_time(plan.boundaries[count], plan.calendar).isoformat()
-    course = _course(simulation, stage.name, count)
+    window_s = next(r.window_s for r in simulation.plan.rules if r.name == name)
+    course = _course(simulation, stage.name, count, window_s)
     then = functools.partial(_ends, condition, course, stage.name, end)
     return Rule(name=name, when=stage.name, then=then, on=RuleTime.UNTIL.value)
 
@@ -93,10 +94,18 @@ def _ends(
     return [MoveEnd(stage=stage, end=end, why=str(why) or "its condition holds")]
 
 
-def _course(simulation: SimulationState, stage: str, count: int) -> Course:
+def _course(
+    simulation: SimulationState, stage: str, count: int, window_s: float
+) -> Course:
     plan = simulation.sets[simulation.plan.set_of[stage]].plan.stage(stage)
     year_s, first = seconds_per_year(plan.calendar), plan.boundaries[0]
-    found = [(k, m) for k, m in simulation.courses.get(stage, ()) if k < count]
+    since = plan.boundaries[count] - window_s
+    # More is kept: it may have to go on from an older checkpoint.
+    found = [
+        (k, m)
+        for k, m in simulation.courses.get(stage, ())
+        if k < count and plan.boundaries[k + 1] > since
+    ]
     names = sorted({name for _, metrics in found for name in metrics})
     return Course(
         simulation=simulation.name,

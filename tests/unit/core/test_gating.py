@@ -8,8 +8,10 @@ from climorch.core.gating import gate_of
 from climorch.core.progress import Policies
 from climorch.model import events as e
 from climorch.model.events import Cause
+from climorch.model.numerics import Remedy, Retry
 from climorch.model.plan import Coupling, RulePlan, RuleTime, SimulationPlan
 from climorch.policy.checkpointing import EverySegments
+from climorch.policy.retention import KeepLast
 from tests.unit.core.script import Script, stage, submitted
 
 RARELY = Policies(checkpointing=EverySegments(count=99))
@@ -112,3 +114,84 @@ def test_stages_of_a_set_ask_where_their_segments_end_together() -> None:
     # At 4 and 8 of the finer; the end, 12, is not asked about.
     assert plan.checks == {"a": (2, 3)}
     assert SimulationPlan(workflow="w", stages=(coarse, fine)).checks == {}
+
+
+def test_a_stage_that_has_passed_a_gate_does_not_wait_there_again() -> None:
+    """Its checkpoint went bad since: stages that stand apart would wait for ever."""
+    rule = RulePlan(name="until a", when="a", on=RuleTime.UNTIL, every=2)
+    s = Script(RARELY)
+    ends = range(7)
+    s.tell(
+        submitted(
+            stage("a", boundaries=ends, reads={"b": Coupling.PREVIOUS}),
+            stage("b", boundaries=ends),
+            rules=[rule],
+        )
+    )
+    s.nodes("n", "m")
+    s.restored()
+    for segment in (0, 1):
+        s.finished(segment)
+        s.finished(segment, "b")
+    s.committed(2)
+    s.tell(answer(2))
+    s.finished(2)
+    # One stage is beyond, the other one still stands before segment 2.
+    bad = e.CheckpointScrubbed(
+        simulation="s", set="a", boundary=2, bad=("x",), damaged=True
+    )
+    s.tell(bad)
+
+    assert s.set().committed == 0
+    assert gate_of(s.simulation(), s.set()) == 4
+    assert s.finished(2, "b") == ["segment s.a 3 #1", "segment s.b 3 #1"]
+    s.finished(3)
+    assert [x for x in s.finished(3, "b") if "checkpoint" in x] == [
+        "checkpoint s.a 4 #1"
+    ]
+
+
+def test_conditions_are_asked_anew_of_a_new_course() -> None:
+    """Beyond where it begins; what they said before it holds."""
+    rule = RulePlan(name="until a", when="a", on=RuleTime.UNTIL)
+    s = Script(Policies(remedies={"w": Remedy(change=lambda _: Retry())}))
+    s.tell(submitted(rules=[rule]))
+    s.nodes("n")
+    s.restored()
+    for k in range(3):
+        s.finished(k)
+        s.committed(k + 1)
+        s.published(k + 1)
+        s.tell(e.RuleEvaluated(simulation="s", rule="until a", at=k + 1))
+    s.failed(3, Cause.NUMERICAL)
+    assert s.simulation().rules_done == {"until a": 3}
+
+    told = s.tell(e.RemedyGiven(simulation="s", set="a", number=1, retry=True, back=2))
+    # Not of what is still there of the former one.
+    assert [x for x in told if x.startswith("rule")] == []
+    assert s.set().blown.floor == 2
+    assert s.simulation().rules_done == {"until a": 2}
+    s.tell(e.CheckpointDeleted(simulation="s", set="a", boundary=3))
+    s.restored()
+    s.finished(2)
+    assert "rule s.until a" in s.committed(3)
+
+
+def test_a_course_reaches_back_from_the_oldest_checkpoint() -> None:
+    """To which a set may have to go back, and be asked from there on again."""
+    rule = RulePlan(name="until a", when="a", on=RuleTime.UNTIL, window_s=2.0)
+    s = Script(Policies(retention=KeepLast(count=2)))
+    s.tell(submitted(stage(boundaries=range(8)), rules=[rule]))
+    s.nodes("n")
+    s.restored()
+    for k in range(5):
+        s.tell(msgspec.structs.replace(s.finish(k), metrics={"x": float(k)}))
+        s.committed(k + 1)
+        s.published(k + 1)
+        s.tell(e.RuleEvaluated(simulation="s", rule="until a", at=k + 1))
+        for gone in [b for b, c in s.set().commits.items() if c.deleting]:
+            s.tell(e.CheckpointDeleted(simulation="s", set="a", boundary=gone))
+
+    # The newest was committed while 3 and 4 were there: from two segments before 3 on.
+    assert list(s.set().commits) == [4, 5]
+    assert [k for k, _ in s.simulation().courses["a"]] == [1, 2, 3, 4]

@@ -61,7 +61,7 @@ def commit(state: CampaignState, upto: int, heat: Callable[[int], float]) -> Non
     for k in range(s.committed, upto):
         simulation.recent.setdefault("air", {})[k] = {"heat": heat(k)}
     fact = e.CheckpointCommitted(
-        simulation="s", set="air", boundary=upto, attempt=0, seconds=1.0
+        simulation="s", set="air", boundary=upto, attempt=1, seconds=1.0
     )
     apply(state, fact, 0.0)
 
@@ -162,7 +162,7 @@ def test_a_condition_is_asked_every_so_many_segments() -> None:
 
 
 def test_a_condition_is_told_a_window_of_what_is_committed() -> None:
-    """In model years since the stage began; nothing older is kept."""
+    """In model years since the stage began; what no checkpoint needs is not kept."""
     seen: list[Course] = []
 
     def look(course: Course) -> bool:
@@ -181,7 +181,13 @@ def test_a_condition_is_told_a_window_of_what_is_committed() -> None:
     assert seen[-1].years == (3.0, 4.0, 5.0)
     assert seen[-1].since == 2.0
     assert seen[-1].metrics == {"heat": (2.0, 3.0, 4.0)}
-    assert [k for k, _ in state.simulations["s"].courses["air"]] == [2, 3, 4]
+    # As long as the set may go back to the first checkpoint, and be asked from there.
+    assert [k for k, _ in state.simulations["s"].courses["air"]] == [0, 1, 2, 3, 4]
+    for boundary in range(1, 5):
+        gone = e.CheckpointDeleted(simulation="s", set="air", boundary=boundary)
+        apply(state, gone, 0.0)
+    commit(state, 6, float)
+    assert [k for k, _ in state.simulations["s"].courses["air"]] == [2, 3, 4, 5]
     assert state.simulations["s"].scenario.params == {}
 
 
