@@ -111,7 +111,12 @@ def published(simulation: SimulationState, stage: str) -> int:
         One of its stages.
     """
     s = simulation.sets[simulation.plan.set_of[stage]]
-    there = [c.boundary for c in s.commits.values() if c.good and c.published]
+    there = [
+        c.boundary
+        for c in s.commits.values()
+        # One that goes at the newest end is of a course that was given up.
+        if c.good and c.published and not c.deleting
+    ]
     return s.plan.segments_at[max(there)][stage] if there else 0
 
 

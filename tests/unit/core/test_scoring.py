@@ -6,12 +6,15 @@ import pytest
 
 from climorch.core.alarms import troubles
 from climorch.core.explain import explain
-from climorch.core.scoring import Scored, next_mark, segments_by
+from climorch.core.progress import Policies
+from climorch.core.scoring import Scored, next_mark, published, segments_by
 from climorch.model import commands as c
 from climorch.model import events as e
+from climorch.model.numerics import Remedy, Retry
 from climorch.model.plan import StagePlan
 from climorch.model.scoring import Direction, ScorePlan
-from tests.unit.core.script import Script, stage, submitted
+from climorch.policy.checkpointing import EverySegments
+from tests.unit.core.script import UNLIMITED, Script, stage, submitted
 
 YEAR_S = 365 * 86_400
 
@@ -221,3 +224,25 @@ def test_a_margin_is_how_much_better_than_the_threshold(
     """In the direction of the score; NaN where there is no threshold."""
     assert score(direction=direction).margin(1.5) == expected
     assert str(ScorePlan(name="x", stage="a").margin(1.5)) == "nan"
+
+
+def test_what_is_given_up_is_not_scored() -> None:
+    """While its checkpoint still goes, results show a course that is over."""
+    remedies = {"w": Remedy(change=lambda _: Retry())}
+    script = Script(
+        Policies(checkpointing=EverySegments(), limits=UNLIMITED, remedies=remedies)
+    )
+    script.tell(submitted(scores=[score()]))
+    script.nodes("n")
+    script.restored()
+    for k in (1, 2):
+        script.finished(k - 1)
+        script.committed(k)
+    script.published(2)
+    script.failed(2, e.Cause.NUMERICAL)
+    script.tell(e.RemedyGiven(simulation="s", set="a", number=1, retry=True, back=2))
+    script.tell(answered(1))
+
+    assert script.set().commits[2].deleting
+    assert published(script.simulation(), "a") == 1
+    assert script.simulation().scores_asked == {}
