@@ -21,6 +21,8 @@ from climorch.twin.ledger import Ledger
 from climorch.twin.site import TwinSite
 from climorch.twin.thrift import seldom_collected
 from climorch.twin.world import (
+    NOBODY,
+    Carrying,
     RemedyAnswer,
     RuleAnswer,
     World,
@@ -72,6 +74,8 @@ class Twin:
         times faster, and the records leave out what is not decided on.
     hearing : callable or None
         Says what arrives of what the world tells; None: all of it, at once.
+    carrying : mapping
+        By kind of command, who carries out what a virtual world does not: archiving.
 
     Raises
     ------
@@ -92,6 +96,7 @@ class Twin:
         pending: Iterable[c.Command] = (),
         coarse: bool = False,
         hearing: Hearing | None = None,
+        carrying: Carrying = NOBODY,
     ) -> None:
         if coarse and site.loads is not None:
             raise InvalidInputError("this rehearsal cannot be coarse", faults=[LOADED])
@@ -113,6 +118,7 @@ class Twin:
             post=_heard(hearing, self._facts),
             rules=rules,
             remedies=remedies,
+            carrying=carrying,
         )
         self._closures = Closures(
             self._env, self.world.cluster, orchestrator.state, self.world.holder_of

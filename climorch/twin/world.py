@@ -6,8 +6,9 @@ the orchestrator decides, here as on a real cluster.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from climorch.core.state import CampaignState
@@ -28,12 +29,26 @@ from climorch.twin.work import SetWork
 if TYPE_CHECKING:
     import simpy
 
-__all__ = ["RemedyAnswer", "RuleAnswer", "World", "no_change", "no_edits"]
+__all__ = [
+    "NOBODY",
+    "Carrying",
+    "RemedyAnswer",
+    "RuleAnswer",
+    "World",
+    "no_change",
+    "no_edits",
+]
 
 RuleAnswer = Callable[[CampaignState, c.EvaluateRule], e.RuleEvaluated | e.RuleFailed]
 
 
 RemedyAnswer = Callable[[CampaignState, c.AskRemedy], e.RemedyGiven]
+
+
+Carrying = Mapping[type[Any], Callable[[Any], None]]
+"""By kind of command: who carries it out instead of this world."""
+
+NOBODY: Carrying = MappingProxyType({})
 
 
 def no_edits(state: CampaignState, command: c.EvaluateRule) -> e.RuleEvaluated:
@@ -85,6 +100,8 @@ class World:
         Answers for the user's rules.
     remedies : callable
         Answers for the user's remedies.
+    carrying : mapping
+        Who carries out what this world does not, such as archiving.
 
     Attributes
     ----------
@@ -108,6 +125,7 @@ class World:
         post: Callable[[e.Fact], None],
         rules: RuleAnswer = no_edits,
         remedies: RemedyAnswer = no_change,
+        carrying: Carrying = NOBODY,
     ) -> None:
         self._env = env
         self._state = state
@@ -151,6 +169,7 @@ class World:
             c.EvaluateRule: self._evaluate,
             c.EvaluateScore: self._score,
             c.AskRemedy: self._remedy,
+            **carrying,
         }
 
     def holder_of(self, node: str) -> str | None:
