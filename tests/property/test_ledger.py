@@ -80,8 +80,8 @@ def test_books_that_forget_a_death_of_a_driver_are_found_out(
 
     found = 0
     for seed in range(6):
-        machine, _, ledger = played(seed)
         try:
+            machine, _, ledger = played(seed)
             hours_are_counted_once(ledger, machine.replica.state)
         except AssertionError:
             found += 1

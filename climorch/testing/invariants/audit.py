@@ -9,13 +9,17 @@ from climorch.core.progress import Policies
 from climorch.core.state import CampaignState
 from climorch.model.commands import Record
 from climorch.testing.fake_disk import FakeDisk
+from climorch.testing.invariants.archives import ArchiveAuditor
 from climorch.testing.invariants.auditor import Auditor
 from climorch.testing.invariants.budgets import BudgetAuditor
 from climorch.testing.invariants.capacity import (
     CapacityAuditor,
     no_node_is_held_in_a_window_of_others,
 )
+from climorch.testing.invariants.control import ControlAuditor
 from climorch.testing.invariants.exposure import ExposureAuditor
+from climorch.testing.invariants.remedies import RemedyAuditor
+from climorch.testing.invariants.scoring import ScoreAuditor
 from climorch.testing.invariants.states import (
     checkpoints_are_in_order,
     somebody_advances,
@@ -42,10 +46,19 @@ class Audit:
         self.auditor = Auditor(disk)
         self.tally = Tally()
         self.terms = TermsAuditor(policies.sharing.min_run_s)
+        self.archive = ArchiveAuditor(self.auditor)
+        self.scores = ScoreAuditor(self.auditor, policies.promise)
+        self._capacity = CapacityAuditor(self.auditor)
+        # What a remedy gives up is forgotten by the archive before the other books
+        # know of it.
         self._before = (
             BudgetAuditor(self.auditor, self.tally),
             ExposureAuditor(self.auditor, policies.limits.most_exposure_s),
-            CapacityAuditor(self.auditor),
+            self._capacity,
+            ControlAuditor(self.auditor),
+            self.archive,
+            self.scores,
+            RemedyAuditor(self.auditor, policies.remedies),
         )
 
     def read(self, records: Sequence[Record], now_s: float) -> None:
@@ -60,7 +73,7 @@ class Audit:
     def settle(self, state: CampaignState) -> None:
         """See that what holds between two instants holds of a state, too."""
         self.auditor.settle()
-        no_node_is_held_in_a_window_of_others(self._before[2], state.now_s)
+        no_node_is_held_in_a_window_of_others(self._capacity, state.now_s)
         checkpoints_are_in_order(state)
         what_is_over_holds_nothing(state)
         somebody_advances(state)

@@ -12,7 +12,14 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.invariants import records as i
-from climorch.testing.invariants.books import Book, SetBook, commons, components
+from climorch.testing.invariants.books import (
+    Book,
+    SetBook,
+    branch,
+    commons,
+    components,
+    pin,
+)
 
 __all__ = ["Auditor"]
 
@@ -66,7 +73,7 @@ class Auditor:
                 self.books[record.simulation].held.add("paused")
             case e.ResumeRequested():
                 book = self.books[record.simulation]
-                book.ended = False
+                book.ended = book.cancelled
                 book.dropped.clear()
                 book.held.discard("paused")
             case e.WishTaken():
@@ -79,18 +86,19 @@ class Auditor:
                 self.drained.discard(record.node)
             case e.StopRequested():
                 self.stopping = True
+            case e.PinRequested() | e.UnpinRequested():
+                pin(self.books, record)
             case e.RestoreFailed(damaged=True) | e.CheckpointScrubbed(damaged=True):
                 s = self.books[record.simulation].sets[record.set]
                 s.spoil(record.boundary)
             case e.CheckpointCommitted():
                 self._checkpointed(record)
-            case e.CheckpointDeleted():
+            case e.CheckpointRecalled():
                 s = self.books[record.simulation].sets[record.set]
-                if record.boundary not in s.deleting:
-                    # Somebody else took it away.
-                    s.spoil(record.boundary)
-                s.good.pop(record.boundary, None)
-                s.deleting.discard(record.boundary)
+                if record.boundary < len(s.commons):
+                    s.keep(record.boundary, record.attempt)
+            case e.CheckpointDeleted():
+                self.books[record.simulation].sets[record.set].lose(record.boundary)
             case e.CopyHeld() | e.CopyFailed():
                 self._copied(record)
             case e.SetRestored() | e.SegmentFinished() | e.CheckpointFailed():
@@ -173,14 +181,14 @@ class Auditor:
             case c.PublishResults():
                 i.results_are_of_what_is_committed(self, record)
             case c.DeleteCheckpoint():
-                i.two_good_copies_stay(self, record)
-                s = self.books[record.simulation].sets[record.set]
-                s.deleting.add(record.boundary)
+                self._deletes(record)
             case c.SetDropped():
                 i.only_what_is_optional_is_dropped(self, record)
                 self.books[record.simulation].dropped.add(record.set)
             case e.CancelRequested() | c.SimulationFailed():
-                self.books[record.simulation].ended = True
+                book = self.books[record.simulation]
+                book.ended = True
+                book.cancelled |= isinstance(record, e.CancelRequested)
             case _:
                 pass
 
@@ -188,11 +196,15 @@ class Auditor:
         if fact.simulation not in self.books:
             self.books[fact.simulation] = Book(
                 plan=fact.plan,
+                original={stage.name: stage for stage in fact.plan.stages},
+                branch=fact.branch,
                 sets={
                     next(iter(stages)): SetBook(stages=stages, commons=commons(stages))
                     for stages in components(fact.plan)
                 },
             )
+            if fact.branch is not None:
+                branch(self.books, fact.simulation, fact.branch)
 
     def _change(self, fact: e.SimulationChanged) -> None:
         book = self.books[fact.simulation]
@@ -201,6 +213,15 @@ class Auditor:
             s = book.sets[next(iter(stages))]
             s.stages, s.commons = stages, commons(stages)
 
+    def _deletes(self, record: c.DeleteCheckpoint) -> None:
+        s = self.books[record.simulation].sets[record.set]
+        if s.given_up(record.boundary):
+            s.spoilt.add(record.boundary)
+        else:
+            i.two_good_copies_stay(self, record)
+        i.what_is_pinned_stays(self, record)
+        s.deleting.add(record.boundary)
+
     def _driver_died(self, *, restarted: bool) -> None:
         self.up.clear()
         self.stopping = self.stopping and not restarted
@@ -208,7 +229,7 @@ class Auditor:
             book.lease = ()
             book.held.discard("shrinks")
             if restarted:
-                book.ended = False
+                book.ended = book.cancelled
                 book.dropped.clear()
             for s in book.sets.values():
                 s.alive = False
@@ -227,7 +248,7 @@ class Auditor:
         beyond = fact.boundary >= len(s.commons)
         if not beyond and (fact.attempt, fact.boundary) not in s.seen:
             s.seen.add((fact.attempt, fact.boundary))
-            s.good.setdefault(fact.boundary, fact.attempt)
+            s.keep(fact.boundary, fact.attempt)
 
     def _started(self, command: c.StartAttempt) -> None:
         s = self.books[command.simulation].sets[command.set]

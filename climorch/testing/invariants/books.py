@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from climorch.model.plan import SimulationPlan, StagePlan
+from climorch.model import events as e
+from climorch.model.commands import AskRemedy
+from climorch.model.plan import Branch, SimulationPlan, StagePlan
 
-__all__ = ["Book", "SetBook", "commons", "components"]
+__all__ = ["Book", "SetBook", "Try", "branch", "commons", "components", "pin"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """What was other from a boundary on, after numbers had blown up."""
+
+    number: int
+    boundary: int
+    params: dict[str, Any]
+    reseed: bool
 
 
 @dataclass(slots=True)
@@ -28,8 +42,22 @@ class SetBook:
     deleting: set[int] = field(default_factory=set)
     committed: dict[str, int] = field(default_factory=dict)
     seen: set[tuple[int, int]] = field(default_factory=set)
-    # Good ones that were found damaged, or missing.
+    # Good ones that were found damaged, or missing, or are of a course given up.
     spoilt: set[int] = field(default_factory=set)
+    # All that exist, damaged ones too, and of which attempts.
+    there: dict[int, int] = field(default_factory=dict)
+    deleted: int = 0
+    pins: set[int] = field(default_factory=set)
+    # Tries that hold, and how many there were; what is asked.
+    tried: list[Try] = field(default_factory=list)
+    tries: int = 0
+    asked: AskRemedy | None = None
+    # Where the newest try goes back to, until nothing beyond is left; to where, and
+    # from which attempt; what such a one brought late.
+    target: int | None = None
+    floor: int = 0
+    former: int = 0
+    late: set[int] = field(default_factory=set)
 
     @property
     def newest(self) -> int:
@@ -40,6 +68,45 @@ class SetBook:
         """Let a checkpoint be good no more."""
         if self.good.pop(boundary, None) is not None:
             self.spoilt.add(boundary)
+
+    def keep(self, boundary: int, attempt: int) -> None:
+        """Let a checkpoint exist, which may be of a course that was given up."""
+        if boundary in self.good:
+            return
+        self.there[boundary] = attempt
+        if attempt > self.former or boundary <= self.floor:
+            self.good[boundary] = attempt
+            return
+        beyond = [b for b, a in self.there.items() if a > self.former]
+        if max(beyond, default=0) > self.floor:
+            self.late.add(boundary)
+        else:
+            self.good[boundary] = attempt
+            self.target = self.floor
+
+    def lose(self, boundary: int) -> None:
+        """Let a checkpoint exist no more."""
+        if boundary not in self.deleting:
+            # Somebody else took it away.
+            self.spoil(boundary)
+        self.good.pop(boundary, None)
+        self.deleting.discard(boundary)
+        self.deleted += self.there.pop(boundary, None) is not None
+        self.late.discard(boundary)
+        if self.target is not None and max(self.there, default=0) <= self.target:
+            self.target = None
+
+    def given_up(self, boundary: int) -> bool:
+        """Tell whether a checkpoint is of a course that was given up."""
+        return boundary in self.late or (
+            self.target is not None and boundary > self.target
+        )
+
+    def changes(self, stage: str, segment: int) -> Iterator[Try]:
+        """Yield the tries that hold for a segment."""
+        for tried in self.tried:
+            if self.ended(stage, tried.boundary) <= segment:
+                yield tried
 
     def passed(self, boundary: int) -> bool:
         """Tell whether a stage has begun, or computed, something beyond a boundary."""
@@ -61,8 +128,12 @@ class Book:
 
     plan: SimulationPlan
     sets: dict[str, SetBook]
+    # Its stages as they were submitted.
+    original: dict[str, StagePlan] = field(default_factory=dict)
+    branch: Branch | None = None
     lease: tuple[str, ...] = ()
     ended: bool = False
+    cancelled: bool = False
     # Why it may start nothing new.
     held: set[str] = field(default_factory=set)
     # Sets that it goes on without.
@@ -98,3 +169,22 @@ def components(plan: SimulationPlan) -> list[dict[str, StagePlan]]:
 def commons(stages: dict[str, StagePlan]) -> list[int]:
     """Return the model times at which all stages have a boundary."""
     return sorted(set.intersection(*(set(s.boundaries) for s in stages.values())))
+
+
+def branch(books: Mapping[str, Book], simulation: str, parent: Branch) -> None:
+    """Keep what a simulation begins with; where it is gone, it has ended."""
+    for name, boundary in parent.boundaries.items():
+        s = books[parent.simulation].sets[name]
+        if boundary in s.good and boundary not in s.deleting:
+            s.pins.add(boundary)
+        else:
+            books[simulation].ended = True
+
+
+def pin(books: Mapping[str, Book], fact: e.PinRequested | e.UnpinRequested) -> None:
+    """Let somebody want a checkpoint to be kept, or not any more."""
+    pins = books[fact.simulation].sets[fact.set].pins
+    if isinstance(fact, e.PinRequested):
+        pins.add(fact.boundary)
+    else:
+        pins.discard(fact.boundary)

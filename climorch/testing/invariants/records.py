@@ -31,6 +31,7 @@ __all__ = [
     "stages_before_are_committed",
     "two_good_copies_stay",
     "what_is_committed_is_covered",
+    "what_is_pinned_stays",
 ]
 
 
@@ -208,6 +209,13 @@ def two_good_copies_stay(auditor: Auditor, record: c.DeleteCheckpoint) -> None:
     before = {stored[b].chain for b in good}
     after = {stored[b].chain for b in left}
     assert len(after) >= min(len(before), 2), (record, stored)
+
+
+def what_is_pinned_stays(auditor: Auditor, record: c.DeleteCheckpoint) -> None:
+    """Where somebody reads, or a branch began, nothing is deleted."""
+    s = auditor.books[record.simulation].sets[record.set]
+    # One that came late is not what was pinned there.
+    assert record.boundary not in s.pins - s.late, (record, s.pins)
 
 
 def only_what_is_optional_is_dropped(auditor: Auditor, record: c.SetDropped) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from climorch.core.archiving import awaits_recall
 from climorch.core.holds import spent
+from climorch.core.keeping import kept_checkpoints, over_budget_bytes
 from climorch.core.lifecycle import Control, Phase
 from climorch.core.orchestrator import Orchestrator
+from climorch.core.progress import Policies
 from climorch.core.state import CampaignState, SimulationState
+from climorch.policy.budgeting import to_fit
 from climorch.policy.checkpointing import EverySegments
 from climorch.policy.limits import Limits
 from climorch.testing.fake_disk import FakeDisk
@@ -23,6 +27,7 @@ __all__ = [
     "replay_gives_an_equal_state",
     "somebody_advances",
     "the_books_balance",
+    "the_budget_of_bytes_is_kept",
     "what_is_committed_is_on_the_disk",
     "what_is_over_holds_nothing",
 ]
@@ -119,6 +124,11 @@ def somebody_advances(state: CampaignState) -> None:
         if simulation.rules_asked:
             # A later phase waits for the answer.
             return
+        if any(s.blown.waits for s in simulation.sets.values()):
+            # For what its remedy says, or until what is given up is gone.
+            return
+        if any(awaits_recall(s) for s in simulation.sets.values()):
+            return
     assert not holders, [(s.name, s.lease) for s in holders]
 
 
@@ -148,6 +158,18 @@ def the_books_balance(ledger: Ledger) -> None:
     """Node-seconds of every kind add up to those that nodes were up."""
     spent_s, up_s = sum(ledger.spent().values()), ledger.up_node_s
     assert math.isclose(spent_s, up_s, rel_tol=1e-6, abs_tol=1e-6), (spent_s, up_s)
+
+
+def the_budget_of_bytes_is_kept(state: CampaignState, policies: Policies) -> None:
+    """Bytes are counted once, and what may go for a budget of them has gone."""
+    for _, s in state.sets():
+        own_bytes = sum(c.own_bytes for c in s.commits.values())
+        assert s.stored_bytes == own_bytes, (s.name, s.stored_bytes, own_bytes)
+    stored_bytes = sum(s.stored_bytes for _, s in state.sets())
+    assert state.stored_bytes == stored_bytes, (state.stored_bytes, stored_bytes)
+    kept = [(x.name, s.name, kept_checkpoints(x, s)) for x, s in state.sets()]
+    left = to_fit(over_budget_bytes(state, policies), kept)
+    assert left == (), left
 
 
 def decisions_come_to_an_end(records: int, most: int) -> None:

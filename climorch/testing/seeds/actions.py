@@ -148,6 +148,7 @@ def half_deleted(state: CampaignState, lives: int) -> list[e.CheckpointDeleted]:
 
 def is_known(state: CampaignState, fact: Fact) -> bool:
     """Tell whether there is what a fact is about."""
-    about = getattr(fact, "simulation", None)
+    asked = fact.wish if isinstance(fact, e.WishTaken) else fact
+    about = getattr(asked, "simulation", None)
     new = isinstance(fact, e.SimulationSubmitted)
     return about is None or new or about in state.simulations

@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from climorch.core.progress import Policies
-from climorch.model.events import Cause, Fact
+from climorch.model.events import Cause, Fact, SimulationSubmitted
+from climorch.model.plan import SimulationPlan
+from climorch.testing.seeds.features import Blow, Depot, Treatment
 from climorch.twin.site import TwinSite
 
 __all__ = [
+    "ANSWERS",
     "KINDS",
     "Case",
     "Cut",
@@ -179,6 +182,13 @@ A segment fails, or hangs; a restore fails, or finds its checkpoint damaged; a
 checkpoint, a copy or a rule fails; an answer arrives twice, or late.
 """
 
+ANSWERS: tuple[str, ...] = ("remedy", "score", "infinite", "unreadable")
+"""Kinds of `Trouble` with what only some cases have.
+
+A remedy has nothing to try; a score fails, or is not finite; what was asked back from
+an archive cannot be read.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
@@ -187,7 +197,7 @@ class Trouble:
     Attributes
     ----------
     kind : str
-        One of `KINDS`.
+        One of `KINDS` or `ANSWERS`.
     nth : int
         Of the answers that such a trouble may befall, counted from 0.
     cause : Cause
@@ -243,6 +253,15 @@ class Case:
         Simulations that rules add, at most.
     real : bool
         Whether journal and checkpoints are real ones, on a recorded disk.
+    blows : tuple of Blow
+        In any order.
+    treatment : Treatment or None
+        What is tried when numbers blow up; None: nothing.
+    depot : Depot or None
+        The archive, if there is one.
+    level : float
+        Up to which mean of what its newest segments returned a stage ends early, where
+        it may; in [0, 1], as what segments return.
     """
 
     seed: int
@@ -255,3 +274,17 @@ class Case:
     walltime_s: float | None = None
     children: int = 1
     real: bool = False
+    blows: tuple[Blow, ...] = ()
+    treatment: Treatment | None = None
+    depot: Depot | None = None
+    level: float = 0.0
+
+    @property
+    def plans(self) -> tuple[SimulationPlan, ...]:
+        """Of all simulations that somebody submits."""
+        told = [event.fact for event in self.events if isinstance(event, Tell)]
+        return tuple(
+            fact.plan
+            for fact in (*self.facts, *told)
+            if isinstance(fact, SimulationSubmitted)
+        )

@@ -151,6 +151,10 @@ class RealDisk:
         """Let the power go at the so many-th thing that is made durable."""
         self._armed = operations, journal
 
+    def disarm(self) -> None:
+        """Let the power stay from now on."""
+        self._armed = None
+
     def _due(self, *, journal: bool) -> bool:
         if self._armed is None or self._armed[1] is not journal:
             return False

@@ -34,6 +34,8 @@ from climorch.policy.recovery import Budget, RecoveryPolicy
 from climorch.policy.retention import KeepLast
 from climorch.policy.sharing import Sharing
 from climorch.testing.seeds.case import Case
+from climorch.testing.seeds.enriching import enriched
+from climorch.testing.seeds.features import Shares
 from climorch.testing.seeds.happening import draw_events, draw_poison, draw_troubles
 from climorch.testing.strategies import COARSE_S, FINENESS, FOR_EVER_S
 from climorch.twin.costs import Amdahl, Costs, Overheads
@@ -50,7 +52,7 @@ PROJECTS = ("p", "q", "r")
 MOST_NODES = 8
 
 
-def draw_case(seed: int, *, real: bool = False) -> Case:
+def draw_case(seed: int, *, real: bool = False, shares: Shares | None = None) -> Case:
     """Draw a case.
 
     Parameters
@@ -60,6 +62,8 @@ def draw_case(seed: int, *, real: bool = False) -> Case:
     real : bool
         Whether with a real journal and real checkpoints: the campaign is smaller
         then, and the power goes.
+    shares : Shares or None
+        How often there is what else; None: nothing but faults and wishes.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def draw_case(seed: int, *, real: bool = False) -> Case:
     ]
     patient = rng.random() < 0.5
     site, policies = _site(rng, nodes), _policies(rng, patient=patient)
-    return Case(
+    case = Case(
         seed=seed,
         facts=(*_projects(rng, projects, submitted), *submitted[:count]),
         policies=policies,
@@ -92,6 +96,9 @@ def draw_case(seed: int, *, real: bool = False) -> Case:
         walltime_s=_pick(rng, (None,) * 6 + (4 * HOUR_S, 12 * HOUR_S)),
         real=real,
     )
+    if shares is None:
+        return case
+    return enriched(case, np.random.default_rng([seed, 1]), shares)
 
 
 def _pick(rng: np.random.Generator, values: Sequence[T]) -> T:

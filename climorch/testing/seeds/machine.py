@@ -12,18 +12,18 @@ from functools import partial
 
 from climorch.core.orchestrator import Orchestrator, Outcome
 from climorch.core.state import CampaignState
-from climorch.model import commands as c
+from climorch.forecast.ledger import Bookkeeper
 from climorch.model import events as e
-from climorch.model.commands import Record, decode_record, encode_record
+from climorch.model.commands import Record
 from climorch.model.events import Fact
 from climorch.testing.fake_disk import FakeDisk
 from climorch.testing.invariants import durable
 from climorch.testing.invariants import states as holds
 from climorch.testing.invariants.audit import Audit
+from climorch.testing.invariants.courses import Courses
 from climorch.testing.invariants.refusing import refusing
 from climorch.testing.seeds.actions import (
     calming,
-    child_of,
     extended,
     found_late,
     half_deleted,
@@ -31,6 +31,7 @@ from climorch.testing.seeds.actions import (
     rotten,
     scrubbed,
 )
+from climorch.testing.seeds.answering import Answering
 from climorch.testing.seeds.case import (
     Case,
     Cut,
@@ -42,10 +43,14 @@ from climorch.testing.seeds.case import (
     Strike,
     Tell,
 )
+from climorch.testing.seeds.depot import DepotWorld
 from climorch.testing.seeds.disk import PowerCut, RealDisk
+from climorch.testing.seeds.ending import see_the_end
 from climorch.testing.seeds.relay import Relay
+from climorch.testing.seeds.values import Values
 from climorch.twin.driver import Twin
 from climorch.twin.site import TwinSite
+from climorch.twin.world import NOBODY
 
 __all__ = ["Machine"]
 
@@ -96,11 +101,14 @@ class Machine:
         self.disk = FakeDisk()
         self.journal: list[tuple[Record, float]] = []
         self.lives = 0
-        self.relay = Relay(case, self.disk, self, shelf)
         self.audit = Audit(self.disk, case.policies)
+        self.values = Values(Courses(self.audit.auditor))
+        self.relay = Relay(case, self.disk, self.values, self, shelf)
+        self.depot = _depot_of(self)
+        self.keeper = Bookkeeper()
+        self._users = Answering(case, self.values.courses)
         self.replica = Orchestrator(refusing())
         self._events: list[Event | _Calm] = [*case.events, _Calm()]
-        self._children = case.children
         self._decisions = 0
         self._death: Death | None = None
         self._away_s = 0.0
@@ -146,7 +154,7 @@ class Machine:
             now_s = self.now_s
             next_s = now_s + self._away_s if stopped else self._events[0].at_s
             self._begin(max(next_s, now_s))
-        _see_the_end(self)
+        see_the_end(self)
 
     def _begin(self, now_s: float, *facts: Fact) -> None:
         """Let a driver start: it replays, and finds what is on the disk."""
@@ -163,9 +171,11 @@ class Machine:
             shifted(case.site, now_s),
             seed=case.seed * 64 + self.lives,
             begin_s=now_s,
-            rules=self._answer,
+            rules=self._users.rule,
+            remedies=self._users.remedy,
             watcher=self._decided,
             hearing=self.relay,
+            carrying=self.depot.begin(now_s) if self.depot is not None else NOBODY,
         )
         started = e.DriverStarted(epoch=self.lives, host="fake", pid=self.lives)
         told = case.facts if facts else ()
@@ -201,6 +211,7 @@ class Machine:
             self.journal.append((record, now_s))
             self.replica.replay([(record, now_s)])
             self.audit.read((record,), now_s)
+            self.keeper.note(record, now_s)
 
     def _leave(self) -> None:
         """Let a driver leave that has nothing to do, or was asked to."""
@@ -239,6 +250,8 @@ class Machine:
         self.journal += stamped
         self.replica.replay(stamped)
         self.audit.read(outcome.records, state.now_s)
+        for record in outcome.records:
+            self.keeper.note(record, state.now_s)
         self.audit.settle(state)
         holds.decisions_come_to_an_end(len(self.journal), MOST_RECORDS)
         self._decisions += 1
@@ -246,17 +259,6 @@ class Machine:
             self.audit.balance(state)
             holds.replay_gives_an_equal_state(self.replica.state, state)
             holds.deciding_again_gives_nothing(self._twin.orchestrator, state.now_s)
-
-    def _answer(self, state: CampaignState, command: c.EvaluateRule) -> e.RuleEvaluated:
-        child = child_of(state, command.simulation, command.rule)
-        added = (child,) if child is not None and self._children > 0 else ()
-        self._children -= len(added)
-        return e.RuleEvaluated(
-            simulation=command.simulation,
-            rule=command.rule,
-            at=command.at,
-            added=added,
-        )
 
     def later(self, delay_s: float, fact: Fact) -> None:
         """Let a fact arrive after a delay, unless the driver dies before."""
@@ -292,7 +294,7 @@ class Machine:
                 if changed is not None:
                     self.later(0.0, changed)
             case Rot():
-                self._rot(event)
+                _rot(self, event)
             case Death():
                 self._death = event
             case Stop():
@@ -304,33 +306,45 @@ class Machine:
             case _Calm():
                 self._calm_down()
 
-    def _rot(self, event: Rot) -> None:
-        place = rotten(self.state, self.disk, event)
-        if place is None:
-            return
-        simulation, name, boundary = place
-        self.relay.spoil(simulation, name, boundary)
-        if event.scrubbed:
-            self.relay.rotten.discard(place)
-            self.disk.of(simulation, name)[boundary].damaged = True
-            self.later(0.0, scrubbed(place))
-
     def _calm_down(self) -> None:
         self.relay.calm = True
+        if self.depot is not None:
+            self.depot.calm = True
         self._death = None
+        if self.shelf is not None:
+            # What is undone now would be lost.
+            self.shelf.disarm()
         for fact in calming(self.state):
             self.later(0.0, fact)
 
 
-def _see_the_end(machine: Machine) -> None:
-    """See that all is as it should be in the end."""
-    state = machine.state
-    holds.everything_that_may_has_ended(machine.orchestrator)
-    holds.what_is_committed_is_on_the_disk(machine.disk, state)
-    machine.audit.balance(state)
-    again = Orchestrator(refusing())
-    again.replay((decode_record(encode_record(r)), s) for r, s in machine.journal)
-    holds.replay_gives_an_equal_state(again.state, state)
+def _depot_of(machine: Machine) -> DepotWorld | None:
+    """Make the archive of a case, if it has one."""
+    depot, relay = machine.case.depot, machine.relay
+    if depot is None:
+        return None
+    return DepotWorld(
+        depot,
+        machine.disk,
+        machine.values,
+        machine,
+        tell=relay.tell,
+        unreadable=relay.unreadable,
+        bad=lambda place: place in relay.rotten,
+    )
+
+
+def _rot(machine: Machine, event: Rot) -> None:
+    """Let a checkpoint go bad, if there is any."""
+    place = rotten(machine.state, machine.disk, event)
+    if place is None:
+        return
+    simulation, name, boundary = place
+    machine.relay.spoil(simulation, name, boundary)
+    if event.scrubbed:
+        machine.relay.rotten.discard(place)
+        machine.disk.of(simulation, name)[boundary].damaged = True
+        machine.later(0.0, scrubbed(place))
 
 
 def shifted(site: TwinSite, now_s: float) -> TwinSite:

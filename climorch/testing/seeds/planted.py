@@ -34,9 +34,10 @@ from climorch.model import commands as c
 from climorch.model import events as e
 from climorch.policy.limits import Limits, Ruling
 from climorch.policy.retention import Kept, RetentionPolicy
+from climorch.testing.seeds.features import Shares
 from climorch.twin.ledger import Ledger
 
-__all__ = ["PLANTED", "Planted"]
+__all__ = ["PLANTED", "Patch", "Planted", "patched"]
 
 Patch = AbstractContextManager[object]
 
@@ -51,13 +52,17 @@ class Planted:
         Invariants that say so; the first one to break may be any of them.
     patch : callable
         Makes a context manager that puts the fault in.
+    shares : Shares or None
+        Of the cases in which it is looked for.
     """
 
     found_by: tuple[str, ...]
     patch: Callable[[], Patch]
+    shares: Shares | None = None
 
 
-def _patched(owner: Any, name: str, replacement: Any) -> Callable[[], Patch]:
+def patched(owner: Any, name: str, replacement: Any) -> Callable[[], Patch]:
+    """Put something else in the place of what an object has."""
     return lambda: mock.patch.object(owner, name, replacement)
 
 
@@ -187,54 +192,54 @@ def _drained_once() -> Patch:
 PLANTED: dict[str, Planted] = {
     "segments are committed again": Planted(
         found_by=("nothing_is_committed_twice",),
-        patch=_patched(progress, "commit", _commit_all),
+        patch=patched(progress, "commit", _commit_all),
     ),
     "a loss goes back too far": Planted(
         found_by=("no_committed_result_is_lost",),
-        patch=_patched(upkeep, "roll_back", _roll_back_further),
+        patch=patched(upkeep, "roll_back", _roll_back_further),
     ),
     "a node is in two leases": Planted(
         found_by=("nodes_are_leased_once_and_up",),
-        patch=_patched(orchestrator, "leased", _leased_twice),
+        patch=patched(orchestrator, "leased", _leased_twice),
     ),
     "a lease is less than a gang": Planted(
         found_by=("leases_fit_what_was_asked_for",),
-        patch=_patched(orchestrator, "leased", _leased_in_part),
+        patch=patched(orchestrator, "leased", _leased_in_part),
     ),
     "one is never served": Planted(
         found_by=("somebody_advances", "everything_that_may_has_ended"),
-        patch=_patched(orchestrator, "leased", _leased_to_some),
+        patch=patched(orchestrator, "leased", _leased_to_some),
     ),
     "something is kept in mind": Planted(
         found_by=("replay_gives_an_equal_state",),
-        patch=_patched(Orchestrator, "_note_retry", _kept_in_mind),
+        patch=patched(Orchestrator, "_note_retry", _kept_in_mind),
     ),
     "caps are forgotten": Planted(
         found_by=("no_boundary_is_passed_over_the_cap",),
-        patch=_patched(pacing, "judge", _no_caps),
+        patch=patched(pacing, "judge", _no_caps),
     ),
     "protection is forgotten": Planted(
         found_by=("nobody_is_interrupted_outside_its_terms",),
-        patch=_patched(demand, "exempt_until_s", lambda simulation: -math.inf),
+        patch=patched(demand, "exempt_until_s", lambda simulation: -math.inf),
     ),
     "budgets are forgotten": Planted(
         found_by=(
             "nothing_is_begun_on_a_spent_budget",
             "nothing_is_leased_on_a_spent_budget",
         ),
-        patch=_patched(holds, "_spent", lambda state, name: False),
+        patch=patched(holds, "_spent", lambda state, name: False),
     ),
     "retention has no guard": Planted(
         found_by=("two_good_copies_stay",),
-        patch=_patched(keeping, "guarded", _unguarded),
+        patch=patched(keeping, "guarded", _unguarded),
     ),
     "nodes are held after the end": Planted(
         found_by=("what_is_over_holds_nothing",),
-        patch=_patched(progress, "_let_go", _keeps_its_nodes),
+        patch=patched(progress, "_let_go", _keeps_its_nodes),
     ),
     "windows are overrun": Planted(
         found_by=("no_node_is_held_in_a_window_of_others",),
-        patch=_patched(upkeep, "gone", lambda state, simulation: ()),
+        patch=patched(upkeep, "gone", lambda state, simulation: ()),
     ),
     "drained nodes are given out": Planted(
         found_by=("no_drained_node_is_leased_anew",),
@@ -242,7 +247,7 @@ PLANTED: dict[str, Planted] = {
     ),
     "inputs are not waited for": Planted(
         found_by=("inputs_are_computed_first",),
-        patch=_patched(frontier, "needed_exports", lambda *place: ()),
+        patch=patched(frontier, "needed_exports", lambda *place: ()),
     ),
     "publications are not heard of": Planted(
         found_by=("everything_that_may_has_ended",),
@@ -250,11 +255,11 @@ PLANTED: dict[str, Planted] = {
     ),
     "lost nodes are paid for": Planted(
         found_by=("usage_is_that_of_the_leases",),
-        patch=_patched(fold_nodes, "hold", _unpaid),
+        patch=patched(fold_nodes, "hold", _unpaid),
     ),
     "the books of the twin forget what was broken off": Planted(
         found_by=("the_books_balance",),
-        patch=_patched(Ledger, "broken_off", _nothing),
+        patch=patched(Ledger, "broken_off", _nothing),
     ),
 }
 """By what is wrong."""

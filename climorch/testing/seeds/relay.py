@@ -15,15 +15,21 @@ import msgspec
 from climorch.core.state import CampaignState
 from climorch.model import events as e
 from climorch.model.events import Cause, Fact
+from climorch.model.plan import RuleTime
 from climorch.testing.fake_disk import FakeDisk
+from climorch.testing.invariants.courses import drift
 from climorch.testing.invariants.durable import what_is_restored_is_what_was_written
-from climorch.testing.seeds.case import KINDS, Case, Trouble
+from climorch.testing.seeds.actions import scrubbed
+from climorch.testing.seeds.befalling import Blowing, ruled, scored, spoilt_origins
+from climorch.testing.seeds.case import ANSWERS, KINDS, Case, Trouble
+from climorch.testing.seeds.values import Values
 
 __all__ = ["Relay", "Shelf", "Surroundings"]
 
 # A hang is found after so long, an answer is late by so long: seconds.
 HANG_S = 900.0
 LATE_S = 40.0
+Place = tuple[str, str, int]
 WALLTIME_GAP_S = 300.0
 Answer = (
     e.SegmentFinished
@@ -34,6 +40,11 @@ Answer = (
     | e.CheckpointFailed
     | e.CopyHeld
     | e.CopyFailed
+    | e.RemedyGiven
+    | e.ScoreEvaluated
+    | e.ScoreFailed
+    | e.CheckpointArchived
+    | e.CheckpointRecalled
 )
 
 
@@ -83,6 +94,8 @@ class Relay:
         With its troubles.
     disk : FakeDisk
         Which checkpoints there are.
+    values : Values
+        What is computed and written.
     around : Surroundings
         The world.
     shelf : Shelf or None
@@ -102,6 +115,7 @@ class Relay:
         self,
         case: Case,
         disk: FakeDisk,
+        values: Values,
         around: Surroundings,
         shelf: Shelf | None = None,
     ) -> None:
@@ -109,15 +123,23 @@ class Relay:
         self.fired: Counter[str] = Counter()
         self.rotten: set[tuple[str, str, int]] = set()
         self._disk = disk
+        self._values = values
         self._shelf = shelf
         self._around = around
         self._walltime_s = case.walltime_s
         self._ends_s: dict[str, float] = {}
-        self._due: dict[str, dict[int, Trouble]] = {kind: {} for kind in KINDS}
+        self._due: dict[str, dict[int, Trouble]] = {
+            kind: {} for kind in (*KINDS, *ANSWERS)
+        }
         for trouble in case.troubles:
             self._due[trouble.kind].setdefault(trouble.nth, trouble)
         self._seen: Counter[str] = Counter()
         self._poison = {(p.simulation, p.stage, p.segment): p for p in case.poison}
+        self._blowing = Blowing(case.blows)
+        # What segments return is looked at by conditions alone.
+        self._metered = any(
+            rule.on is RuleTime.UNTIL for plan in case.plans for rule in plan.rules
+        )
 
     def __call__(self, fact: Fact) -> Iterable[Fact]:
         """Say what arrives of a fact."""
@@ -135,15 +157,15 @@ class Relay:
                     self._shelf.delete(fact)
             case e.CopyHeld():
                 return self._copied(fact)
-            case e.RuleEvaluated() if self._hit("rule"):
-                return (
-                    e.RuleFailed(
-                        simulation=fact.simulation,
-                        rule=fact.rule,
-                        at=fact.at,
-                        message="made to",
-                    ),
-                )
+            case e.RuleEvaluated():
+                return (ruled(fact, self._hit("rule")),)
+            case e.ScoreEvaluated():
+                failed, infinite = self._hit("score"), self._hit("infinite")
+                return self._in_time(scored(fact, failed, infinite))
+            case e.RemedyGiven():
+                hopeless = self._hit("remedy") is not None
+                retry = fact.retry and not hopeless
+                return self._in_time(msgspec.structs.replace(fact, retry=retry))
             case e.NodeJoined() if self._walltime_s is not None and not self.calm:
                 return (self._hired(fact, self._walltime_s),)
             case _:
@@ -157,6 +179,18 @@ class Relay:
         self.fired[kind] += found is not None
         return found
 
+    def unreadable(self) -> bool:
+        """Tell whether what is asked back from the archive cannot be read."""
+        return self._hit("unreadable") is not None
+
+    def tell(self, fact: Fact) -> None:
+        """Let the driver hear of something, now or late."""
+        told: tuple[Fact, ...] = (fact,)
+        if isinstance(fact, e.CheckpointArchived | e.CheckpointRecalled):
+            told = self._in_time(fact)
+        for arrives in told:
+            self._around.later(0.0, arrives)
+
     def _in_time(self, fact: Answer) -> tuple[Fact, ...]:
         """Let an answer arrive once, twice or late."""
         again, late = self._hit("again"), self._hit("late")
@@ -165,17 +199,24 @@ class Relay:
         return () if late else (fact,)
 
     def _computed(self, fact: e.SegmentFinished) -> tuple[Fact, ...]:
-        place = fact.simulation, fact.stage, fact.segment
+        place, state = (fact.simulation, fact.stage, fact.segment), self._around.state
         poison = None if self.calm else self._poison.get(place)
         if poison is not None and self.fired["poison"] < poison.times:
             self.fired["poison"] += 1
-            lease = self._around.state.simulations[fact.simulation].lease
+            lease = state.simulations[fact.simulation].lease
             # A quarter of a lease is more than Dask heals.
             self._around.strike(lease[: -(-len(lease) // 4)], 60.0)
             return ()
         failed, hung = self._hit("segment"), self._hit("hang")
         cause = Cause.HANG if hung else failed.cause if failed else None
+        if cause is None and not self.calm and self._blowing(state, fact):
+            self.fired["blow-up"] += 1
+            cause = Cause.NUMERICAL
         if cause is None:
+            number = self._values.computed(state, fact)
+            if self._metered:
+                metrics = {"drift": drift(number)}
+                fact = msgspec.structs.replace(fact, metrics=metrics)
             return self._in_time(fact)
         answer = e.SegmentFailed(
             simulation=fact.simulation,
@@ -208,9 +249,15 @@ class Relay:
             self.rotten.discard((*place, fact.boundary))
             stored.damaged = True
         bad = fact.boundary > 0 and (stored is None or stored.damaged)
+        state = self._around.state
+        for spoilt in spoilt_origins(state, self._disk, self.rotten, fact):
+            failed = Trouble(kind="restore", nth=0, cause=Cause.CORRUPT)
+            # What is found bad is told first, as a scrub would tell it.
+            self._around.later(0.0, self._found(spoilt))
         if self._shelf is not None and fact.boundary > 0 and not (bad or failed):
             what_is_restored_is_what_was_written(self._shelf.restores(fact), fact)
         if not (bad or failed):
+            self._values.restored(state, fact)
             return self._in_time(fact)
         return self._in_time(
             e.RestoreFailed(
@@ -224,13 +271,24 @@ class Relay:
             )
         )
 
+    def _found(self, place: Place) -> e.CheckpointScrubbed:
+        """Set a checkpoint aside that is found bad; return how that is told."""
+        stored = self._disk.of(place[0], place[1]).get(place[2])
+        if stored is not None:
+            stored.damaged = True
+        self.rotten.discard(place)
+        return scrubbed(place)
+
     def _written(self, fact: e.CheckpointCommitted) -> tuple[Fact, ...]:
         failed = self._hit("checkpoint")
         if failed is None:
             # The rename has happened, whoever hears of it.
             known = self._disk.of(fact.simulation, fact.set).get(fact.boundary)
-            if self._shelf is not None and (known is None or known.damaged):
-                self._shelf.commit(fact)
+            if known is None or known.damaged:
+                # Before the power may go.
+                self._values.written(self._around.state, fact)
+                if self._shelf is not None:
+                    self._shelf.commit(fact)
             self._disk.commit(fact)
             return self._in_time(fact)
         if self._shelf is not None:

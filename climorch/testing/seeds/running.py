@@ -16,7 +16,9 @@ from climorch.testing.invariants.audit import name_of
 from climorch.testing.seeds.case import Case
 from climorch.testing.seeds.disk import RealDisk
 from climorch.testing.seeds.drawing import draw_case
+from climorch.testing.seeds.features import Shares
 from climorch.testing.seeds.machine import Machine
+from climorch.testing.seeds.meeting import met_in
 from climorch.testing.seeds.planted import Planted
 
 __all__ = ["Verdict", "case_of", "found_within", "judge", "shrunk", "trace"]
@@ -46,6 +48,8 @@ class Verdict:
         How often the power went.
     fired : Counter
         Troubles that befell an answer, by kind.
+    met : Counter
+        What happened, each thing once; names of `MET`.
     journal : tuple of (Record, float)
         What was journaled last, with its times.
     """
@@ -57,12 +61,14 @@ class Verdict:
     lives: int = 0
     cuts: int = 0
     fired: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)
     journal: tuple[tuple[Record, float], ...] = ()
 
 
 def case_of(seed: int) -> Case:
     """Draw the case of a seed; one in ten has a real disk."""
-    return draw_case(seed, real=seed % REAL_EVERY == REAL_EVERY - 1)
+    real = seed % REAL_EVERY == REAL_EVERY - 1
+    return draw_case(seed, real=real, shares=Shares())
 
 
 def judge(case: Case, *, deaf: Collection[str] = ()) -> Verdict:
@@ -97,6 +103,11 @@ def judge(case: Case, *, deaf: Collection[str] = ()) -> Verdict:
             lives=machine.lives,
             cuts=shelf.cuts if shelf is not None else 0,
             fired=machine.relay.fired,
+            met=met_in(
+                machine.journal,
+                machine.state,
+                waited=machine.depot.waited if machine.depot is not None else 0,
+            ),
             journal=tuple(machine.journal[-TRACED:]),
         )
 
@@ -181,7 +192,7 @@ def found_within(planted: Planted, most: int) -> tuple[int, str]:
     other = ""
     with planted.patch():
         for seed in range(most):
-            broken = judge(draw_case(seed)).broken
+            broken = judge(draw_case(seed, shares=planted.shares)).broken
             if broken in planted.found_by:
                 return seed + 1, broken
             other = other or broken
