@@ -129,6 +129,12 @@ class Board:
         """How many nodes are up."""
         return len(self._offers)
 
+    def slow_among(self, claim: Claim) -> bool:
+        """Tell whether nodes that a claim holds are shunned."""
+        return bool(
+            self._layout.slow and self._layout.mask(claim.held) & self._layout.slow
+        )
+
     def wanted_by(self, project: str) -> int:
         """Return the nodes that the claims of a project could hold."""
         return self._wanted.get(project, (0, 0))[1]

@@ -49,6 +49,9 @@ def matters_from_s(
     if not (before.held or after.fruitful):
         if after.held != decided.leases.get(after.simulation) or decided.idle:
             return AT_ONCE
+        if board.slow_among(after):
+            # Somebody may have a better one that was only lent to it.
+            return AT_ONCE
         if decided.guest and (after.borrowed or decided.guest in decided.leases):
             # Who has waited too long may send it away before it has done anything;
             # and when that one has its nodes, another one may have waited too long.

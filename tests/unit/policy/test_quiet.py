@@ -60,6 +60,17 @@ def test_where_nodes_are_left_it_is_decided_anew() -> None:
     assert matters_from_s(board(), decided, WAITS, GIVEN, SHARING) == AT_ONCE
 
 
+@pytest.mark.parametrize(("slow", "expected"), [("n", AT_ONCE), ("o", math.inf)])
+def test_who_was_given_a_slow_node_may_have_a_better_one_at_once(
+    slow: str, expected: float
+) -> None:
+    """Somebody may give one back that was only lent to it."""
+    offers = [NodeOffer(name=n, slow=2.0 if n == slow else 1.0) for n in "mno"]
+    found = Board.of([GIVEN], offers, 100.0)
+
+    assert matters_from_s(found, DECIDED, WAITS, GIVEN, SHARING) == expected
+
+
 def test_when_a_guest_was_served_there_may_be_another() -> None:
     """One at a time is."""
     decided = Allocation(leases={**DECIDED.leases, "t": ("o",)}, guest="t")
