@@ -364,7 +364,10 @@ def known(state: CampaignState, name: str) -> SimulationState:
     """
     if name not in state.simulations:
         raise NotFoundError(
-            f"simulation {name!r} is not in campaign {state.campaign!r}; "
-            f"it has {sorted(state.simulations) or 'none'}"
+            f"simulation {name!r} is not in the journal of campaign "
+            f"{state.campaign!r}; it has {sorted(state.simulations) or 'none'}"
+            if state.campaign
+            else f"simulation {name!r} is not known: the campaign was never run; "
+            "what is submitted is journaled when it is"
         )
     return state.simulations[name]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 import dask
 from distributed import secede
+from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
@@ -223,6 +224,9 @@ class Evaluator:
                 if time.monotonic() > until_s:
                     raise BackendError(f"node {address} has not begun to answer")
             return asked.result()
+        except FutureCancelledError as error:
+            # Its node went, or all of the session's do, as after a Ctrl-C.
+            raise BackendError(f"node {address} went while it was asked") from error
         except asyncio.CancelledError as error:
             if asked.cancelled() or asked.done():
                 # Dask's own: the session with its scheduler is over.

@@ -269,11 +269,10 @@ def _chunk_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                     problem=f"got {length!r}, expected a length >= 1",
                     remedy="leave the dimension out to keep it whole",
                 )
-        output_chunk = stage.output_chunk
-        if output_chunk is not None and output_chunk < 1:
+        if stage.output_chunk is not None and stage.output_chunk < 1:
             yield Fault(
                 place=f"{here}, output_chunk",
-                problem=f"got {output_chunk!r}, expected >= 1",
+                problem=f"got {stage.output_chunk!r}, expected >= 1",
                 remedy="leave it out to take one segment's length",
             )
 
@@ -301,15 +300,18 @@ def _meeting_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
     cuts = {name: boundaries(stage.span) for name, stage in stages.items()}
     for stage in workflow.stages:
         here = f"{place}, stage {stage.name!r}"
-        for other in {*stage.reads, *stage.after} & set(stages):
-            mine, theirs = stage.span.calendar, stages[other].span.calendar
-            if not same_calendar(mine, theirs):
+        met = {*stage.reads, *stage.after} & set(stages)
+        mine, theirs = stage.span.calendar, {n: stages[n].span.calendar for n in met}
+        mixed = {n for n in met if not same_calendar(mine, theirs[n])}
+        for other in sorted(mixed):
+            # Two that read each other are told once.
+            if other > stage.name or stage.name not in stages[other].reads:
                 yield Fault(
                     place=f"{here} and {other!r}, calendar",
-                    problem=f"{mine!r} does not meet {theirs!r}",
+                    problem=f"{mine!r} does not meet {theirs[other]!r}",
                     remedy="use one calendar for stages that exchange",
                 )
-        for other in set(stage.after) & set(stages):
+        for other in set(stage.after) & set(stages) - mixed:
             if begins_of(stage) != DATED and cuts[other][-1] != cuts[stage.name][0]:
                 yield Fault(
                     place=f"{here}, after {other!r}",
@@ -318,7 +320,7 @@ def _meeting_faults(workflow: Workflow, place: str) -> Iterator[Fault]:
                     remedy="let it start where the other ends, or begin as dated",
                 )
         for other, coupling in stage.reads.items():
-            if other in stages and other != stage.name:
+            if other in stages and other not in {stage.name, *mixed}:
                 yield from _coupling_faults(here, stage, stages[other], coupling, cuts)
 
 

@@ -61,7 +61,7 @@ def call_step(
     if isinstance(stage.step, Opaque):
         raise InternalError(f"{place}: it builds no graph")
     given = {"state": _own(state), **{n: _own(d) for n, d in inputs.items()}}
-    with _building():
+    with _building(place):
         inputs_given = {name: given[name] for name in inputs}
         returned = taken(stage.step(given["state"], inputs_given, segment), segment)
     mutations = _mutations(place, {"state": state, **inputs}, given)
@@ -116,7 +116,7 @@ def call_init(
     breach = f"{what} of stage {stage.name!r} breaks the contract"
     given = {name: _own(dataset) for name, dataset in inputs.items()}
     if stage.transform is not None:
-        with _building():
+        with _building(place):
             returned: Any = stage.transform(dict(given), segment)
         _raise(breach, [*_mutations(place, inputs, given)])
     elif stage.init is None:
@@ -124,7 +124,7 @@ def call_init(
     elif isinstance(stage.init, xr.Dataset):
         returned = stage.init
     else:
-        with _building():
+        with _building(place):
             returned = stage.init(segment, dict(given))
         _raise(breach, [*_mutations(place, inputs, given)])
     faults = [*type_faults(place, returned)]
@@ -166,33 +166,34 @@ def in_memory_faults(place: str, state: xr.Dataset) -> Iterator[Fault]:
 
 
 @contextlib.contextmanager
-def _building() -> Iterator[None]:
-    """Refuse to compute on this thread.
+def _building(place: str) -> Iterator[None]:
+    """Refuse to compute on this thread; say where it was tried.
 
     Dask's configuration is one for all threads: entering and leaving must not
     interleave, and other threads must still be able to compute meanwhile.
     """
     with _LOCK:
-        _BUILDERS.add(threading.get_ident())
+        _BUILDERS[threading.get_ident()] = place
         try:
             with dask.config.set(scheduler=_refuse):
                 yield
         finally:
-            _BUILDERS.discard(threading.get_ident())
+            _BUILDERS.pop(threading.get_ident(), None)
 
 
 _LOCK = threading.RLock()
-_BUILDERS: set[int] = set()
+_BUILDERS: dict[int, str] = {}
 
 
 def _refuse(dsk: Any, keys: Any, **kwargs: Any) -> Any:
-    if threading.get_ident() not in _BUILDERS:
+    place = _BUILDERS.get(threading.get_ident())
+    if place is None:
         return dask.threaded.get(dsk, keys, **kwargs)
     raise InvalidInputError(
         "a step or init computed while it should only build a graph",
         faults=[
             Fault(
-                place="step or init",
+                place=place,
                 problem="it called compute, load, values, float or the like on a "
                 "lazy field",
                 remedy="keep it lazy: xr.apply_ufunc(..., dask='parallelized') or "
@@ -246,6 +247,8 @@ def type_faults(place: str, returned: object) -> Iterator[Fault]:
                 problem=f"got {type(metrics).__name__}",
                 remedy="return a mapping of names to scalars",
             )
+        elif metrics is not None:
+            yield from _metric_faults(place, metrics)
     for name, value in parts:
         if not isinstance(value, xr.Dataset):
             yield Fault(
@@ -253,6 +256,27 @@ def type_faults(place: str, returned: object) -> Iterator[Fault]:
                 problem=f"got {type(value).__name__}, expected xarray.Dataset",
                 remedy="return a Dataset, or a climorch.Advance of Datasets",
             )
+
+
+def _metric_faults(place: str, metrics: Mapping[Any, object]) -> Iterator[Fault]:
+    for name, value in metrics.items():
+        kind, shape = getattr(value, "dtype", None), getattr(value, "shape", ())
+        if kind is None and not isinstance(value, int | float | str):
+            # Whatever else float() takes, such as Decimal.
+            if hasattr(value, "__float__"):
+                continue
+            problem = f"got {type(value).__name__}"
+        elif isinstance(value, str) or getattr(kind, "kind", "f") not in "biuf":
+            problem = f"got {kind if kind is not None else repr(value)}"
+        elif shape != ():
+            problem = f"has the shape {shape}"
+        else:
+            continue
+        yield Fault(
+            place=f"{place}, Advance.metrics {name!r}",
+            problem=f"{problem}, expected one number",
+            remedy="reduce a field to one value: mean(), or area_mean(field)",
+        )
 
 
 def _mutations(

@@ -13,6 +13,7 @@ from climorch.core.site_ports import LaunchingSite, Site
 from climorch.core.state import CampaignState
 from climorch.errors import ConflictError, Fault, InvalidInputError
 from climorch.intake.check import strategy_faults, workflow_faults
+from climorch.intake.kinds import require_site, require_submission
 from climorch.intake.planning import change_faults, make_plan, provenance, require_no
 from climorch.intake.resubmitting import renewed_plan, resubmitted
 from climorch.intake.trace import trace_faults
@@ -118,7 +119,7 @@ class Submissions:
             self._traced.add(id(workflow))
         require_no(faults, f"workflow {workflow.name!r} cannot run")
         plan = make_plan(workflow, scenario)
-        _refuse_another(workflow, scenario, plan, state)
+        self._refuse_another(workflow, scenario, plan, state)
         for bound in (workflow, *workflow.templates):
             self.workflows[bound.name] = bound
             if bound.on_blow_up is not None:
@@ -162,7 +163,7 @@ class Submissions:
             self._faults(workflow, scenario), f"workflow {workflow.name!r} cannot run"
         )
         plan = make_plan(workflow, scenario)
-        _refuse_another(workflow, scenario, plan, state)
+        self._refuse_another(workflow, scenario, plan, state)
         return plan
 
     def news(self, state: CampaignState) -> list[Fact]:
@@ -193,8 +194,9 @@ class Submissions:
         Raises
         ------
         InvalidInputError
-            If a function is missing or the site is too small.
+            If it is no site, a function is missing or the site is too small.
         """
+        require_site(site)
         unbound = [
             Fault(
                 place=f"simulation {simulation.name!r}",
@@ -216,11 +218,28 @@ class Submissions:
             raise InvalidInputError("this site is too small", faults=small)
 
     def _faults(self, workflow: Workflow, scenario: Scenario) -> list[Fault]:
+        require_submission(workflow, scenario)
         return [
             *workflow_faults(workflow),
             *self._binding_faults(workflow),
             *self._project_faults(scenario),
         ]
+
+    def _refuse_another(
+        self,
+        workflow: Workflow,
+        scenario: Scenario,
+        plan: SimulationPlan,
+        state: CampaignState,
+    ) -> None:
+        """Refuse two simulations of one name: the later would take its place."""
+        _refuse_changed(workflow, scenario, plan, state)
+        before = self._submitted.get(scenario.name)
+        if before is None:
+            return
+        faults = list(change_faults(before.plan, plan, {}))
+        if faults:
+            raise _conflict(scenario.name, "was submitted as another one", faults)
 
     def _binding_faults(self, workflow: Workflow) -> list[Fault]:
         return [
@@ -274,7 +293,7 @@ def _nested(projects: Iterable[Project]) -> list[Fault]:
     ]
 
 
-def _refuse_another(
+def _refuse_changed(
     workflow: Workflow, scenario: Scenario, plan: SimulationPlan, state: CampaignState
 ) -> None:
     known = state.simulations.get(scenario.name)
@@ -293,11 +312,12 @@ def _refuse_another(
     ]
     faults += list(change_faults(known.plan, plan, known.committed_segments))
     if faults:
-        raise ConflictError(
-            f"simulation {scenario.name!r} exists and is another one:\n"
-            + "\n".join(f"  - {fault}" for fault in faults),
-            simulation=scenario.name,
-        )
+        raise _conflict(scenario.name, "exists and is another one", faults)
+
+
+def _conflict(name: str, what: str, faults: Iterable[Fault]) -> ConflictError:
+    told = "\n".join(f"  - {fault}" for fault in faults)
+    return ConflictError(f"simulation {name!r} {what}:\n{told}", simulation=name)
 
 
 def _size_faults(name: str, plan: SimulationPlan, site: Site) -> list[Fault]:

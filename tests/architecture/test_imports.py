@@ -65,7 +65,7 @@ def planted(tmp_path: Path, project_root: Path) -> Path:
     pure = ("accounts", "books", "leases", "ledger", "parts", "periods", "shelves")
     timed = ("timekeeping", "timings", "under_way")
     for name in (
-        *("core/ports", "core/state", "sites/local", "sites/base"),
+        *("core/ports", "core/site_ports", "core/state", "sites/local", "sites/base"),
         *(f"forecast/{module}" for module in (*pure, *timed, "work")),
     ):
         (root / f"{name}.py").touch()
@@ -77,7 +77,7 @@ def test_an_empty_package_of_the_same_layout_keeps_every_contract(
 ) -> None:
     """Without a planted fault there is nothing to find, so a find is the fault's."""
     (planted / "sites" / "local.py").write_text(
-        "import distributed\nfrom climorch.core import ports\n"
+        "import distributed\nfrom climorch.core import site_ports\n"
     )
     (planted / "core" / "ports.py").write_text(
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import xarray\n"

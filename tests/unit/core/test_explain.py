@@ -384,10 +384,12 @@ def test_an_explanation_prints_as_lines() -> None:
 
 def test_an_unknown_simulation_is_not_found() -> None:
     """The error lists what there is."""
-    with pytest.raises(NotFoundError, match=r"'m09' is not in campaign 'cmip'; it has"):
+    with pytest.raises(NotFoundError, match=r"journal of campaign 'cmip'; it has \['"):
         explain(running(), "m09", 0.0)
     with pytest.raises(NotFoundError, match="it has none"):
         explain(folded(), "m09", 0.0)
+    with pytest.raises(NotFoundError, match="the campaign was never run"):
+        explain(CampaignState(), "m09", 0.0)
 
 
 def test_a_status_is_a_row() -> None:

@@ -251,6 +251,17 @@ def test_boundaries_may_nest_both_ways() -> None:
     assert texts(wf) == []
 
 
+def test_mixed_calendars_of_a_couple_are_told_once() -> None:
+    """Neither the other direction nor the dates, which are alike, are told too."""
+    wf = Workflow("wf")
+    add(wf, "b", years(2000, 2002), reads={"a": SAME})
+    add(wf, "a", years(2000, 2002, calendar="360_day"), reads={"b": PREVIOUS})
+    assert texts(wf) == [
+        "workflow 'wf', stage 'a' and 'b', calendar: '360_day' does not meet "
+        "'noleap'; use one calendar for stages that exchange"
+    ]
+
+
 def test_mixed_calendars_are_told_for_phases_too() -> None:
     """Stages that exchange in any way must share a calendar."""
     wf = Workflow("wf")

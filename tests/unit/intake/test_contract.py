@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import cftime
@@ -245,8 +246,47 @@ def test_a_step_that_computes_is_refused(compute: Callable[[Any], Any]) -> None:
         return state
 
     (fault,) = step_faults(step)
-    assert fault.startswith("step or init: it called compute, load, values, float or")
+    assert fault.startswith("stage 'sea', step: it called compute, load, values, ")
     assert "keep it lazy" in fault
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("high", "got 'high'"),
+        (None, "got NoneType"),
+        (xr.DataArray(np.zeros(3), dims="x"), "has the shape (3,)"),
+        (xr.Dataset({"T": 1.0}), "got Dataset"),
+        (np.datetime64("2000-01-01"), "got datetime64[D]"),
+    ],
+)
+def test_a_metric_is_one_number(value: Any, problem: str) -> None:
+    """A metric that is no scalar is told with its name, before it is computed."""
+    (fault,) = step_faults(lambda s, i, g: Advance(state=s, metrics={"heat": value}))
+    assert fault == (
+        f"stage 'sea', step, Advance.metrics 'heat': {problem}, expected one number; "
+        "reduce a field to one value: mean(), or area_mean(field)"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1,
+        2.5,
+        True,
+        np.float32(1),
+        Decimal("1.5"),
+        xr.DataArray(1.0),
+        xr.DataArray(da.zeros(4, chunks=2), dims="x").mean(),
+        da.zeros(4, chunks=2).sum(),
+    ],
+)
+def test_scalars_of_every_kind_are_metrics(value: Any) -> None:
+    """Numbers of Python and NumPy and lazy scalars are taken as they are."""
+    returned = Advance(state=state(), metrics={"heat": value})
+    advance = call_step(stage(lambda s, i, g: returned), state(), {}, SEGMENT)
+    assert advance.metrics == {"heat": value}
 
 
 def test_computing_is_allowed_again_after_a_step_failed() -> None:

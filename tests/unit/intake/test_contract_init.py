@@ -165,7 +165,7 @@ def test_a_transform_makes_a_first_state_of_another_grid() -> None:
         ),
         (
             lambda states, segment: states["spin"].load(),
-            "step or init: it called compute, load, values",
+            "stage 'sea', transform: it called compute, load, values",
         ),
         (
             lambda states, segment: 5,

@@ -113,7 +113,10 @@ def test_nothing_is_computed_in_a_trial() -> None:
             lambda s, i, g: s.update({"T": s["T"] + 1}),
             "stage 'sea', step, argument 'state': it changed T of what it was given",
         ),
-        (lambda s, i, g: s.load(), "step or init: it called compute, load, values"),
+        (
+            lambda s, i, g: s.load(),
+            "stage 'sea', step: it called compute, load, values",
+        ),
         (
             lambda s, i, g: s["salt"],
             "workflow 'wf', 'sea', step: raised KeyError: ",
