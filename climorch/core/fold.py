@@ -87,7 +87,7 @@ def _campaign_opened(state: CampaignState, fact: e.CampaignOpened) -> None:
 
 def _driver_started(state: CampaignState, fact: e.DriverStarted) -> None:
     state.epoch = fact.epoch
-    state.stopping = False
+    state.driven, state.stopping = True, False
     for simulation in state.simulations.values():
         # Running the script again is how a user says "try again".
         if simulation.failed is not None:
@@ -100,6 +100,7 @@ def _driver_started(state: CampaignState, fact: e.DriverStarted) -> None:
 
 
 def _driver_stopped(state: CampaignState, fact: e.DriverStopped) -> None:
+    state.driven = False
     _all_released(state)
 
 

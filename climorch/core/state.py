@@ -327,6 +327,7 @@ class CampaignState:
     campaign: str = ""
     epoch: int = 0
     now_s: float = 0.0
+    driven: bool = True
     stopping: bool = False
     projects: dict[str, Project] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)

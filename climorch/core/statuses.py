@@ -311,6 +311,8 @@ def _why(
             why += f": {lost}" if why == "nodes lost" else f"; nodes lost: {lost}"
         why += _slowed(state, simulation)
         return f"{why}; goes on {lacks}" if lacks else why
+    if not state.driven:
+        return "no driver runs"
     if wait and lost:
         wait = f"{wait}; nodes lost: {lost}"
     drained = sorted(state.draining & state.nodes.keys())

@@ -20,6 +20,7 @@ from climorch.engine.attempt import Attempt
 from climorch.engine.child import ModelFailedError
 from climorch.engine.copying import Copies
 from climorch.engine.measuring import measures_of
+from climorch.engine.raised import raised_at
 from climorch.engine.restoring import bring_states
 from climorch.engine.services import Services
 from climorch.engine.standing import with_others
@@ -224,7 +225,7 @@ class SetRunner:
                 segment=command.segment,
                 attempt=command.attempt,
                 cause=cause_of(error),
-                message=_told(error),
+                message=_told(error) + _place(error),
                 node=error.node if _hung(error) else "",
                 stack=error.stack if _hung(error) else "",
             )
@@ -323,6 +324,11 @@ def _hung(error: BaseException) -> TypeGuard[ModelFailedError]:
 
 def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def _place(error: BaseException) -> str:
+    at = raised_at(error)
+    return f" ({at})" if at else ""
 
 
 async def _within(work: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -52,16 +52,12 @@ class JournalView:
             self._read()
         if self.driven:
             return self._state
-        held = (
-            self._state.nodes
-            or self._state.site is not None
-            or any(s.lease for s in self._state.simulations.values())
-        )
+        died = self._serial and self._state.driven
         wishes = self._wishes()
-        if not (held or wishes):
+        if not (died or wishes):
             return self._state
         seen = copy.deepcopy(self._state)
-        if held:
+        if died:
             # Its driver died without a word: nothing runs, though no row says so.
             apply(seen, DriverStopped(reason="died"), seen.now_s)
         for wish in wishes:
