@@ -76,6 +76,10 @@ class Auditor:
                 book.ended = book.cancelled
                 book.dropped.clear()
                 book.held.discard("paused")
+                if not book.held:
+                    # What was to be its last checkpoint for a while is not any more.
+                    for s in book.sets.values():
+                        s.barrier = None
             case e.WishTaken():
                 if record.id not in self.wishes:
                     self.wishes.add(record.id)
