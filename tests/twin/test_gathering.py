@@ -46,7 +46,7 @@ def play(
     )
     for number in range(30):
         width = (1, 2, 3, 2, 4)[number % 5]
-        of = stage(segments=100, nodes=width, together=together and width > 1)
+        of = stage(segments=70, nodes=width, together=together and width > 1)
         found.submit(of, name=f"s{number}")
     found.run(days * DAY_S)
     return found
