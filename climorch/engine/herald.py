@@ -42,12 +42,12 @@ class Herald:
         self._alarms = alarms
         self._here = here
         self._now = now
-        self._ends: dict[str, float | None] = {}
-        self._recalls: dict[str, e.NodeDeadline] = {}
+        self._ends: dict[str, e.NodeDeadline] = {}
 
     def deadline_s(self, node: str) -> float | None:
         """Return when a node goes; None: it stays, as far as was told."""
-        return self._ends.get(node)
+        known = self._ends.get(node)
+        return None if known is None else known.deadline_s
 
     def goes(
         self, node: str, at_s: float | None, why: str, *, recalled: bool = False
@@ -55,23 +55,20 @@ class Herald:
         """Note when a node goes, and say so where it has joined."""
         old_s = self._now() - FORGOTTEN_S
         self._ends = {
-            other: end_s
-            for other, end_s in self._ends.items()
-            if end_s is None or end_s > old_s
+            other: known
+            for other, known in self._ends.items()
+            if known.deadline_s is None or known.deadline_s > old_s
         }
-        self._ends[node] = at_s
         fact = e.NodeDeadline(node=node, deadline_s=at_s, reason=why, recalled=recalled)
-        self._recalls = {n: f for n, f in self._recalls.items() if n in self._ends}
-        self._recalls.pop(node, None)
-        if recalled:
-            self._recalls[node] = fact
+        self._ends[node] = fact
         if node in self._here():
             self._post(fact)
 
     def joined(self, node: str) -> None:
         """Say so again where one has joined that is to go: its worker was restarted."""
-        if node in self._recalls:
-            self._post(self._recalls[node])
+        known = self._ends.get(node)
+        if known is not None and known.recalled:
+            self._post(known)
 
     def trouble(self, subject: str, message: str) -> None:
         """Tell a person that something is wrong with where nodes come from."""

@@ -16,6 +16,7 @@ from climorch.policy.pool import Pool
 __all__ = [
     "Camp",
     "camps_of",
+    "gang_in",
     "grows_on",
     "most_able",
     "most_spare",
@@ -116,6 +117,12 @@ def grows_on(claim: Claim, pool: Pool, lease: Iterable[str]) -> int:
         return pool.able(claim)
     held = pool.mask(lease)
     return pool.able(claim) & next((job for job in pool.jobs if job & held), 0)
+
+
+def gang_in(claim: Claim, pool: Pool, nodes: int) -> int:
+    """Return some nodes of which a whole gang can be, as bits; 0: there are none."""
+    parts = parts_of(claim, pool, nodes)
+    return next((part for part in parts if part.bit_count() >= claim.nodes), 0)
 
 
 def parts_of(claim: Claim, pool: Pool, nodes: int) -> list[int]:

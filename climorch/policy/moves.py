@@ -17,7 +17,14 @@ import msgspec
 from climorch.policy.bits import lowest
 from climorch.policy.board import Board
 from climorch.policy.claims import Claim, Contest, Move
-from climorch.policy.gathering import Camp, camps_of, grows_on, of_one_job, parts_of
+from climorch.policy.gathering import (
+    Camp,
+    camps_of,
+    gang_in,
+    grows_on,
+    of_one_job,
+    parts_of,
+)
 from climorch.policy.moving import Moving
 from climorch.policy.pool import Pool
 
@@ -168,9 +175,9 @@ class _Plan:
         """
         near = fit & grows_on(claim, self.pool, claim.held)
         if near.bit_count() < min(len(leave), claim.nodes):
-            for part in parts_of(claim, self.pool, fit):
-                if part.bit_count() >= claim.nodes and part & ~near:
-                    return claim.held, part
+            whole = gang_in(claim, self.pool, fit)
+            if whole:
+                return claim.held, whole
         return leave, near
 
     def _rests(self, claim: Claim) -> bool:
@@ -310,15 +317,12 @@ class _Plan:
         until_s = min(pool.ends_s(other, other.held), later_s)
         stays = spare & pool.staying(other, until_s)
         fit = stays & grows_on(other, pool, other.held)
-        if fit or not of_one_job(other, pool):
-            if not fit:
-                return None
+        if fit:
             return _Swap(other=other, last=last, leave=use, seek=fit)
-        for part in parts_of(other, pool, stays):
-            if part.bit_count() >= other.nodes:
-                held = pool.held(other)
-                return _Swap(other=other, last=last, leave=held, seek=part, whole=True)
-        return None
+        seek, held = gang_in(other, pool, stays), pool.held(other)
+        if not seek:
+            return None
+        return _Swap(other=other, last=last, leave=held, seek=seek, whole=True)
 
 
 class _Swap(msgspec.Struct, frozen=True, kw_only=True, gc=False):
