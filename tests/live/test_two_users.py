@@ -22,13 +22,14 @@ from climorch.testing.models import reference_run
 from tests.live.cases import ended, kinds, same
 from tests.live.outside import ROOT, Outside, cluster
 from tests.live.tenancy import held, overlaps
-from tests.live.users import MEMBER, OUTSIDER, TEAM, as_user, becoming, harm
+from tests.live.users import MEMBER, OUTSIDER, TEAM, as_user, becoming, harm, may_become
 
 SCRIPT = Path(__file__).with_name("campaign_script.py")
 
 pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("setpriv") is None,
-    reason="who is not root, or has no setpriv, cannot become another user: NOT TESTED",
+    not may_become(),
+    reason="who is not root, or has no setpriv or capabilities, cannot become another "
+    "user that may read our packages: NOT TESTED",
 )
 
 

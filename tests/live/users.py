@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
+import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["MEMBER", "OUTSIDER", "TEAM", "as_user", "becoming", "harm"]
+__all__ = ["MEMBER", "OUTSIDER", "TEAM", "as_user", "becoming", "harm", "may_become"]
 
 T = TypeVar("T")
 
@@ -82,6 +84,16 @@ def becoming(user: int, *groups: int, umask: int = 0o022) -> tuple[str, ...]:
         *("setpriv", f"--reuid={user}", f"--regid={user}", member),
         *("--inh-caps", capability, "--ambient-caps", capability),
     )
+
+
+@functools.cache
+def may_become() -> bool:
+    """Tell whether this process may become another user that may read everything.
+
+    Root in a container may often not, since it lacks that capability itself.
+    """
+    tried = subprocess.run([*becoming(OUTSIDER), "true"], capture_output=True)
+    return tried.returncode == 0
 
 
 def harm(paths: Iterable[Path]) -> list[str]:

@@ -26,7 +26,7 @@ from climorch.testing.faults import (
 from climorch.testing.models import reference_run
 from tests.live.cases import ended, kinds, same
 from tests.live.outside import ROOT
-from tests.live.users import becoming
+from tests.live.users import becoming, may_become
 from tests.slurm.mini import MiniSlurm, running
 from tests.slurm.test_slurm import none_left
 
@@ -38,9 +38,10 @@ pytestmark = [
     pytest.mark.slurm,
     pytest.mark.usefixtures("can_start"),
     pytest.mark.skipif(
-        shutil.which("setpriv") is None
+        not may_become()
         or not set(USERS) <= {entry.pw_name for entry in pwd.getpwall()},
-        reason="no setpriv, or no users games and backup: NOT TESTED",
+        reason="who is not root, or has no setpriv or capabilities, cannot become the "
+        "users games and backup; or there are none: NOT TESTED",
     ),
 ]
 
