@@ -27,9 +27,13 @@ SEGMENTS = 10
 NAMES = ("s", "t")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tell after half a second what is told after minutes."""
+    """Tell after half a second what is told after minutes.
+
+    Only where something hangs: on a machine that is slow as well everything else takes
+    half a second now and then, and is told.
+    """
     monkeypatch.setattr(alarms, "LATE_S", 0.5)
     monkeypatch.setattr(chores, "LATE_S", 0.5)
     monkeypatch.setattr(keeper, "PATIENCE_S", 0.5)
@@ -185,6 +189,7 @@ def test_a_slow_storage_costs_nothing_but_time(tmp_path: Path) -> None:
     assert kinds(records(patient.campaign), e.CheckpointFailed) == []
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_a_storage_that_hangs_blocks_nobody(tmp_path: Path) -> None:
     """A write never returns: computing goes on, it is told and explained."""
     patient = Patient(tmp_path / "root", "hanging storage of checkpoints")
@@ -211,6 +216,7 @@ def test_a_storage_that_hangs_blocks_nobody(tmp_path: Path) -> None:
 
 
 @pytest.mark.benchmark
+@pytest.mark.usefixtures("_impatient")
 def test_results_that_hang_on_their_way_block_nobody(tmp_path: Path) -> None:
     """Neither a publication nor the diagnostics of the next checkpoint."""
     patient = Patient(tmp_path / "root", "hanging storage of results")
@@ -223,6 +229,7 @@ def test_results_that_hang_on_their_way_block_nobody(tmp_path: Path) -> None:
     patient.check()
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_a_journal_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     """Segments are computed provisionally; every row lands once it answers."""
     patient = Patient(tmp_path / "root", "hanging storage of journal")
@@ -243,6 +250,7 @@ def test_a_journal_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     assert "its disk has not answered for 0.5 s" in text
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_a_run_is_ended_at_once_though_its_storage_hangs(tmp_path: Path) -> None:
     """Whoever asks for that does not wait; the next run loses nothing committed."""
     patient = Patient(tmp_path / "root", "hanging storage of checkpoints")
