@@ -18,7 +18,8 @@ from climorch.engine.session import Run, open_journal
 from climorch.errors import BackendError
 from climorch.intake.submissions import Submissions
 from climorch.model.alarm import Alarm
-from climorch.model.events import WishTaken
+from climorch.model.events import Fact, WishTaken
+from climorch.sites.importable import refuse_while_imported
 from climorch.storage import inbox
 
 __all__ = ["launch"]
@@ -59,20 +60,18 @@ def launch(
     Raises
     ------
     InvalidInputError
-        If a simulation can never run there, or there can be no such archive.
+        If a simulation can never run there, there can be no such archive, or a node
+        process that imports its script runs this.
     ConflictError
         If another driver holds the journal.
     """
+    refuse_while_imported()
     open_archive(policies.archive, campaign)
     journal = open_journal(root, campaign)
     keeper = RecordKeeper(journal, identity=journal.identity)
     try:
         state = _replayed(keeper, policies)
-        facts = submissions.news(state)
-        # Before anything starts: a simulation may have been cancelled since.
-        wishes = [w for w in _waiting(root / campaign) if w.id not in state.wishes]
-        for fact in (*facts, *wishes):
-            apply(state, fact, state.now_s)
+        facts = _news(state, submissions, root / campaign)
         submissions.require_runnable(state, site)
     except BaseException:
         keeper.release()
@@ -81,7 +80,7 @@ def launch(
         root=root,
         campaign=campaign,
         workflows=dict(submissions.workflows),
-        facts=(*facts, *wishes),
+        facts=facts,
         policies=policies,
         on_alarm=on_alarm,
     )
@@ -92,6 +91,18 @@ def _replayed(keeper: RecordKeeper, policies: Policies) -> CampaignState:
     orchestrator = Orchestrator(policies)
     orchestrator.replay(keeper.replayed())
     return orchestrator.state
+
+
+def _news(
+    state: CampaignState, submissions: Submissions, folder: Path
+) -> tuple[Fact, ...]:
+    """Return what the journal has not, and let the state have it."""
+    # Before anything starts: a simulation may have been cancelled since.
+    wishes = [w for w in _waiting(folder) if w.id not in state.wishes]
+    facts = (*submissions.news(state), *wishes)
+    for fact in facts:
+        apply(state, fact, state.now_s)
+    return facts
 
 
 def _waiting(folder: Path) -> tuple[WishTaken, ...]:

@@ -15,6 +15,7 @@ from distributed.utils import get_mp_context
 
 from climorch.errors import BackendError, Fault, InvalidInputError
 from climorch.model.resources import parse_bytes
+from climorch.sites.importable import require_guard
 from climorch.sites.settings import DASK_SETTINGS, WORKER_ENVIRONMENT
 from climorch.sites.spans import keep_spans_small
 
@@ -135,19 +136,19 @@ class LocalSite:
         return self._scheduler
 
     async def open(self) -> str:
-        """Start a Dask scheduler without nodes; return its address."""
-        settings: dict[str, Any] = dict(DASK_SETTINGS)
-        if self.nodes_here:
-            # Hundreds of monitors in one process would eat the core.
-            settings |= {
-                "distributed.worker.memory.monitor-interval": "60s",
-                "distributed.admin.system-monitor.interval": "60s",
-                "distributed.admin.tick.interval": "500ms",
-            }
-        settings["distributed.nanny.pre-spawn-environ"] = WORKER_ENVIRONMENT
+        """Start a Dask scheduler without nodes; return its address.
+
+        Raises
+        ------
+        InvalidInputError
+            If each node process would run the script that is being run.
+        """
+        all_here = self.nodes_here == self.nodes
+        if not all_here:
+            require_guard()
+        settings = _settings(here=bool(self.nodes_here))
         self._settings.enter_context(dask.config.set(settings))
         self._settings.enter_context(_quiet())
-        all_here = self.nodes_here == self.nodes
         if not all_here:
             _preload()
         # Dask takes lists of protocols and hosts, and does not declare it.
@@ -309,6 +310,20 @@ def _preload() -> None:
     get_mp_context()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["distributed", "climorch.engine.worker"])
+
+
+def _settings(*, here: bool) -> dict[str, Any]:
+    """Return Dask's settings, where nodes are in this process or not."""
+    settings: dict[str, Any] = dict(DASK_SETTINGS)
+    if here:
+        # Hundreds of monitors in one process would eat the core.
+        settings |= {
+            "distributed.worker.memory.monitor-interval": "60s",
+            "distributed.admin.system-monitor.interval": "60s",
+            "distributed.admin.tick.interval": "500ms",
+        }
+    settings["distributed.nanny.pre-spawn-environ"] = WORKER_ENVIRONMENT
+    return settings
 
 
 @contextlib.contextmanager
