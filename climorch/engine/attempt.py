@@ -141,6 +141,7 @@ class Attempt:
     async def advance(self, stage: StagePlan, segment: int) -> dict[str, float]:
         """Compute a segment; return its metrics."""
         tag, built = await self._built(stage, segment)
+        await self.outputs.require_later(stage, segment, built.output)
         held: Held = hold(self.services.client, built, tag)
         with in_flight(held.fresh):
             await settle(held.futures)

@@ -174,7 +174,7 @@ async def advance_opaque(
         "model owner=%s segment=%d node=%s %s", job.owner, segment.index, node, told
     )
     advance = _lazy(run, description, stage, output_chunk)
-    return tag, accepted(stage, state, advance), _took(node, told)
+    return tag, accepted(stage, state, advance, segment), _took(node, told)
 
 
 def _took(node: str, told: Told) -> Took:

@@ -18,13 +18,16 @@ from climorch.engine.services import Services
 from climorch.engine.worker import StateNotDurableError
 from climorch.engine.writing import write_grouped
 from climorch.errors import Fault, InvalidInputError
+from climorch.intake.calendar import seconds_of
+from climorch.intake.dating import earlier_faults, ends_of
 from climorch.model.plan import StagePlan
 from climorch.model.workflow import Stage
 from climorch.storage import durable
 from climorch.storage.chunks import ChunkReceipt
-from climorch.storage.results import StagedOutput
+from climorch.storage.results import StagedOutput, newest_before
 
 if TYPE_CHECKING:
+    import cftime
     import xarray as xr
 
 __all__ = ["Outputs", "Staged"]
@@ -87,6 +90,7 @@ class Outputs:
         self._writing: dict[tuple[str, int], asyncio.Future[Staged]] = {}
         self._failed: dict[tuple[str, int], tuple[StagePlan, xr.Dataset]] = {}
         self._chunks: dict[str, int] = {}
+        self._newest: dict[str, cftime.datetime] = {}
         self.nbytes: dict[str, int] = {}
 
     async def chunk(self, stage: Stage) -> int | None:
@@ -101,6 +105,44 @@ class Outputs:
                 return None
             self._chunks[stage.name] = length
         return self._chunks[stage.name]
+
+    async def require_later(
+        self, stage: StagePlan, segment: int, output: xr.Dataset | None
+    ) -> None:
+        """Refuse an output that does not come after those of the segments before.
+
+        Before it is computed. Those that this attempt did not see are looked up
+        where alone they can be in the way: at the start of the segment.
+
+        Parameters
+        ----------
+        stage : StagePlan
+            Whose.
+        segment : int
+            Which, counted as in the plan.
+        output : xarray.Dataset or None
+            With dates in that segment; None: it has none.
+
+        Raises
+        ------
+        InvalidInputError
+            If it begins where the one before ended, or earlier.
+        """
+        if output is None:
+            return
+        newest = self._newest.get(stage.name)
+        start = stage.boundaries[segment // stage.parts * stage.parts]
+        first, _ = ends_of(output, stage.calendar)
+        if newest is None and seconds_of(first) <= start:
+            services = self.services
+            where = (services.results, self.simulation, stage.name, segment)
+            published = await services.disk.run(newest_before, *where)
+            if published is not None:
+                _, newest = ends_of(published, stage.calendar)
+        place = f"stage {stage.name!r}, segment {segment}, output"
+        faults = [*earlier_faults(place, output, newest)]
+        if faults:
+            raise InvalidInputError("results cannot grow by this", faults=faults)
 
     def stage(self, stage: StagePlan, segment: int, output: xr.Dataset) -> None:
         """Start writing the output of a segment.
@@ -125,6 +167,7 @@ class Outputs:
                     )
                 ],
             )
+        _, self._newest[stage.name] = ends_of(output, stage.calendar)
         self.nbytes[stage.name] = output.nbytes
         self._start(stage, segment, output)
 

@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from climorch.errors import Fault, InternalError, InvalidInputError
+from climorch.intake.dating import time_faults
 from climorch.intake.fields import chunked, structure_faults
 from climorch.model.advance import Advance, Segment
 from climorch.model.stages import Opaque
@@ -65,13 +66,14 @@ def call_step(
         inputs_given = {name: given[name] for name in inputs}
         returned = taken(stage.step(given["state"], inputs_given, segment), segment)
     mutations = _mutations(place, {"state": state, **inputs}, given)
-    return accepted(stage, state, returned, mutations)
+    return accepted(stage, state, returned, segment, mutations)
 
 
 def accepted(
     stage: Stage,
     state: xr.Dataset,
     returned: xr.Dataset | Advance,
+    segment: Segment,
     more: Iterable[Fault] = (),
 ) -> Advance:
     """Check what a step returned.
@@ -84,6 +86,8 @@ def accepted(
         What it was given.
     returned : Dataset or Advance
         What it returned.
+    segment : Segment
+        What it was to advance.
     more : iterable of Fault
         What is known to be wrong already.
 
@@ -102,7 +106,7 @@ def accepted(
     if not faults:
         advance = _advance(returned, stage)
         faults += structure_faults(state, advance.state, place=place)
-        faults += _output_faults(place, advance.output)
+        faults += _output_faults(place, advance.output, segment)
     _raise(f"step of stage {stage.name!r} breaks the contract", faults)
     return advance
 
@@ -341,10 +345,12 @@ def _name_faults(place: str, state: xr.Dataset) -> Iterator[Fault]:
             )
 
 
-def _output_faults(place: str, output: xr.Dataset | None) -> Iterator[Fault]:
+def _output_faults(
+    place: str, output: xr.Dataset | None, segment: Segment
+) -> Iterator[Fault]:
     if output is None:
         return
-    if "time" not in output.dims or "time" not in output.coords:
+    if "time" not in output.dims or "time" not in output.xindexes:
         yield Fault(
             place=f"{place}, Advance.output",
             problem="has no dimension coordinate 'time'",
@@ -356,6 +362,8 @@ def _output_faults(place: str, output: xr.Dataset | None) -> Iterator[Fault]:
             problem="has no time step",
             remedy="return output=None in segments without diagnostics",
         )
+    else:
+        yield from time_faults(f"{place}, Advance.output", output, segment)
     yield from _name_faults(place, output)
 
 

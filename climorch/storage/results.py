@@ -49,7 +49,7 @@ from climorch.storage.template import (
 from climorch.storage.tries import notes_on
 from climorch.storage.verify import refuse_changed
 
-__all__ = ["ResultStore", "StagedOutput"]
+__all__ = ["ResultStore", "StagedOutput", "newest_before"]
 
 ATTRIBUTE = "climorch"
 OUTPUTS = "outputs"
@@ -310,6 +310,33 @@ class ResultStore:
             copy_constants(model, target, way=self._way)
         durable.fsync_tree(target)
         _commit(model, target, lengths, chunk, way=self._way, notes=notes)
+
+
+def newest_before(
+    results: ResultStore, simulation: str, stage: str, segment: int
+) -> xr.Dataset | None:
+    """Return the last time that is published of the segments before one.
+
+    Parameters
+    ----------
+    results : ResultStore
+        Of the campaign.
+    simulation, stage, segment
+        Which.
+
+    Returns
+    -------
+    xarray.Dataset or None
+        With one time and nothing else; None: none is published.
+    """
+    if not results.exists(simulation, stage):
+        return None
+    path = results.path(simulation, stage)
+    times = Lengths(runs=_attribute(path)["lengths"]).offset(segment)
+    if not times:
+        return None
+    last = results.open(simulation, stage)["time"].isel(time=slice(times - 1, times))
+    return xr.Dataset(coords={"time": last.load()})
 
 
 def _jobs(

@@ -1,4 +1,4 @@
-"""Outputs that a failed checkpoint took are brought home, or told to be gone."""
+"""Outputs come in order; those that a failed checkpoint took are brought home."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import cftime
 import pytest
+import xarray as xr
 
 from climorch.engine.outputs import Outputs, Staged
 from climorch.engine.services import Services
 from climorch.engine.threads import DiskThreads
 from climorch.engine.worker import StateNotDurableError
-from climorch.errors import BackendError
+from climorch.errors import BackendError, InvalidInputError
+from climorch.intake.calendar import boundaries
+from climorch.model.plan import StagePlan
+from climorch.model.span import Span
 from climorch.storage import durable
 from climorch.storage.results import StagedOutput
 
@@ -78,3 +83,70 @@ async def test_one_that_is_gone_has_to_be_computed_again(tmp_path: Path) -> None
     outputs.put_back({WHERE: staged})
     with pytest.raises(StateNotDurableError, match="is gone before it was committed"):
         await outputs.gather()
+
+
+SPAN = Span("2000-01-01", "2003-01-01", every="1YS", calendar="noleap")
+SEA = StagePlan(name="sea", calendar="noleap", boundaries=boundaries(SPAN))
+
+
+def year(*years: int) -> xr.Dataset:
+    """An output with the beginnings of these years."""
+    times = [cftime.DatetimeNoLeap(year, 1, 1) for year in years]
+    return xr.Dataset({"t": ("time", [0.0] * len(times))}, {"time": times})
+
+
+def outputs_after(
+    last: xr.Dataset | None, patched: pytest.MonkeyPatch
+) -> tuple[Outputs, list[tuple[object, ...]]]:
+    """Outputs of an attempt behind published results; who asked for these."""
+    asked: list[tuple[object, ...]] = []
+
+    def newest_before(results: object, *which: object) -> xr.Dataset | None:
+        asked.append(which)
+        return last
+
+    patched.setattr("climorch.engine.outputs.newest_before", newest_before)
+    services = cast("Services", SimpleNamespace(disk=DiskThreads(), results=None))
+    return Outputs(services, "s", "sea", 1), asked
+
+
+@pytest.mark.parametrize(
+    ("last", "own", "asked", "fits"),
+    [
+        pytest.param(year(2000), 2001, True, True, id="each has its start"),
+        pytest.param(year(2001), 2001, True, False, id="the one before had its end"),
+        pytest.param(None, 2001, True, True, id="nothing is published"),
+        pytest.param(year(2001), 2002, False, True, id="each has its end"),
+        pytest.param(year(2002), None, False, True, id="it has no output"),
+    ],
+)
+async def test_what_was_published_before_is_looked_at(
+    last: xr.Dataset | None,
+    own: int | None,
+    asked: bool,
+    fits: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a restart as before: only a stamp at the start can meet another one."""
+    outputs, askings = outputs_after(last, monkeypatch)
+    output = None if own is None else year(own)
+    if fits:
+        await outputs.require_later(SEA, 1, output)
+    else:
+        with pytest.raises(InvalidInputError) as caught:
+            await outputs.require_later(SEA, 1, output)
+        assert [fault.place for fault in caught.value.faults] == [
+            "stage 'sea', segment 1, output, coordinate 'time'"
+        ]
+    assert askings == ([("s", "sea", 1)] if asked else [])
+
+
+async def test_the_attempt_knows_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is looked up for a segment whose predecessor it computed."""
+    outputs, askings = outputs_after(None, monkeypatch)
+    monkeypatch.setattr(outputs, "_start", lambda *_: None)
+    outputs.stage(SEA, 0, year(2000, 2001))
+    with pytest.raises(InvalidInputError, match="the segments before ended at 2001-01"):
+        await outputs.require_later(SEA, 1, year(2001))
+    await outputs.require_later(SEA, 1, year(2002))
+    assert askings == []

@@ -369,6 +369,12 @@ def test_steps_on_two_threads_build_one_after_the_other() -> None:
             "variable 'a/b': its name cannot be a folder; use a string without '/', "
             "'\\' and NUL",
         ),
+        (
+            xr.Dataset(coords={"time": [cftime.DatetimeNoLeap(2000, 1, 1)] * 2}),
+            "Advance.output, coordinate 'time': does not ascend: 2000-01-01T00:00:00 "
+            "follows 2000-01-01T00:00:00; give each time once, in order: "
+            "output.sortby('time')",
+        ),
     ],
 )
 def test_an_output_needs_a_time_axis(output: xr.Dataset, text: str) -> None:

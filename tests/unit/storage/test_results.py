@@ -324,3 +324,14 @@ def test_results_open_lazily(rig: Rig) -> None:
     data = rig.results.open("m01", "ocean")
     assert data["tas"].chunks == ((2, 2), (2, 1))
     assert json.loads((rig.path / "zarr.json").read_bytes())["consolidated_metadata"]
+
+
+def test_the_last_time_before_a_segment_is_found(tmp_path: Path) -> None:
+    """That of the newest segment before it that has an output; none: nothing."""
+    rig = Rig(tmp_path)
+    assert newest_before(rig.results, "m01", "ocean", 1) is None
+    rig.publish(1, {0: output(0), 1: output(2)}, done=3)
+    found = [newest_before(rig.results, "m01", "ocean", k) for k in range(5)]
+    assert found[0] is None
+    last = [f["time"].to_numpy().tolist() for f in found[1:] if f is not None]
+    assert last == [dates(1, 1), dates(3, 1), dates(3, 1), dates(3, 1)]
