@@ -15,6 +15,7 @@ from climorch.errors import (
     NotFoundError,
 )
 from climorch.storage import durable
+from climorch.storage.results import newest_before
 from tests.unit.storage.result_cases import Rig, dates, output, tas
 
 
