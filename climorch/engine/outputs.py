@@ -19,7 +19,7 @@ from climorch.engine.worker import StateNotDurableError
 from climorch.engine.writing import write_grouped
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.calendar import seconds_of
-from climorch.intake.dating import earlier_faults, ends_of
+from climorch.intake.dating import ROUNDED, earlier_faults, ends_of
 from climorch.model.plan import StagePlan
 from climorch.model.workflow import Stage
 from climorch.storage import durable
@@ -131,9 +131,9 @@ class Outputs:
         if output is None:
             return
         newest = self._newest.get(stage.name)
-        start = stage.boundaries[segment // stage.parts * stage.parts]
+        start, end = stage.boundaries[segment // stage.parts * stage.parts :][:2]
         first, _ = ends_of(output, stage.calendar)
-        if newest is None and seconds_of(first) <= start:
+        if newest is None and seconds_of(first) <= start + ROUNDED * (end - start):
             services = self.services
             where = (services.results, self.simulation, stage.name, segment)
             published = await services.disk.run(newest_before, *where)

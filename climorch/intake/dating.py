@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
     from climorch.model.advance import Segment
 
-__all__ = ["earlier_faults", "ends_of", "time_faults"]
+__all__ = ["ROUNDED", "earlier_faults", "ends_of", "time_faults"]
 
 TIME = "time"
 # Section 7 of the conventions: cells along time, and statistics over several of them.
 BOUNDS = ("bounds", "climatology")
+
+# Models round: dates that files keep as numbers of days miss an end by seconds. How far
+# a date may lie outside its segment, as a part of the segment's length.
+ROUNDED = 0.001
 
 # NumPy has one calendar, which is the standard one from its reform on.
 _NUMPY = "proleptic_gregorian"
@@ -80,7 +84,9 @@ def time_faults(place: str, output: xr.Dataset, segment: Segment) -> Iterator[Fa
         return
     first, last = ends_of(output, calendar)
     cells = any(output[TIME].attrs.get(name) in output.variables for name in BOUNDS)
-    if last > segment.end or (first < segment.start and not cells):
+    slack = (segment.end - segment.start) * ROUNDED
+    early, late = segment.start - slack, segment.end + slack
+    if last > late or (first < early and not cells):
         yield Fault(
             place=here,
             problem=f"goes from {first.isoformat()} to {last.isoformat()}, the segment "

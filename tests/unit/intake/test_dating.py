@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import cftime
@@ -59,6 +60,8 @@ def told(dataset: xr.Dataset, segment: Segment | None = None) -> list[str]:
         pytest.param([day(2000, 7, 2)], id="a mean in its middle"),
         pytest.param([day(2000, m, 16) for m in range(1, 13)], id="monthly means"),
         pytest.param([day(2000), day(2001)], id="with both ends"),
+        pytest.param([day(2001) + timedelta(hours=8)], id="rounded by its file"),
+        pytest.param([day(2000) - timedelta(hours=8)], id="rounded the other way"),
     ],
 )
 def test_where_a_model_stamps_its_segment_is_up_to_it(times: list[Any]) -> None:
