@@ -29,6 +29,7 @@ from climorch.foresight import Foresight
 from climorch.intake.submissions import Submissions
 from climorch.model import events as e
 from climorch.model.alarm import Alarm
+from climorch.model.kinds import checks_kinds
 from climorch.model.names import name_fault
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.scenario import Project, Scenario
@@ -69,6 +70,7 @@ class Campaign(Foresight):
         what it raises is logged. The log has every alarm too.
     """
 
+    @checks_kinds
     def __init__(
         self,
         name: str,
@@ -229,6 +231,7 @@ class Campaign(Foresight):
             site=supply_told(state),
         )
 
+    @checks_kinds
     def explain(self, name: str) -> Explanation:
         """Say why a simulation is where it is.
 
@@ -244,6 +247,7 @@ class Campaign(Foresight):
         """
         return explain(self._state(), name, time.time(), policies=self.policies)
 
+    @checks_kinds
     def rehearse(
         self,
         site: TwinSite,
@@ -305,6 +309,7 @@ class Campaign(Foresight):
         chosen = range(seeds) if isinstance(seeds, int) else seeds
         return rehearse(play, chosen, processes=processes)
 
+    @checks_kinds
     def results(self, simulation: str, stage: str) -> xr.Dataset:
         """Open the results of a stage, lazily, up to the newest commit.
 
@@ -325,6 +330,7 @@ class Campaign(Foresight):
         """
         return ResultStore(self.root, self.name).open(simulation, stage)
 
+    @checks_kinds
     def ensemble(self, stage: str) -> xr.DataTree:
         """Open the results of a stage of every simulation that has any.
 
@@ -342,6 +348,7 @@ class Campaign(Foresight):
         names = [n for n in self._state().simulations if store.exists(n, stage)]
         return xr.DataTree.from_dict({name: store.open(name, stage) for name in names})
 
+    @checks_kinds
     def checkpoints(self, simulation: str) -> Checkpoints:
         """Return the checkpoints of a simulation, newest first; ``verify()`` them.
 

@@ -16,6 +16,7 @@ from climorch.forecast.history import History
 from climorch.forecast.past import Past, at_months, past_of
 from climorch.forecast.projection import Forecast
 from climorch.model.commands import Record, decode_record
+from climorch.model.kinds import checks_kinds
 from climorch.twin.asking import Asked, Question, forecast_from
 from climorch.twin.hindsight import backtest_from
 from climorch.twin.site import TwinSite
@@ -29,6 +30,7 @@ Seeds = int | Iterable[int] | None
 class Foresight(Accounting):
     """The verbs of a campaign about months to come."""
 
+    @checks_kinds
     def forecast(
         self,
         *,
@@ -89,6 +91,7 @@ class Foresight(Accounting):
         past = self._past()
         return forecast_from(past, question, self._asked(past), begin_s=_begin_s(past))
 
+    @checks_kinds
     def backtest(
         self,
         *,
@@ -129,6 +132,7 @@ class Foresight(Accounting):
         pasts = list(at_months(self._told()))
         return backtest_from(pasts, question, self._asked(pasts[-1]))
 
+    @checks_kinds
     def nodes_needed(
         self,
         plan: Iterable[Activity] = (),
@@ -179,6 +183,7 @@ class Foresight(Accounting):
             begin_s=_begin_s(past),
         )
 
+    @checks_kinds
     def latest_start(
         self,
         activity: Activity,

@@ -31,6 +31,7 @@ from climorch.model.commands import (
     SimulationFailed,
 )
 from climorch.model.events import Cause
+from climorch.model.kinds import require_kinds
 from climorch.model.numerics import Remedy
 from climorch.policy.allocation import Allocate, allocate
 from climorch.policy.archiving import Archive
@@ -123,6 +124,9 @@ class Policies:
     promise: PromiseRule | None = None
     moving: Moving = field(default_factory=Moving)
     remedies: Mapping[str, Remedy] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_kinds(self)
 
 
 def strategy_of(

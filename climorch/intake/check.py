@@ -16,6 +16,7 @@ import xarray as xr
 from climorch.errors import Fault
 from climorch.intake.calendar import boundaries, same_calendar, span_faults
 from climorch.intake.following import begins_of
+from climorch.intake.kinds import strategy_faults
 from climorch.intake.parts import part_faults
 from climorch.intake.phases import phase_faults
 from climorch.intake.programs import program_faults
@@ -28,7 +29,7 @@ from climorch.model.stages import DATED
 from climorch.model.steps import LiveModel, function_of
 from climorch.model.workflow import GO_ON, PAUSE, Stage, Workflow
 
-__all__ = ["strategy_faults", "workflow_faults"]
+__all__ = ["workflow_faults"]
 
 
 def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault]:
@@ -83,32 +84,6 @@ def workflow_faults(workflow: Workflow, *, branched: bool = False) -> list[Fault
     for template in workflow.templates:
         faults += workflow_faults(template, branched=True)
     return faults
-
-
-def strategy_faults(place: str, checkpointing: object) -> list[Fault]:
-    """Return what is wrong with the checkpoint strategy of a stage or scenario.
-
-    Parameters
-    ----------
-    place : str
-        Whose it is.
-    checkpointing : object
-        A strategy; None: there is none of its own.
-
-    Returns
-    -------
-    list of Fault
-        Empty where it can be asked.
-    """
-    if checkpointing is None or callable(getattr(checkpointing, "due", None)):
-        return []
-    return [
-        Fault(
-            place=f"{place}, checkpointing",
-            problem=f"{type(checkpointing).__name__} has no method due(pace)",
-            remedy="pass a strategy such as EverySegments(count=10)",
-        )
-    ]
 
 
 def _name_faults(workflow: Workflow, place: str) -> Iterator[Fault]:

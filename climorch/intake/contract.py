@@ -107,6 +107,7 @@ def accepted(
         advance = _advance(returned, stage)
         faults += structure_faults(state, advance.state, place=place)
         faults += _output_faults(place, advance.output, segment)
+        faults += _chunk_faults(stage, advance, segment)
     _raise(f"step of stage {stage.name!r} breaks the contract", faults)
     return advance
 
@@ -365,6 +366,24 @@ def _output_faults(
     else:
         yield from time_faults(f"{place}, Advance.output", output, segment)
     yield from _name_faults(place, output)
+
+
+def _chunk_faults(stage: Stage, advance: Advance, segment: Segment) -> Iterator[Fault]:
+    """Say which chunks are of no dimension of anything, in the first segment."""
+    later = isinstance(stage.step, Opaque) and advance.output is None
+    if segment.place or later:
+        # Outputs of what builds no graph have them too, and may come later.
+        return
+    parts = (advance.state, advance.exports, advance.output)
+    dims = {str(dim) for part in parts if part is not None for dim in part.dims}
+    for dim in stage.chunks:
+        if dim not in dims:
+            yield Fault(
+                place=f"stage {stage.name!r}, chunks {dim!r}",
+                problem="nothing that it returns has this dimension; there are "
+                f"{', '.join(sorted(dims))}",
+                remedy="name one of them, or leave it out",
+            )
 
 
 def _raise(message: str, faults: list[Fault]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.intake.planning import require_no
+from climorch.model.kinds import told
 from climorch.model.scenario import Scenario
 from climorch.model.span import Span
 from climorch.model.workflow import Workflow
 
-__all__ = ["require_site", "require_submission"]
+__all__ = ["require_site", "require_submission", "strategy_faults"]
 
 
 def require_submission(workflow: object, scenario: object) -> None:
@@ -29,7 +30,7 @@ def require_submission(workflow: object, scenario: object) -> None:
         faults.append(
             Fault(
                 place="workflow",
-                problem=f"got {_told(workflow)}",
+                problem=f"got {told(workflow)}",
                 remedy="pass a climorch.Workflow",
             )
         )
@@ -37,7 +38,7 @@ def require_submission(workflow: object, scenario: object) -> None:
         faults.append(
             Fault(
                 place="scenario",
-                problem=f"got {_told(scenario)}",
+                problem=f"got {told(scenario)}",
                 remedy="pass climorch.Scenario('name', params={...})",
             )
         )
@@ -62,11 +63,41 @@ def require_site(site: object) -> None:
     if isinstance(site, type) or not hasattr(site, "most_nodes"):
         fault = Fault(
             place="site",
-            problem=f"got {_told(site)}",
+            problem=f"got {told(site)}",
             remedy="pass LocalSite(nodes=...), DaskSite(...) or the site of a batch "
             "system; a TwinSite is for rehearse(...)",
         )
         raise InvalidInputError("a campaign cannot run there", faults=[fault])
+
+
+def strategy_faults(place: str, checkpointing: object) -> list[Fault]:
+    """Return what is wrong with the checkpoint strategy of a stage or scenario.
+
+    Parameters
+    ----------
+    place : str
+        Whose it is.
+    checkpointing : object
+        A strategy; None: there is none of its own.
+
+    Returns
+    -------
+    list of Fault
+        Empty where it can be asked.
+    """
+    made = not isinstance(checkpointing, type)
+    due = made and callable(getattr(checkpointing, "due", None))
+    if checkpointing is None or due:
+        return []
+    return [
+        Fault(
+            place=f"{place}, checkpointing",
+            problem=f"{type(checkpointing).__name__} has no method due(pace)"
+            if made
+            else f"got {told(checkpointing)}",
+            remedy="pass a strategy such as EverySegments(count=10)",
+        )
+    ]
 
 
 def _span_faults(workflow: Workflow) -> list[Fault]:
@@ -78,20 +109,10 @@ def _span_faults(workflow: Workflow) -> list[Fault]:
     return [
         Fault(
             place=f"workflow {name!r}, stage {stage!r}, span",
-            problem=f"got {_told(span)}",
+            problem=f"got {told(span)}",
             remedy="pass climorch.Span('1850-01-01', '2015-01-01', every='1YS', "
             "calendar='noleap')",
         )
         for name, stage, span in spans
         if not isinstance(span, Span)
     ]
-
-
-def _told(value: object) -> str:
-    if isinstance(value, type):
-        return f"the class {value.__name__}, not one that was made"
-    return (
-        f"{type(value).__name__} {value!r}"
-        if isinstance(value, str)
-        else (f"a {type(value).__name__}")
-    )

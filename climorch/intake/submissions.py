@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from climorch.core.site_ports import LaunchingSite, Site
 from climorch.core.state import CampaignState
 from climorch.errors import ConflictError, Fault, InvalidInputError
-from climorch.intake.check import strategy_faults, workflow_faults
-from climorch.intake.kinds import require_site, require_submission
+from climorch.intake.check import workflow_faults
+from climorch.intake.kinds import require_site, require_submission, strategy_faults
 from climorch.intake.planning import change_faults, make_plan, provenance, require_no
 from climorch.intake.resubmitting import renewed_plan, resubmitted
 from climorch.intake.trace import trace_faults

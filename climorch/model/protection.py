@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.kinds import require_kinds
 
 __all__ = ["Protection"]
 
@@ -42,6 +43,7 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True):
     max_preemptions: int | None = None
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         numbers = {
             "level": self.level,
             "exempt_for_s": self.exempt_for_s,

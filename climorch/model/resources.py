@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.kinds import require_kinds
 
 __all__ = ["Resources", "parse_bytes"]
 
@@ -99,6 +100,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     segment_s: float | None = None
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         faults = []
         if self.nodes < 1:
             faults.append(

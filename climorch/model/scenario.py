@@ -9,13 +9,17 @@ from typing import Any
 import msgspec
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.kinds import kind_faults
 from climorch.model.names import name_fault
-from climorch.model.plain import is_finite_number, json_problem
+from climorch.model.plain import is_finite_number, json_problems
 from climorch.model.protection import Protection
 
 __all__ = ["DEFAULT_PROJECT", "Project", "Scenario"]
 
 DEFAULT_PROJECT = "default"
+
+
+_PLAIN = ("params", "priority", "protection", "mandatory")
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -50,8 +54,11 @@ class Project(_Named, frozen=True, kw_only=True):
     budget_node_hours: float | None = None
 
     def __post_init__(self) -> None:
-        faults = [name_fault(self.name, place="Project.name")]
         place = f"project {self.name!r}"
+        faults = [
+            name_fault(self.name, place="Project.name"),
+            *kind_faults(self, names=("institution",), place=place),
+        ]
         if not _positive(self.share):
             faults.append(
                 Fault(
@@ -108,18 +115,24 @@ class Scenario(_Named, frozen=True, kw_only=True):
     deadline: datetime | None = None
 
     def __post_init__(self) -> None:
-        _refuse([name_fault(self.name, place="Scenario.name")], "scenario")
-        _refuse([name_fault(self.project, place="Scenario.project")], "scenario")
-        _refuse(self._promise_faults(), "scenario")
-        problem = json_problem(self.params)
-        if problem is not None:
-            fault = Fault(
-                place=f"scenario {self.name!r}, params",
+        faults = [
+            name_fault(self.name, place="Scenario.name"),
+            name_fault(self.project, place="Scenario.project"),
+            *kind_faults(self, names=_PLAIN, place=f"scenario {self.name!r}"),
+            *self._promise_faults(),
+            *self._param_faults(),
+        ]
+        _refuse(faults, "scenario")
+
+    def _param_faults(self) -> Iterator[Fault]:
+        for where, problem in json_problems(self.params):
+            yield Fault(
+                place=f"scenario {self.name!r}, params{where}",
                 problem=problem,
                 remedy="use numbers, strings, booleans, None, lists and "
-                "string-keyed dicts of these; load anything larger in init",
+                "string-keyed dicts of these, of NumPy numbers their item(); load "
+                "anything larger in init",
             )
-            _refuse([fault], "scenario")
 
     def _promise_faults(self) -> Iterator[Fault]:
         place = f"scenario {self.name!r}"

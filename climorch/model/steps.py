@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from climorch.errors import Fault, InvalidInputError
 from climorch.model.advance import Advance, Segment
+from climorch.model.kinds import value_faults
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -207,14 +208,16 @@ def _require(
         for name, function in functions.items()
         if not callable(function)
     ]
-    faults += [
-        Fault(
-            place=f"{kind}.{name}",
-            problem=f"got {limit!r}, expected seconds > 0",
-            remedy="leave it out for the default",
-        )
-        for name, limit in limits.items()
-        if limit is not None and not limit > 0
-    ]
+    for name, limit in limits.items():
+        wrong = [*value_faults(f"{kind}.{name}", limit, float | None)]
+        if not wrong and limit is not None and not limit > 0:
+            wrong = [
+                Fault(
+                    place=f"{kind}.{name}",
+                    problem=f"got {limit!r}, expected seconds > 0",
+                    remedy="leave it out for the default",
+                )
+            ]
+        faults += wrong
     if faults:
         raise InvalidInputError(f"this {kind} cannot be made", faults=faults)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from climorch.model.edits import Committed, Edit
 from climorch.model.ending import Condition, Equilibrium, Until
 from climorch.model.judging import Score, ScoreFunction
+from climorch.model.kinds import require_values
 from climorch.model.numerics import BlowUp, Checks, Remedy, Retry
 from climorch.model.pace import CheckpointStrategy
 from climorch.model.plan import Coupling, RuleTime
@@ -50,6 +51,13 @@ LIMIT_S = 600.0
 
 GO_ON = "go on"
 PAUSE = "pause"
+
+_REMEDIES = {
+    "reads": "name stages and how each is read: {'atmosphere': climorch.SAME}",
+    "after": "name stages, in a list: ['spinup']",
+    "chunks": "give lengths by dimension: {'lat': 10}",
+    "resources": "say climorch.Resources(nodes=2)",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +111,9 @@ class Workflow:
     """
 
     def __init__(self, name: str, *, templates: Iterable[Workflow] = ()) -> None:
+        require_values(
+            f"workflow {name!r}", {"templates": (templates, Iterable[Workflow])}
+        )
         self.name = name
         # As they were told: whom they are coupled with may come later.
         self._declared: list[Stage] = []
@@ -151,6 +162,19 @@ class Workflow:
         Stage
             As kept in ``stages``, until one comes that shares a rounded variable.
         """
+        given = {
+            "reads": (reads, Mapping[str, Coupling] | None),
+            "after": (after, Iterable[str]),
+            "chunks": (chunks, Mapping[str, int] | None),
+            "resources": (resources, Resources | None),
+            "check_finite": (check_finite, bool),
+            "output_chunk": (output_chunk, int | None),
+            "scope": (scope, Scope | None),
+            "checks": (checks, Checks | None),
+            "on_demand": (on_demand, bool),
+            "optional": (optional, bool),
+        }
+        require_values(f"stage {name!r}", given, _REMEDIES)
         return self._add(
             Stage(
                 name=name,

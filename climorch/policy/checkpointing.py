@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.kinds import require_kinds
 from climorch.model.pace import CheckpointStrategy, Pace
 from climorch.policy.calendar import frequency_faults, unit_number
 from climorch.policy.daly import daly_interval
@@ -92,6 +93,7 @@ class Daly:
     first_cost_s: float = 5.0
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _at_least("Daly.first_cost_s", self.first_cost_s, 1e-3)
 
     __or__ = either
@@ -144,6 +146,7 @@ class EverySegments:
     count: int = 1
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _at_least("EverySegments.count", self.count, 1)
 
     __or__ = either
@@ -179,6 +182,7 @@ class EveryWall:
     seconds: float
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _at_least("EveryWall.seconds", self.seconds, 0)
 
     __or__ = either

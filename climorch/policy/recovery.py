@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from climorch.errors import Fault, InvalidInputError
 from climorch.model.events import Cause
+from climorch.model.kinds import require_kinds
 from climorch.policy.quarantine import Quarantine
 
 __all__ = ["DEFAULT_BUDGETS", "Budget", "RecoveryPolicy"]
@@ -30,6 +32,9 @@ class Budget:
     retries: int
     first_delay_s: float = 0.0
     longest_delay_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        require_kinds(self)
 
     def delay_s(self, failures: int) -> float:
         """Compute the wait before a retry.
@@ -85,6 +90,20 @@ class RecoveryPolicy:
     budgets: Mapping[Cause, Budget] = field(default_factory=lambda: DEFAULT_BUDGETS)
     abandon_at: float = 0.25
     quarantine: Quarantine = field(default_factory=Quarantine)
+
+    def __post_init__(self) -> None:
+        require_kinds(self)
+        without = [cause.value for cause in Cause if cause not in self.budgets]
+        if without:
+            fault = Fault(
+                place="RecoveryPolicy.budgets",
+                problem=f"has no budget for {', '.join(without)}",
+                remedy="give one for each cause, as in {**DEFAULT_BUDGETS, "
+                "Cause.MODEL: Budget(retries=3)}",
+            )
+            raise InvalidInputError(
+                "this RecoveryPolicy cannot be made", faults=[fault]
+            )
 
     def gives_up(self, cause: Cause, failures: int) -> bool:
         """Tell whether the budget of a cause is used up.

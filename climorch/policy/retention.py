@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from climorch.errors import InvalidInputError
+from climorch.model.kinds import require_kinds
 from climorch.model.ranges import range_faults
 from climorch.policy.calendar import frequency_faults, unit_number
 
@@ -110,6 +111,7 @@ class KeepLast:
     count: int = 3
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         faults = range_faults(
             self,
             [("count", self.count >= 1, ">= 1")],

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.kinds import require_kinds
 from climorch.model.scenario import DEFAULT_PROJECT, Project
 from climorch.policy.fairtree import Account
 
@@ -64,6 +65,7 @@ class Sharing:
     patience_s: float = 3 * 86400.0
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         numbers = {
             "half_life_s": (self.half_life_s, self.half_life_s > 0, "> 0"),
             "gain": (self.gain, self.gain >= 0, ">= 0"),

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from climorch.errors import Fault, InvalidInputError
+from climorch.model.kinds import require_kinds
 
 __all__ = [
     "Frozen",
@@ -76,7 +77,8 @@ class Watch:
     begin_s: float = 1800.0
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the kinds, then the ranges."""
+        require_kinds(self)
         wanted = [
             ("frozen_s", self.frozen_s, 0.0),
             ("stuck_min_s", self.stuck_min_s, 0.0),

@@ -14,6 +14,7 @@ from distributed import Nanny, Scheduler, Worker
 from distributed.utils import get_mp_context
 
 from climorch.errors import BackendError, Fault, InvalidInputError
+from climorch.model.kinds import checks_kinds
 from climorch.model.resources import parse_bytes
 from climorch.sites.importable import require_guard
 from climorch.sites.settings import DASK_SETTINGS, WORKER_ENVIRONMENT
@@ -53,6 +54,7 @@ class LocalSite:
         no key, so ``":8787"`` shows it to all who reach this machine.
     """
 
+    @checks_kinds
     def __init__(
         self,
         *,

@@ -126,13 +126,21 @@ def rehearse(play: Play, seeds: Iterable[int], *, processes: int = 1) -> Rehears
     Raises
     ------
     InvalidInputError
-        If nobody knows how long a stage takes.
+        If nobody knows how long a stage takes, or no seed is given.
     BackendError
         If a process died.
     """
+    chosen = tuple(seeds)
+    if not chosen or min(chosen) < 0:
+        fault = Fault(
+            place="seeds",
+            problem=f"got {chosen}, expected at least one, each >= 0",
+            remedy="say how many, such as 5",
+        )
+        raise InvalidInputError("this cannot be rehearsed", faults=[fault])
     site = learn(play.site, play.state, play.facts, play.workflows)
     known = dataclasses.replace(play, site=site)
-    runs = side_by_side(rehearse_once, known, tuple(seeds), processes=processes)
+    runs = side_by_side(rehearse_once, known, chosen, processes=processes)
     return Rehearsal(begin_s=play.begin_s, until_s=play.until_s, runs=runs)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from climorch.errors import Fault
+from climorch.model.kinds import require_kinds
 from climorch.model.resources import parse_bytes
 from climorch.model.windows import Window
 from climorch.twin.costs import Costs, Overheads
@@ -84,6 +85,7 @@ class TwinSite:
     job_nodes: int = 0
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         parse_bytes(self.memory)
         for node, size in self.other_memory.items():
             parse_bytes(size, place=f"other_memory[{node!r}]")

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from climorch.errors import InvalidInputError
@@ -37,25 +38,52 @@ def test_parameters_that_json_keeps_are_taken(params: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "problem"),
+    ("params", "where", "problem"),
     [
-        ({"t": (1, 2)}, "they change when written as JSON"),
-        ({"t": float("nan")}, "they change when written as JSON"),
-        ({"t": {1: "a"}}, "they change when written as JSON"),
-        ({"t": object()}, "Encoding objects of type object is unsupported"),
-        ({"t": RECURSIVE}, "maximum recursion depth exceeded"),
+        ({"t": (1, 2)}, "['t']", "they change when written as JSON: got a tuple"),
+        ({"t": float("nan")}, "['t']", "they change when written as JSON: got a float"),
+        (
+            {"t": {1: "a"}},
+            "['t']",
+            "they change when written as JSON: has the keys 1, which are no text",
+        ),
+        ({"t": object()}, "['t']", "got a object, which JSON does not have"),
+        ({"t": np.float64(1)}, "['t']", "got a float64, which JSON does not have"),
+        (
+            {"a": 1, "t": {"u": [1, np.float32(2)]}},
+            "['t']['u'][1]",
+            "got a float32, which JSON does not have",
+        ),
+        ({"t": RECURSIVE}, "", "maximum recursion depth exceeded"),
     ],
 )
 def test_parameters_that_json_would_change_are_refused(
-    params: dict[str, Any], problem: str
+    params: dict[str, Any], where: str, problem: str
 ) -> None:
     """What the journal could not give back is refused when it is declared."""
     with pytest.raises(InvalidInputError) as caught:
         Scenario("s", params=params)
 
     (fault,) = caught.value.faults
-    assert fault.place == "scenario 's', params"
+    assert fault.place == f"scenario 's', params{where}"
     assert fault.problem.startswith(problem)
+
+
+def test_all_that_is_wrong_with_a_scenario_is_told_together() -> None:
+    """A name, kinds and parameters: one error, one line for each."""
+    wrong: dict[str, Any] = {"priority": "high", "protection": 1, "mandatory": "yes"}
+    with pytest.raises(InvalidInputError) as caught:
+        Scenario("a/b", params={"w": (1,), "v": {2}}, value=0.0, **wrong)
+
+    assert [fault.place for fault in caught.value.faults] == [
+        "Scenario.name",
+        "scenario 'a/b', priority",
+        "scenario 'a/b', protection",
+        "scenario 'a/b', mandatory",
+        "scenario 'a/b', value",
+        "scenario 'a/b', params['w']",
+        "scenario 'a/b', params['v']",
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "a/b"])
