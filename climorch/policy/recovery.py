@@ -93,7 +93,8 @@ class RecoveryPolicy:
 
     def __post_init__(self) -> None:
         require_kinds(self)
-        without = [cause.value for cause in Cause if cause not in self.budgets]
+        having = set(self.budgets)
+        without = [cause.value for cause in Cause if cause not in having]
         if without:
             fault = Fault(
                 place="RecoveryPolicy.budgets",

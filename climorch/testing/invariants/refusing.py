@@ -31,10 +31,11 @@ class _NoBudgets(Mapping[Cause, Budget]):
         raise AssertionError(f"replay asked for the budget of {cause}")
 
     def __iter__(self) -> Iterator[Cause]:
-        raise AssertionError("replay asked for all budgets")
+        # Which causes have one is looked at when a policy is made, not in replay.
+        return iter(Cause)
 
     def __len__(self) -> int:
-        return 0
+        return len(Cause)
 
 
 def refusing() -> Policies:
