@@ -126,7 +126,7 @@ def _all_released(state: CampaignState) -> None:
             s.newest.clear()
             s.held.let_go()
             s.doubts.clear()
-            s.blown = replace(s.blown, asked=False)
+            s.blown = replace(s.blown, asked=False, void={})
             if s.phase is not Phase.IDLE:
                 s.phase = Phase.BROKEN
                 s.broken = (Cause.NODE_LOST, "the driver ended")
@@ -250,11 +250,12 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         copy=s.copies if fact.independent or source is None else source.copy,
         own_bytes=fact.bytes_written + fact.bytes_salvaged,
     )
+    former = refuse_former(s, commit)
     keep(state, s, commit)
-    settle_metrics(simulation, s)
-    failures_of(simulation, s).clear()
-    simulation.fruitful = True
-    refuse_former(s, fact)
+    if not former:
+        settle_metrics(simulation, s)
+        failures_of(simulation, s).clear()
+        simulation.fruitful = True
 
 
 def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from climorch.core.fold_remedies import refuse_former
 from climorch.core.fold_storage import keep, set_of
-from climorch.core.sets import InArchive, Recall
+from climorch.core.remedying import given_up
+from climorch.core.sets import InArchive, Recall, SetState
 from climorch.core.state import CampaignState, CheckpointState, SimulationState
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -40,9 +41,11 @@ def _archiving(state: CampaignState, command: c.ArchiveCheckpoint) -> None:
 
 def _archived(state: CampaignState, fact: e.CheckpointArchived) -> None:
     s, commit = set_of(state, fact), _commit_of(state, fact)
-    if commit is not None:
-        commit.archiving = commit.anew = False
-    if s is not None and (s.blown.target is None or fact.boundary <= s.blown.target):
+    if s is None or commit is None or not commit.archiving:
+        # Told again: there may be another one at its boundary now.
+        return
+    commit.archiving = commit.anew = False
+    if not given_up(s.blown, commit.attempt, fact.boundary):
         s.archived[fact.boundary] = InArchive(
             folder=fact.folder, url=fact.url, bytes=fact.bytes
         )
@@ -51,7 +54,7 @@ def _archived(state: CampaignState, fact: e.CheckpointArchived) -> None:
 
 def _unfit(state: CampaignState, fact: e.ArchivingFailed) -> None:
     commit = _commit_of(state, fact)
-    if commit is not None:
+    if commit is not None and commit.archiving:
         # What was found bad may be the one before it: it is asked for once more.
         commit.archiving, commit.unfit, commit.anew = False, not commit.anew, False
 
@@ -89,7 +92,7 @@ def _recalled(state: CampaignState, fact: e.CheckpointRecalled) -> None:
     s = set_of(state, fact)
     if s is None:
         return
-    s.recall = None
+    _came(s, fact.boundary)
     known = s.commits.get(fact.boundary)
     if fact.boundary > s.plan.last or (known is not None and known.good):
         return
@@ -106,15 +109,23 @@ def _recalled(state: CampaignState, fact: e.CheckpointRecalled) -> None:
         own_bytes=fact.bytes,
         recalled=True,
     )
+    refuse_former(s, commit)
     keep(state, s, commit)
-    refuse_former(s, fact)
 
 
 def _not_recalled(state: CampaignState, fact: e.RecallFailed) -> None:
     s = set_of(state, fact)
-    if s is not None:
-        s.recall = None
+    # Else it was asked for of a course that was given up since, or is told again.
+    if s is not None and _came(s, fact.boundary):
         s.unreadable |= {fact.boundary}
+
+
+def _came(s: SetState, boundary: int) -> bool:
+    """Let an answer to what was asked back be there; tell whether it is that."""
+    expected = s.recall is not None and s.recall.boundary == boundary
+    if expected:
+        s.recall = None
+    return expected
 
 
 ARCHIVE: dict[type[Any], Callable[[CampaignState, Any], None]] = {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from climorch.core.fold_commands import break_off, current
+from climorch.core.remedying import given_up
 from climorch.core.state import CampaignState, Phase, SetState
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -19,6 +20,9 @@ RECENT = 0.3
 
 def supersede(s: SetState, fact: e.CheckpointCommitted) -> None:
     """Let a committed checkpoint take the place of the copies that it covers."""
+    if given_up(s.blown, fact.attempt, fact.boundary):
+        # They are of another course.
+        return
     held = s.held
     # A newer copy than was known of may be there by the time it is written.
     saving = held.salvaging is not None and held.salvaging <= fact.boundary

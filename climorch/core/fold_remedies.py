@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from climorch.core.dropping import failures_of
-from climorch.core.remedying import Tried
-from climorch.core.state import CampaignState, SetState
+from climorch.core.remedying import Tried, given_up
+from climorch.core.sets import CheckpointState, SetState
+from climorch.core.state import CampaignState, SimulationState
 from climorch.model.commands import AskRemedy
-from climorch.model.events import (
-    Cause,
-    CheckpointCommitted,
-    CheckpointRecalled,
-    RemedyGiven,
-)
+from climorch.model.events import Cause, RemedyGiven
 from climorch.model.plan import RuleTime
 
-__all__ = ["REMEDIES", "refuse_former", "went_back"]
+__all__ = ["REMEDIES", "answers", "refuse_former", "went_back"]
 
 
 def _asked(state: CampaignState, command: AskRemedy) -> None:
@@ -61,27 +57,59 @@ def _given(state: CampaignState, fact: RemedyGiven) -> None:
         number=fact.number,
         message=pending.message,
         boundary=target,
+        former=s.attempt,
         params=fact.params,
         reseed=fact.reseed,
         at_s=state.now_s,
     )
-    s.blown = replace(
-        s.blown, tried=(*tried, new), target=target, floor=target, former=s.attempt
-    )
+    s.blown = replace(s.blown, tried=(*tried, new), target=target)
     failures_of(simulation, s).pop(Cause.NUMERICAL, None)
-    for rule in simulation.plan.rules_of[s.name]:
-        # What conditions said beyond, they said of the former course.
-        count = s.plan.segments_at[target][rule.when]
-        if (
-            rule.on is RuleTime.UNTIL
-            and simulation.rules_done.get(rule.name, 0) > count
-        ):
-            simulation.rules_done[rule.name] = count
+    _forget_answers(simulation, s, s.plan.segments_at[target])
     # Copies of the former course stay in the archive, and are not asked back.
     s.archived = {b: copy for b, copy in s.archived.items() if b <= target}
     if s.recall is not None and s.recall.boundary > target:
         s.recall = None
     went_back(s)
+
+
+def _forget_answers(
+    simulation: SimulationState, s: SetState, counts: Mapping[str, int]
+) -> None:
+    """Let what conditions and scores say of the former course count for nothing."""
+    void = dict(s.blown.void)
+    for rule in simulation.plan.rules_of[s.name]:
+        if rule.on is RuleTime.UNTIL:
+            count = counts[rule.when]
+            done = simulation.rules_done.get(rule.name, 0)
+            if done > count:
+                simulation.rules_done[rule.name] = count
+            if rule.name in simulation.rules_asked:
+                void["rule", rule.name] = count
+    for score in simulation.plan.scores:
+        asked = simulation.scores_asked.get(score.name, 0)
+        if score.stage in counts and asked > counts[score.stage]:
+            void["score", score.name] = counts[score.stage]
+    s.blown = replace(s.blown, void=void)
+
+
+def answers(s: SetState, asked: tuple[str, str], at: int) -> bool:
+    """Take the answer to what was asked; tell whether it is about what there is.
+
+    Parameters
+    ----------
+    s : SetState
+        About which it was asked.
+    asked : (str, str)
+        As in `Blown`.
+    at : int
+        About how many segments.
+    """
+    beyond = s.blown.void.get(asked)
+    if beyond is None:
+        return True
+    left = {which: n for which, n in s.blown.void.items() if which != asked}
+    s.blown = replace(s.blown, void=left)
+    return at <= beyond
 
 
 def _target(s: SetState, back: int) -> int:
@@ -97,26 +125,33 @@ def _target(s: SetState, back: int) -> int:
     return max(good[0] if good and s.deleted else 0, pinned)
 
 
-def refuse_former(s: SetState, fact: CheckpointCommitted | CheckpointRecalled) -> None:
-    """Let a checkpoint go that is of a course which was given up, and came late."""
-    blown = s.blown
-    if fact.attempt > blown.former or fact.boundary <= blown.floor:
-        return
-    course = [b for b, c in s.commits.items() if c.attempt > blown.former]
-    if max(course, default=0) > blown.floor:
-        # What takes hours to come back from an archive: the new course is on its way
-        # and keeps what it committed.
-        s.commits[fact.boundary].good = False
-        s.blown = replace(blown, late=blown.late | {fact.boundary})
-    else:
-        s.blown = replace(blown, target=blown.floor)
+def refuse_former(s: SetState, commit: CheckpointState) -> bool:
+    """Let a checkpoint be of no use that came late, of a course that was given up.
+
+    It goes; the new course, which may be far beyond by now, keeps what it has.
+
+    Parameters
+    ----------
+    s : SetState
+        Whose.
+    commit : CheckpointState
+        Committed, or brought back from an archive, which takes hours.
+
+    Returns
+    -------
+    bool
+        Whether it is such a one. Nothing else may follow from it then.
+    """
+    former = given_up(s.blown, commit.attempt, commit.boundary)
+    commit.good = commit.good and not former
+    return former
 
 
 def went_back(s: SetState) -> None:
-    """Let a set that goes back start once no checkpoint beyond is left."""
-    s.blown = replace(s.blown, late=s.blown.late & s.commits.keys())
-    target = s.blown.target
-    if target is not None and not any(b > target for b in s.commits):
+    """Let a set that goes back start once none of what it gave up is left."""
+    if s.blown.target is not None and not any(
+        given_up(s.blown, c.attempt, b) for b, c in s.commits.items()
+    ):
         s.blown = replace(s.blown, target=None)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from climorch.core.fold_commands import charge
+from climorch.core.fold_remedies import answers
+from climorch.core.remedying import given_up
 from climorch.core.sets import SetState
 from climorch.core.state import (
     CampaignState,
@@ -93,8 +95,9 @@ def _submitted(state: CampaignState, fact: e.SimulationSubmitted) -> None:
     for name, boundary in fact.branch.boundaries.items():
         s = state.simulations[fact.branch.simulation].sets[name]
         commit = s.commits.get(boundary)
-        if commit is None or commit.deleting or not commit.good:
-            # It went between the rule's answer and its row in the journal.
+        gone = commit is None or commit.deleting or not commit.good
+        if commit is None or gone or given_up(s.blown, commit.attempt, boundary):
+            # It went between the rule's answer and its row in the journal, or is to.
             why = f"the checkpoint of {fact.branch.simulation!r} to start from is gone"
             simulation.failed = (Cause.MODEL, why)
         else:
@@ -141,7 +144,8 @@ def _asked(state: CampaignState, command: c.EvaluateRule) -> None:
 def _evaluated(state: CampaignState, fact: e.RuleEvaluated) -> None:
     simulation = state.simulations[fact.simulation]
     simulation.rules_asked.discard(fact.rule)
-    if simulation.rules_done.get(fact.rule) == fact.at:
+    done = simulation.rules_done.get(fact.rule) == fact.at
+    if done or not _holds(simulation, fact):
         return
     simulation.rules_done[fact.rule] = fact.at
     if fact.told:
@@ -159,6 +163,15 @@ def _evaluated(state: CampaignState, fact: e.RuleEvaluated) -> None:
         RULES[type(consequence)](state, consequence)
 
 
+def _holds(simulation: SimulationState, fact: e.RuleEvaluated | e.RuleFailed) -> bool:
+    """Tell whether what a rule says is about the course that there is."""
+    rule = next((r for r in simulation.plan.rules if r.name == fact.rule), None)
+    name = simulation.plan.set_of.get(rule.when) if rule is not None else None
+    if name is None:
+        return True
+    return answers(simulation.sets[name], ("rule", fact.rule), fact.at)
+
+
 def _is_another(state: CampaignState, fact: e.SimulationSubmitted) -> bool:
     known = state.simulations.get(fact.simulation)
     return known is not None and known.branch != fact.branch
@@ -167,8 +180,9 @@ def _is_another(state: CampaignState, fact: e.SimulationSubmitted) -> bool:
 def _failed(state: CampaignState, fact: e.RuleFailed) -> None:
     simulation = state.simulations[fact.simulation]
     simulation.rules_asked.discard(fact.rule)
-    if simulation.rules_done.get(fact.rule) == fact.at:
-        # Told late: it has answered since.
+    done = simulation.rules_done.get(fact.rule) == fact.at
+    if done or not _holds(simulation, fact):
+        # Told late: it has answered since, or what it saw was given up.
         return
     simulation.rule_faults[fact.rule] = RuleFault(at=fact.at, message=fact.message)
     if fact.pause and simulation.control is Control.RUN:

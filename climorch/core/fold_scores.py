@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from climorch.core.fold_remedies import answers
 from climorch.core.scoring import Scored, published
 from climorch.core.state import CampaignState, SimulationState
 from climorch.model.commands import EvaluateScore
@@ -53,7 +54,11 @@ def _answered(
         return
     del simulation.scores_asked[fact.score]
     score = next((x for x in simulation.plan.scores if x.name == fact.score), None)
-    if score is None or fact.mark > published(simulation, score.stage):
+    if score is None:
+        return
+    s = simulation.sets[simulation.plan.set_of[score.stage]]
+    known = answers(s, ("score", fact.score), fact.mark)
+    if not known or fact.mark > published(simulation, score.stage):
         # What it saw was given up meanwhile.
         return
     simulation.scores.setdefault(fact.score, {})[fact.mark] = scored

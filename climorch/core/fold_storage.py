@@ -54,12 +54,15 @@ def _deleting(state: CampaignState, command: c.DeleteCheckpoint) -> None:
 
 def _deleted(state: CampaignState, fact: e.CheckpointDeleted) -> None:
     s = state.simulations[fact.simulation].sets[fact.set]
-    commit = s.commits.pop(fact.boundary, None)
-    if commit is not None:
-        s.deleted += 1
-        went_back(s)
-        freed_bytes = fact.bytes_freed
-        store(state, s, -(commit.own_bytes if freed_bytes is None else freed_bytes))
+    commit = s.commits.get(fact.boundary)
+    if commit is None or fact.attempt not in (0, commit.attempt):
+        # Gone already, or another one has taken its place since.
+        return
+    del s.commits[fact.boundary]
+    s.deleted += 1
+    went_back(s)
+    freed_bytes = fact.bytes_freed
+    store(state, s, -(commit.own_bytes if freed_bytes is None else freed_bytes))
 
 
 def _counted(state: CampaignState, fact: e.StorageCounted) -> None:

@@ -63,6 +63,7 @@ def keep_house(
             simulation=simulation.name,
             set=s.name,
             boundary=boundary,
+            attempt=s.commits[boundary].attempt,
             bytes=freed_bytes(kept, boundary),
             at_once=policies.budget is not None,
         )
@@ -79,10 +80,12 @@ def make_room(state: CampaignState, policies: Policies) -> Iterator[Record]:
         if len(s.commits) > 1
     ]
     for leaving in to_fit(excess_bytes, sets):
+        s = state.simulations[leaving.simulation].sets[leaving.set]
         yield DeleteCheckpoint(
             simulation=leaving.simulation,
             set=leaving.set,
             boundary=leaving.boundary,
+            attempt=s.commits[leaving.boundary].attempt,
             bytes=leaving.bytes,
             at_once=True,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from climorch.core.dropping import give_up
@@ -29,6 +29,7 @@ __all__ = [
     "ask_again",
     "changes_of",
     "give_up_or_ask",
+    "given_up",
     "in_force",
     "params_now",
     "remedy_factors",
@@ -49,6 +50,9 @@ class Tried:
         What was found before it.
     boundary : int
         Common boundary from which it was computed again.
+    former : int
+        The newest attempt before it: what such a one has beyond that boundary is of a
+        course that was given up.
     params : mapping
         Parameters that are others from there on.
     reseed : bool
@@ -62,6 +66,7 @@ class Tried:
     number: int
     message: str
     boundary: int
+    former: int
     params: Mapping[str, Any]
     reseed: bool
     at_s: float
@@ -86,11 +91,10 @@ class Blown:
         Farthest common boundary reached when it blew up.
     target : int or None
         Boundary whose later checkpoints are to go before anything starts.
-    floor, former : int
-        Boundary that was last gone back to, and the newest attempt before that: what
-        such a one still commits beyond is of a course that was given up.
-    late : frozenset of int
-        Boundaries of such checkpoints that came when there were newer ones already.
+    void : mapping of (str, str) to int
+        What was asked about the former course and has not answered, as
+        ``("rule", name)`` or ``("score", name)``, and from how many segments on what it
+        says counts for nothing.
     """
 
     tried: tuple[Tried, ...] = ()
@@ -99,9 +103,7 @@ class Blown:
     count: int = 0
     worst: int = 0
     target: int | None = None
-    floor: int = 0
-    former: int = 0
-    late: frozenset[int] = frozenset()
+    void: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def waits(self) -> bool:
@@ -152,18 +154,37 @@ def ask_again(simulation: SimulationState, s: SetState) -> Iterator[Record]:
         yield pending
 
 
+def given_up(blown: Blown, attempt: int, boundary: int) -> bool:
+    """Tell whether what an attempt has at a boundary is of a course that was given up.
+
+    Whichever try gave it up: none of those courses comes back, whatever was given up
+    since.
+
+    Parameters
+    ----------
+    blown : Blown
+        Of its set.
+    attempt, boundary : int
+        Whose, and where.
+    """
+    return any(attempt <= t.former and boundary > t.boundary for t in blown.tried)
+
+
 def superseded(simulation: SimulationState, s: SetState) -> Iterator[Record]:
-    """Remove the checkpoints beyond the one that is gone back to."""
-    target, late = s.blown.target, s.blown.late
-    if target is None and not late:
+    """Remove the checkpoints of a course that was given up."""
+    if not s.blown.tried:
         return
     for boundary, commit in list(s.commits.items()):
+        # Once it has gone back, there are only those that came late: none is good.
+        former = s.blown.target is not None or not commit.good
         # What is being published or archived would miss its files.
-        busy = commit.publishing or commit.archiving
-        former = boundary in late or (target is not None and boundary > target)
-        if former and not (commit.deleting or busy):
+        busy = commit.publishing or commit.archiving or commit.deleting
+        if former and not busy and given_up(s.blown, commit.attempt, boundary):
             yield DeleteCheckpoint(
-                simulation=simulation.name, set=s.name, boundary=boundary
+                simulation=simulation.name,
+                set=s.name,
+                boundary=boundary,
+                attempt=commit.attempt,
             )
 
 

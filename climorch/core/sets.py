@@ -16,7 +16,7 @@ from climorch.model.plan import SetPlan
 from climorch.policy.learning import Learned
 from climorch.policy.outdoing import Doubt
 
-__all__ = ["CheckpointState", "InArchive", "Recall", "SetState"]
+__all__ = ["CheckpointState", "InArchive", "Recall", "SetState", "is_new"]
 
 
 class CheckpointState(msgspec.Struct, kw_only=True, gc=False):
@@ -275,3 +275,17 @@ class SetState:
             self.done[name] > count or self.running.get(name, -1) >= count
             for name, count in counts.items()
         )
+
+
+def is_new(s: SetState, boundary: int, attempt: int) -> bool:
+    """Tell whether nobody has heard of a checkpoint that is found on the disk.
+
+    Parameters
+    ----------
+    s : SetState
+        Whose.
+    boundary, attempt : int
+        Where it is, and who wrote it: perhaps in the place of one that is of no use.
+    """
+    known = s.commits.get(boundary)
+    return known is None or not (known.good or known.attempt == attempt)

@@ -155,12 +155,16 @@ class Chores:
     def _delete(self, command: c.DeleteCheckpoint) -> Fact:
         store = self.services.checkpoints
         place = command.simulation, command.set, command.boundary
+        found = store.list(*place[:2])
+        own = [x for x in found if x.boundary == command.boundary]
+        # It may have gone at an earlier try, and another one have taken its place.
+        other = any(0 < command.attempt < x.manifest.attempt for x in own)
         if command not in self._freed:
-            found = store.list(*place[:2])
-            own = [x for x in found if x.boundary == command.boundary]
             # Nothing of one that is gone, or whose manifest cannot be read.
-            self._freed[command] = sum(freed_by(x, found) for x in own)
-        store.delete(*place)
+            freed = 0 if other else sum(freed_by(x, found) for x in own)
+            self._freed[command] = freed
+        if not other:
+            store.delete(*place)
         # A day else: a lazy reader would see missing chunks as fill values.
         kept_s = 0 if command.at_once else TRASH_KEPT_S
         store.purge_trash(time.time(), older_than_s=kept_s)
@@ -168,5 +172,6 @@ class Chores:
             simulation=command.simulation,
             set=command.set,
             boundary=command.boundary,
+            attempt=command.attempt,
             bytes_freed=self._freed.pop(command),
         )

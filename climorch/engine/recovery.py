@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from climorch.core.sets import is_new
 from climorch.core.state import CampaignState, SetState
 from climorch.model.events import (
     CheckpointCommitted,
@@ -51,8 +52,10 @@ def reconcile(state: CampaignState, checkpoints: CheckpointStore) -> list[Fact]:
             for checkpoint in checkpoints.list(simulation.name, s.name)
             if checkpoint.boundary <= s.plan.last
         }
-        for boundary in sorted(set(found) - set(s.commits)):
+        for boundary in sorted(found):
             manifest = found[boundary].manifest
+            if not is_new(s, boundary, manifest.attempt):
+                continue
             facts.append(
                 CheckpointCommitted(
                     simulation=simulation.name,
@@ -81,7 +84,11 @@ def _counted(
 ) -> list[StorageCounted]:
     """Count what is on the disk, where the journal says otherwise."""
     # Those that were set aside are on it too, and their manifests may be bad.
-    aside = sum(c.own_bytes for c in s.commits.values() if not c.good)
+    aside = sum(
+        c.own_bytes
+        for b, c in s.commits.items()
+        if not (c.good or (b in found and found[b].manifest.attempt == c.attempt))
+    )
     stored = physical_bytes(found.values()) + aside
     if stored == s.stored_bytes:
         return []

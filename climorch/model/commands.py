@@ -202,6 +202,8 @@ class DeleteCheckpoint(_Command, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    attempt : int
+        Whose it is: another one of this boundary stays; 0: whoever's (older journals).
     bytes : int
         About what that frees.
     at_once : bool
@@ -211,6 +213,7 @@ class DeleteCheckpoint(_Command, frozen=True, kw_only=True):
     simulation: str
     set: str
     boundary: int
+    attempt: int = 0
     bytes: int = 0
     at_once: bool = False
 

@@ -51,6 +51,8 @@ class CheckpointDeleted(_Fact, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    attempt : int
+        Whose it was; 0: whoever's is known of this boundary.
     bytes_freed : int or None
         Of its files that no other checkpoint has; None: nobody counted.
     """
@@ -58,6 +60,7 @@ class CheckpointDeleted(_Fact, frozen=True, kw_only=True):
     simulation: str
     set: str
     boundary: int
+    attempt: int = 0
     bytes_freed: int | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from climorch.core.sets import is_new
 from climorch.core.state import CampaignState
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -59,8 +60,11 @@ class FakeDisk:
         )
 
     def delete(self, fact: e.CheckpointDeleted) -> None:
-        """Take a checkpoint away, if it is there."""
-        self.of(fact.simulation, fact.set).pop(fact.boundary, None)
+        """Take a checkpoint away, if it is there and no other one."""
+        stored = self.of(fact.simulation, fact.set)
+        known = stored.get(fact.boundary)
+        if known is not None and not 0 < fact.attempt < known.attempt:
+            del stored[fact.boundary]
 
     def remember(self, records: Iterable[c.Record]) -> None:
         """Put on the disk what a journal says is there."""
@@ -95,7 +99,8 @@ class FakeDisk:
                     seconds=0.0,
                     independent=stored[boundary].independent,
                 )
-                for boundary in sorted(stored.keys() - s.commits.keys())
+                for boundary in sorted(stored)
+                if is_new(s, boundary, stored[boundary].attempt)
             ]
             facts += [
                 e.CheckpointDeleted(

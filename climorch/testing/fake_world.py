@@ -214,6 +214,7 @@ class FakeWorld:
                     simulation=command.simulation,
                     set=command.set,
                     boundary=command.boundary,
+                    attempt=command.attempt,
                 )
                 self._soon(gone, now_s)
             case c.EvaluateRule():

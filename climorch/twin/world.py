@@ -300,6 +300,7 @@ class World:
                 simulation=command.simulation,
                 set=command.set,
                 boundary=command.boundary,
+                attempt=command.attempt,
             ),
         )
 

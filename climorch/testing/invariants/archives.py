@@ -62,8 +62,9 @@ class ArchiveAuditor:
                 self._archived(record)
             case e.ArchivingFailed():
                 place = record.simulation, record.set, record.boundary
-                self.on_the_way.discard(place)
-                self.unfit.add(place)
+                if place in self.on_the_way:
+                    self.on_the_way.discard(place)
+                    self.unfit.add(place)
             case e.ResultsArchived():
                 stage = record.simulation, record.stage
                 self.results[stage] = self.results_on_the_way.pop(stage, 0)
@@ -71,11 +72,11 @@ class ArchiveAuditor:
                 only_what_is_newer_is_asked_back(self, record)
                 self.asked_back[record.simulation, record.set] = record.boundary
             case e.CheckpointRecalled():
-                self.asked_back.pop((record.simulation, record.set), None)
+                self._answered(record)
             case e.RecallFailed():
-                self.asked_back.pop((record.simulation, record.set), None)
-                place = record.simulation, record.set, record.boundary
-                self.unreadable.add(place)
+                if self._answered(record):
+                    place = record.simulation, record.set, record.boundary
+                    self.unreadable.add(place)
             case c.DeleteCheckpoint():
                 nothing_goes_while_it_is_archived(self, record)
             case e.RemedyGiven():
@@ -98,11 +99,21 @@ class ArchiveAuditor:
 
     def _archived(self, fact: e.CheckpointArchived) -> None:
         place = fact.simulation, fact.set, fact.boundary
-        self.on_the_way.discard(place)
-        self.unreadable.discard(place)
         s = self.auditor.books[fact.simulation].sets[fact.set]
-        if s.target is None or fact.boundary <= s.target:
+        # Told again, it may be about another one than what is there now.
+        asked = place in self.on_the_way
+        self.on_the_way.discard(place)
+        if asked and not s.given_up(fact.boundary):
+            self.unreadable.discard(place)
             self.there.add(place)
+
+    def _answered(self, fact: e.CheckpointRecalled | e.RecallFailed) -> bool:
+        """Take an answer to what was asked back; tell whether it is one."""
+        own = fact.simulation, fact.set
+        asked = self.asked_back.get(own) == fact.boundary
+        if asked:
+            del self.asked_back[own]
+        return asked
 
     def _give_up(self, fact: e.RemedyGiven, boundary: int) -> None:
         """Let what lies beyond a boundary be of a course that was given up."""

@@ -102,7 +102,8 @@ class Auditor:
                 if record.boundary < len(s.commons):
                     s.keep(record.boundary, record.attempt)
             case e.CheckpointDeleted():
-                self.books[record.simulation].sets[record.set].lose(record.boundary)
+                s = self.books[record.simulation].sets[record.set]
+                s.lose(record.boundary, record.attempt)
             case e.CopyHeld() | e.CopyFailed():
                 self._copied(record)
             case e.SetRestored() | e.SegmentFinished() | e.CheckpointFailed():

@@ -52,12 +52,10 @@ class SetBook:
     tried: list[Try] = field(default_factory=list)
     tries: int = 0
     asked: AskRemedy | None = None
-    # Where the newest try goes back to, until nothing beyond is left; to where, and
-    # from which attempt; what such a one brought late.
-    target: int | None = None
-    floor: int = 0
-    former: int = 0
-    late: set[int] = field(default_factory=set)
+    # All places gone back to, and the newest attempts before.
+    turns: list[tuple[int, int]] = field(default_factory=list)
+    # Whether it still has to get rid of what it gave up then.
+    going_back: bool = False
 
     @property
     def newest(self) -> int:
@@ -74,32 +72,33 @@ class SetBook:
         if boundary in self.good:
             return
         self.there[boundary] = attempt
-        if attempt > self.former or boundary <= self.floor:
+        # A deletion that is under way is of the one before.
+        self.deleting.discard(boundary)
+        if not self.given_up(boundary):
             self.good[boundary] = attempt
-            return
-        beyond = [b for b, a in self.there.items() if a > self.former]
-        if max(beyond, default=0) > self.floor:
-            self.late.add(boundary)
-        else:
-            self.good[boundary] = attempt
-            self.target = self.floor
 
-    def lose(self, boundary: int) -> None:
-        """Let a checkpoint exist no more."""
+    def lose(self, boundary: int, attempt: int = 0) -> None:
+        """Let a checkpoint exist no more, if it is of an attempt, or whoever's."""
+        if attempt not in (0, self.there.get(boundary, 0)):
+            return
         if boundary not in self.deleting:
             # Somebody else took it away.
             self.spoil(boundary)
         self.good.pop(boundary, None)
         self.deleting.discard(boundary)
         self.deleted += self.there.pop(boundary, None) is not None
-        self.late.discard(boundary)
-        if self.target is not None and max(self.there, default=0) <= self.target:
-            self.target = None
+        self.went_back()
+
+    def went_back(self) -> None:
+        """Be done with going back once nothing is left of what was given up."""
+        if not any(self.given_up(boundary) for boundary in self.there):
+            self.going_back = False
 
     def given_up(self, boundary: int) -> bool:
-        """Tell whether a checkpoint is of a course that was given up."""
-        return boundary in self.late or (
-            self.target is not None and boundary > self.target
+        """Tell whether what lies at a boundary is of a course that was given up."""
+        attempt = self.there.get(boundary)
+        return attempt is not None and any(
+            boundary > to and attempt <= former for to, former in self.turns
         )
 
     def changes(self, stage: str, segment: int) -> Iterator[Try]:
@@ -175,7 +174,7 @@ def branch(books: Mapping[str, Book], simulation: str, parent: Branch) -> None:
     """Keep what a simulation begins with; where it is gone, it has ended."""
     for name, boundary in parent.boundaries.items():
         s = books[parent.simulation].sets[name]
-        if boundary in s.good and boundary not in s.deleting:
+        if boundary in s.good and not (boundary in s.deleting or s.given_up(boundary)):
             s.pins.add(boundary)
         else:
             books[simulation].ended = True

@@ -85,9 +85,9 @@ class RemedyAuditor:
                 reseed=fact.reseed,
             )
         )
-        s.target, s.floor, s.former = target, target, s.attempt
-        if max(s.there, default=0) <= target:
-            s.target = None
+        s.turns.append((target, s.attempt))
+        s.going_back = True
+        s.went_back()
 
 
 def back_to(s: SetBook, back: int) -> int:
@@ -124,8 +124,8 @@ def nothing_starts_before_what_is_given_up_is_gone(
 ) -> None:
     """While a remedy is asked, or checkpoints of the course before are left, it waits.
 
-    Only what came late, below what the new course has committed, may go beside it.
+    Only what came late, which is never good, may go beside it.
     """
     s = audit.of(record)
     assert s.asked is None, (record, s.asked)
-    assert s.target is None, (record, s.target, s.there)
+    assert not s.going_back, (record, s.turns, s.there)

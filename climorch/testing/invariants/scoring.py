@@ -10,6 +10,7 @@ from climorch.model.scoring import ScorePlan
 from climorch.policy.promise import SiblingPromise
 from climorch.policy.prospects import PromiseRule
 from climorch.testing.invariants.auditor import Auditor
+from climorch.testing.invariants.remedies import back_to
 
 __all__ = [
     "ScoreAuditor",
@@ -40,6 +41,8 @@ class ScoreAuditor:
         # Of each set, boundaries whose results can be read.
         self.published: dict[Own, set[int]] = {}
         self.asked: dict[Own, int] = {}
+        # Of those, the ones that were asked about a course that was given up since.
+        self.void: set[Own] = set()
         # What scores said, by mark: whether they failed.
         self.known: dict[Own, dict[int, bool]] = {}
         # Who has shown that it may not end well.
@@ -56,8 +59,12 @@ class ScoreAuditor:
                     self.take(fact, now_s)
             case e.DriverStopped():
                 self.asked.clear()
+                self.void.clear()
+            case e.RemedyGiven(retry=True):
+                self._turned(record)
             case e.DriverStarted():
                 self.asked.clear()
+                self.void.clear()
                 self._forget_faults()
             case e.ResultsPublished():
                 s = self.auditor.books[record.simulation].sets[record.set]
@@ -66,7 +73,9 @@ class ScoreAuditor:
                 self.published[place] = self.published.get(place, set()) | there
             case e.CheckpointDeleted():
                 place = record.simulation, record.set
-                self.published.get(place, set()).discard(record.boundary)
+                s = self.auditor.books[record.simulation].sets[record.set]
+                if record.attempt in (0, s.there.get(record.boundary, 0)):
+                    self.published.get(place, set()).discard(record.boundary)
             case e.CheckpointCommitted() | e.CheckpointRecalled():
                 # Committed anew where a damaged one was: to be published again.
                 place = record.simulation, record.set
@@ -108,12 +117,28 @@ class ScoreAuditor:
         if self.asked.get(own) != fact.mark:
             return
         del self.asked[own]
+        if own in self.void:
+            self.void.discard(own)
+            return
         failed = isinstance(fact, e.ScoreFailed)
         if isinstance(fact, e.ScoreFailed) and fact.not_finite:
             self.suspect.add(fact.simulation)
         stage = self.score(fact).stage
         if fact.mark <= self.published_count(fact.simulation, stage):
             self.known.setdefault(own, {})[fact.mark] = failed
+
+    def _turned(self, fact: e.RemedyGiven) -> None:
+        """Let what was asked about a course that is given up count for nothing."""
+        book = self.auditor.books[fact.simulation]
+        s = book.sets[fact.set]
+        if s.asked is None or s.asked.number != fact.number:
+            return
+        target = back_to(s, fact.back)
+        for score in book.plan.scores:
+            own = fact.simulation, score.name
+            asked = self.asked.get(own, 0)
+            if score.stage in s.stages and asked > s.ended(score.stage, target):
+                self.void.add(own)
 
     def _rolled_back(self, record: c.RolledBack) -> None:
         book = self.auditor.books[record.simulation]

@@ -139,7 +139,12 @@ def found_late(place: Place, attempt: int) -> e.CheckpointCommitted:
 def half_deleted(state: CampaignState, lives: int) -> list[e.CheckpointDeleted]:
     """Say which deletions that were under way a dead driver had done."""
     return [
-        e.CheckpointDeleted(simulation=simulation.name, set=s.name, boundary=boundary)
+        e.CheckpointDeleted(
+            simulation=simulation.name,
+            set=s.name,
+            boundary=boundary,
+            attempt=commit.attempt,
+        )
         for serial, (simulation, s) in enumerate(state.sets())
         for boundary, commit in s.commits.items()
         if commit.deleting and (serial + lives) % 2

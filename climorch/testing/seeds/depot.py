@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from climorch.core.remedying import given_up
 from climorch.core.state import CampaignState
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -152,7 +153,7 @@ class DepotWorld:
             return
         states = dict(self._values.stored[place])
         s = self._around.state.simulations[command.simulation].sets[command.set]
-        if s.blown.target is None or command.boundary <= s.blown.target:
+        if not given_up(s.blown, stored.attempt, command.boundary):
             courses = self._values.courses
             holds.what_is_archived_is_of_its_course(courses, place, states)
         self.content[place] = Archived(attempt=stored.attempt, states=states)

@@ -265,6 +265,12 @@ def test_an_archive_that_has_nothing_good_is_not_asked_again() -> None:
 
     assert about_archives(script.tell(failed)) == ["attempt s.a #2 from 0"]
     assert script.set().unreadable == {1}
+    # Told again, it is not about another copy.
+    archived(script, 1)
+    assert script.set().unreadable == {1}
+    script.restored()
+    at(script, 1)
+    script.set().commits[1].archiving = True
     archived(script, 1)
     assert script.set().unreadable == frozenset()
 

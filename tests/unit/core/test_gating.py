@@ -169,7 +169,7 @@ def test_conditions_are_asked_anew_of_a_new_course() -> None:
     told = s.tell(e.RemedyGiven(simulation="s", set="a", number=1, retry=True, back=2))
     # Not of what is still there of the former one.
     assert [x for x in told if x.startswith("rule")] == []
-    assert s.set().blown.floor == 2
+    assert s.set().blown.target == 2
     assert s.simulation().rules_done == {"until a": 2}
     s.tell(e.CheckpointDeleted(simulation="s", set="a", boundary=3))
     s.restored()
