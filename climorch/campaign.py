@@ -19,7 +19,7 @@ from climorch.core.explain import Explanation, explain
 from climorch.core.pacing import too_long_before
 from climorch.core.progress import Policies
 from climorch.core.site_ports import Site
-from climorch.core.statuses import known, nodes_of, summarise
+from climorch.core.statuses import known, nodes_of, require_stage, summarise
 from climorch.core.supplying import supply_told
 from climorch.core.window_statuses import windows_in
 from climorch.engine.launch import launch
@@ -326,9 +326,14 @@ class Campaign(Foresight):
         Raises
         ------
         NotFoundError
-            If there is no such simulation or it has published nothing.
+            If there is no such simulation or stage, or it has published nothing.
         """
-        return ResultStore(self.root, self.name).open(simulation, stage)
+        store = ResultStore(self.root, self.name)
+        if not store.exists(simulation, stage):
+            state = self._state()
+            if simulation in state.simulations or simulation not in self._submissions:
+                require_stage([known(state, simulation)], stage)
+        return store.open(simulation, stage)
 
     @checks_kinds
     def ensemble(self, stage: str) -> xr.DataTree:
@@ -343,9 +348,16 @@ class Campaign(Foresight):
         -------
         xarray.DataTree
             One child per simulation, named as it.
+
+        Raises
+        ------
+        NotFoundError
+            If no simulation has such a stage.
         """
         store = ResultStore(self.root, self.name)
-        names = [n for n in self._state().simulations if store.exists(n, stage)]
+        simulations = self._state().simulations
+        require_stage(simulations.values(), stage)
+        names = [name for name in simulations if store.exists(name, stage)]
         return xr.DataTree.from_dict({name: store.open(name, stage) for name in names})
 
     @checks_kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from climorch.core.awaiting import market_of
@@ -37,6 +38,13 @@ from climorch.model.plan import SimulationPlan
 
 __all__ = ["Explanation", "explain"]
 
+# September 2001: no duration in seconds is as long.
+EARLIEST_S = 1e9
+# The year 9999, beyond which there are no dates.
+LAST_DATE_S = 253_370_764_800
+_COUNTED = ("boundary computed", "boundary committed")
+_UNITS = (", s", "hours", "bytes")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
@@ -48,7 +56,8 @@ class Explanation:
         How far it is.
     factors : dict
         Every number that the decision rests on. Times are UTC seconds; None
-        stands for what nobody knows. ``expected start`` is an estimate.
+        stands for what nobody knows. ``expected start`` is an estimate. Printed,
+        times are dates, and what is None, zero or empty is left out.
     """
 
     status: SimulationStatus
@@ -57,12 +66,37 @@ class Explanation:
     def __str__(self) -> str:
         lines = [f"{self.status.simulation} is {self.status.status}: {self.status.why}"]
         for name, value in self.factors.items():
-            if isinstance(value, dict) and value:
-                lines.append(f"  {name}:")
-                lines += [f"    {part} = {number}" for part, number in value.items()]
-            else:
-                lines.append(f"  {name} = {value}")
+            parts = value.items() if isinstance(value, dict) else ()
+            inner = [
+                f"    {part} = {_told(str(part), of)}"
+                for part, of in parts
+                if _says(of) or part in _COUNTED
+            ]
+            if inner:
+                lines += [f"  {name}:", *inner]
+            elif _says(value) and not isinstance(value, dict):
+                lines.append(f"  {name} = {_told(name, value)}")
         return "\n".join(lines)
+
+
+def _says(value: object) -> bool:
+    """Whether a factor says anything: not None, not empty, no bound of zero."""
+    return not (value is None or value is False or value in (0, "", (), [], {}))
+
+
+def _told(name: str, value: object) -> str:
+    """Return a factor as people read it: times as dates, lists without brackets."""
+    # What has a unit says so in its name; the rest of this size are UTC seconds.
+    bare = not name.endswith(_UNITS)
+    if isinstance(value, float) and bare and EARLIEST_S <= value < LAST_DATE_S:
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(_told(name, of) for of in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{part}: {_told(name, of)}" for part, of in value.items())
+    return str(value)
 
 
 def explain(

@@ -7,7 +7,7 @@ what it would say now.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -373,3 +373,25 @@ def known(state: CampaignState, name: str) -> SimulationState:
             "what is submitted is journaled when it is"
         )
     return state.simulations[name]
+
+
+def require_stage(simulations: Iterable[SimulationState], stage: str) -> None:
+    """Refuse a stage that none of some simulations has.
+
+    Parameters
+    ----------
+    simulations : iterable of SimulationState
+        Where there is none yet, any may come.
+    stage : str
+        Its name.
+
+    Raises
+    ------
+    NotFoundError
+        If none has it; says which there are.
+    """
+    stages = sorted({s.name for one in simulations for s in one.plan.stages})
+    if stages and stage not in stages:
+        raise NotFoundError(
+            f"stage {stage!r} is not planned; there are {', '.join(stages)}"
+        )

@@ -223,7 +223,7 @@ class Evaluator:
                     raise BackendError(f"node {address} went while it was asked")
                 if time.monotonic() > until_s:
                     raise BackendError(f"node {address} has not begun to answer")
-            return asked.result()
+            return _given(asked.result())
         except FutureCancelledError as error:
             # Its node went, or all of the session's do, as after a Ctrl-C.
             raise BackendError(f"node {address} went while it was asked") from error
@@ -237,11 +237,22 @@ class Evaluator:
             future.release()
 
 
+def _given(answer: Any) -> Any:
+    """Return an answer of `call_here`, or raise what came in its place."""
+    if isinstance(answer, ModelFailedError):
+        raise answer
+    return answer
+
+
 def call_here(call: Call, place: str, limit_s: float) -> Any:
     """Call a function in a process of its own; runs on a node."""
     # It waits: segments keep all of the node's threads.
     secede()
-    return called(children_here(), call, place, limit_s)
+    try:
+        return called(children_here(), call, place, limit_s)
+    except ModelFailedError as error:
+        # Raised, Dask would log it on the node; who asked tells it.
+        return error
 
 
 def called(user: object, call: Call, place: str, limit_s: float) -> Any:

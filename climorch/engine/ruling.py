@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from climorch.engine import evaluating
 from climorch.engine.evaluating import EvaluationFailedError, Evaluator
 from climorch.engine.services import Services
-from climorch.intake.rules import Question, edits_of, failed, question_of, worked_out
+from climorch.errors import InvalidInputError
+from climorch.intake.rules import Question, edits_in, failed, question_of, worked_out
 from climorch.model.commands import EvaluateRule
 from climorch.model.edits import Committed, Edit
 from climorch.model.events import RuleEvaluated, RuleFailed
@@ -61,8 +62,9 @@ class Ruler:
         question = question_of(services.state, services.workflows, command)
         if isinstance(question, RuleFailed):
             return question
+        asked = asked_as(question)
         try:
-            answer = await self._evaluator.ask(asked_as(question))
+            answer = await self._evaluator.ask(asked)
         except EvaluationFailedError as error:
             # The rest is where it was raised: for the log, not for every journal.
             first, _, rest = str(error).partition("\n")
@@ -74,7 +76,8 @@ class Ruler:
                 first,
                 rest,
             )
-            return failed(question, first)
+            # Whoever tells it says of which rule it is.
+            return failed(question, first.removeprefix(f"{asked.subject}: "))
         edits = edits_from(question, answer)
         if isinstance(edits, RuleFailed):
             return edits
@@ -95,12 +98,22 @@ def asked_as(question: Question) -> evaluating.Question:
 def edits_from(question: Question, answer: bytes) -> list[Edit] | RuleFailed:
     """Read what came back, in which a user's function may have put anything."""
     try:
-        edits: list[Edit] = pickle.loads(answer)
+        edits: list[Edit] | InvalidInputError = pickle.loads(answer)
     except Exception as error:
         return failed(question, f"{type(error).__name__}: {error}")
+    if isinstance(edits, InvalidInputError):
+        return failed(question, str(edits))
     return edits
 
 
 def _on_node(rule: Rule, committed: Committed, _: Mapping[str, xr.Dataset]) -> bytes:
-    """Ask a rule, in its process; the edits are told apart from junk there."""
-    return pickle.dumps(edits_of(rule, committed))
+    """Ask a rule, in its process; the edits are told apart from junk there.
+
+    What is no answer is one all the same: raised, it would be told by the node, and
+    with a traceback that does not lead to it, before it is told as a fault.
+    """
+    answer = rule.then(committed)
+    try:
+        return pickle.dumps(edits_in(answer, rule))
+    except InvalidInputError as error:
+        return pickle.dumps(error)

@@ -25,6 +25,7 @@ from climorch.engine.restoring import bring_states
 from climorch.engine.services import Services
 from climorch.engine.standing import with_others
 from climorch.engine.steps import cause_of
+from climorch.engine.telling import line_of
 from climorch.engine.worker import clear_attempt
 from climorch.errors import CorruptDataError
 from climorch.model.commands import (
@@ -299,7 +300,7 @@ class SetRunner:
         # refuses the very fact that tells of it, and this driver stops.
         except Exception as error:
             fact = failed(error)
-            logger.warning("%s", fact)
+            logger.warning("%s", line_of(fact))
             logger.debug("what failed", exc_info=error)
             self.services.post(fact)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from climorch.core.state import CampaignState
 from climorch.engine.alarms import Alarms
+from climorch.engine.telling import line_of
 from climorch.engine.threads import DiskThreads
 from climorch.errors import BackendError, ConflictError
 from climorch.model.events import CheckpointScrubbed, Fact
@@ -138,7 +139,7 @@ class Scrubber:
             bad=tuple(f"{file} {problem}" for file, problem in found.bad),
             damaged=found.damaged,
         )
-        logger.warning("%s", fact)
+        logger.warning("%s", line_of(fact))
         if found.bad and not found.damaged:
             self._told.add(key)
             self._alarms.begin(

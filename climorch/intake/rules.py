@@ -31,6 +31,7 @@ from climorch.model.workflow import PAUSE, Rule, Workflow
 __all__ = [
     "MOST_EDITS",
     "Question",
+    "edits_in",
     "edits_of",
     "evaluate_rule",
     "failed",
@@ -150,7 +151,44 @@ def edits_of(rule: Rule, committed: Committed) -> list[Edit]:
     InvalidInputError
         If it returned something that is no list of edits.
     """
-    return _edits(rule.then(committed), rule)
+    return edits_in(rule.then(committed), rule)
+
+
+def edits_in(answer: object, rule: Rule) -> list[Edit]:
+    """Take what a rule returned; refuse what is no edit.
+
+    Parameters
+    ----------
+    answer : object
+        What it returned; if it is a generator, it is run.
+    rule : Rule
+        Which.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no list of edits.
+    """
+    if answer is None:
+        return []
+    if isinstance(answer, str | bytes | Edit) or not hasattr(answer, "__iter__"):
+        raise InvalidInputError(
+            f"rule {rule.name!r} returned {type(answer).__name__}, expected a list of "
+            "edits; an empty one for nothing"
+        )
+    edits = list(islice(answer, MOST_EDITS + 1))
+    if len(edits) > MOST_EDITS:
+        raise InvalidInputError(
+            f"rule {rule.name!r} returned more than {MOST_EDITS:,} edits; does its "
+            "generator end?"
+        )
+    for edit in edits:
+        if not isinstance(edit, Edit):
+            raise InvalidInputError(
+                f"rule {rule.name!r} returned {type(edit).__name__} in its list, "
+                "expected edits such as AddSimulation"
+            )
+    return edits
 
 
 def worked_out(
@@ -247,30 +285,6 @@ def _committed(simulation: SimulationState, rule: Rule) -> Committed:
         complete=s.complete,
         metrics=simulation.metrics.get(rule.when, {}),
     )
-
-
-def _edits(answer: object, rule: Rule) -> list[Edit]:
-    """Take what a rule returned; refuse what is no edit."""
-    if answer is None:
-        return []
-    if isinstance(answer, str | bytes | Edit) or not hasattr(answer, "__iter__"):
-        raise InvalidInputError(
-            f"rule {rule.name!r} returned {type(answer).__name__}, expected a list of "
-            "edits; an empty one for nothing"
-        )
-    edits = list(islice(answer, MOST_EDITS + 1))
-    if len(edits) > MOST_EDITS:
-        raise InvalidInputError(
-            f"rule {rule.name!r} returned more than {MOST_EDITS:,} edits; does its "
-            "generator end?"
-        )
-    for edit in edits:
-        if not isinstance(edit, Edit):
-            raise InvalidInputError(
-                f"rule {rule.name!r} returned {type(edit).__name__} in its list, "
-                "expected edits such as AddSimulation"
-            )
-    return edits
 
 
 def _refuse_too_many(

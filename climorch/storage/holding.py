@@ -35,6 +35,17 @@ class Verification:
         """Whether every file of every checkpoint is what was committed."""
         return not self.bad
 
+    def __str__(self) -> str:
+        bad = dict.fromkeys(path for path, _, _ in self.bad)
+        lines = [
+            f"{len(self.checkpoints)} checkpoints read, "
+            f"{len(self.checkpoints) - len(bad)} good, {len(bad)} bad"
+        ]
+        for path in bad:
+            lines.append(f"  {path}")
+            lines += [f"    {key}: {what}" for of, key, what in self.bad if of == path]
+        return "\n".join(lines)
+
     def to_pandas(self) -> pd.DataFrame:
         """Return a table: per checkpoint whether it is good, and what is not."""
         rows = []

@@ -95,6 +95,27 @@ class StorageReport:
         """What unchanged chunks save in checkpoints, being there once."""
         return sum(u.encoded_bytes - u.physical_bytes for u in self._checkpoints())
 
+    def __str__(self) -> str:
+        budget = (
+            ""
+            if self.budget_bytes is None
+            else f"; {_size(self.counted_bytes)} of a budget of "
+            f"{_size(self.budget_bytes)} for checkpoints"
+        )
+        lines = [
+            f"{_size(self.physical_bytes)} on the disk; compression saves "
+            f"{_size(self.saved_by_codec_bytes)} of checkpoints, links "
+            f"{_size(self.saved_by_links_bytes)}{budget}"
+        ]
+        width = max((len(u.simulation) for u in self.uses), default=0)
+        lines += [
+            f"  {u.tier:<11} {u.simulation:<{width}} {u.items:>6} "
+            f"{_size(u.physical_bytes):>11}"
+            for u in self.uses
+            if u.items
+        ]
+        return "\n".join(lines)
+
     def to_pandas(self) -> pd.DataFrame:
         """Return a table with one row per tier and simulation."""
         rows = [tuple(getattr(u, name) for name in COLUMNS) for u in self.uses]
@@ -104,6 +125,16 @@ class StorageReport:
 
     def _checkpoints(self) -> Iterator[TierUse]:
         return (u for u in self.uses if u.tier == "checkpoints")
+
+
+def _size(size_bytes: float) -> str:
+    """Return bytes in the unit of their size, of 1000."""
+    sign, size = ("-", -size_bytes) if size_bytes < 0 else ("", size_bytes)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000:
+            return f"{sign}{size:.3g} {unit}"
+        size /= 1000
+    return f"{sign}{size:,.0f} PB"
 
 
 def storage_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -269,7 +269,23 @@ class Rehearsal:
             else f"rehearsed with {len(self.runs)} seeds, over in {ended} of them; "
             f"utilisation {self.utilisation():.1%}"
         ]
-        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+        notes = [*self._unfinished(), *self.notes]
+        return "\n".join([*lines, *(f"  {note}" for note in notes)])
+
+    def _unfinished(self) -> Iterator[str]:
+        """Name those that are not finished under some seed, or under none."""
+        seeds = len(self.runs)
+        never: dict[str, list[str]] = {}
+        for name in self.simulations:
+            fates = self._fates(name)
+            finished = sum(fate.status == "finished" for fate in fates)
+            if not finished:
+                ends = "/".join(dict.fromkeys(fate.status for fate in fates))
+                never.setdefault(ends, []).append(name)
+            elif finished < seeds:
+                yield f"{name} is finished in {finished} of {seeds}"
+        for ends, names in never.items():
+            yield f"never finished, but {ends} at the end: {', '.join(names)}"
 
     def _fates(self, name: str) -> list[Fate]:
         return [f for run in self.runs for f in run.fates if f.simulation == name]

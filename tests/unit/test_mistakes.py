@@ -155,3 +155,14 @@ def test_all_mistakes_of_one_call_are_told_together() -> None:
         "stage 'b', chunks",
         "stage 'b', resources",
     ]
+
+
+def test_a_name_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """Of a simulation that nobody knows; of one that has no results yet, that."""
+    campaign = co.Campaign("c", root=tmp_path)
+    campaign.submit(workflow(), scenario=co.Scenario("m"))
+    with pytest.raises(co.NotFoundError, match="'n' is not known: the campaign was"):
+        campaign.results("n", "a")
+    with pytest.raises(co.NotFoundError, match="'m', stage 'a' has published no resu"):
+        campaign.results("m", "a")
+    assert not campaign.ensemble("a").children

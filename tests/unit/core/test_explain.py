@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from climorch.core.explain import Explanation, explain
+from climorch.core.explain import explain
 from climorch.core.fold import apply
 from climorch.core.state import CampaignState
 from climorch.core.statuses import (
@@ -366,20 +366,6 @@ def test_failures_are_counted_by_cause() -> None:
     state = running()
     state.simulations["m01"].failures[e.Cause.MEMORY] = 2
     assert explain(state, "m01", 160.0).factors["failures"] == {"out of memory": 2}
-
-
-def test_an_explanation_prints_as_lines() -> None:
-    """The first line is the answer, the factors follow."""
-    told = explain(running(), "m01", 160.0)
-    factors = {"priority": 0, "turn": {"since": 1.0, "slice, s": 2.0}, "failures": {}}
-    assert str(Explanation(status=told.status, factors=factors)).splitlines() == [
-        "m01 is running: its turn",
-        "  priority = 0",
-        "  turn:",
-        "    since = 1.0",
-        "    slice, s = 2.0",
-        "  failures = {}",
-    ]
 
 
 def test_an_unknown_simulation_is_not_found() -> None:

@@ -11,7 +11,6 @@ import pytest
 import climorch as co
 from climorch.engine.evaluating import EvaluationFailedError
 from climorch.engine.ruling import asked_as, edits_from
-from climorch.errors import InvalidInputError
 from climorch.intake.rules import Question
 from climorch.model.commands import EvaluateRule
 from climorch.model.edits import Committed
@@ -50,9 +49,13 @@ def test_what_a_rule_asks_for_comes_back_as_it_was() -> None:
 
 
 def test_junk_is_told_apart_where_it_was_made() -> None:
-    """It never reaches the driver."""
-    with pytest.raises(InvalidInputError, match="returned int, expected a list"):
-        asked_as(question(lambda committed: 5)).function({})
+    """It never reaches the driver; that is a fault as any other, and raises nowhere."""
+    asked = question(lambda committed: 5)
+    found = edits_from(asked, asked_as(asked).function({}))
+    assert isinstance(found, RuleFailed)
+    assert found.message == (
+        "rule 'r' returned int, expected a list of edits; an empty one for nothing"
+    )
 
 
 def test_an_answer_that_cannot_be_read_is_a_fault() -> None:

@@ -51,3 +51,15 @@ def test_every_bad_file_is_named(two: Checkpoints) -> None:
     table = found.to_pandas()
     assert table["bad_files"].tolist() == [0, 2]
     assert table["what"][1].startswith("state.zarr/land/snow/c/0: is missing; ")
+
+
+def test_a_verification_prints_what_is_bad(two: Checkpoints) -> None:
+    """How many were read, then each bad file below its checkpoint."""
+    assert str(two.verify()) == "2 checkpoints read, 2 good, 0 bad"
+    (two[1] / "state.zarr/land/snow/c/0").unlink()
+
+    first, path, file = str(two.verify()).splitlines()
+
+    assert first == "2 checkpoints read, 1 good, 1 bad"
+    assert path == f"  {two[1]}"
+    assert file.startswith("    state.zarr/land/snow/c/0: is missing")

@@ -114,3 +114,43 @@ def test_a_file_that_vanishes_while_it_is_counted_is_none(tmp_path: Path) -> Non
     (use,) = storage_of(tmp_path, "cmip", [])
 
     assert (use.tier, use.items, use.physical_bytes) == ("trash", 1, 0)
+
+
+def test_a_report_prints_sizes_that_people_read() -> None:
+    """What is on the disk, what is saved, and a line for each tier that has any."""
+    uses = (
+        TierUse(
+            tier="checkpoints",
+            simulation="m01",
+            items=3,
+            logical_bytes=9_000_000_000,
+            encoded_bytes=4_000_000_000,
+            physical_bytes=2_500_000_000,
+        ),
+        TierUse(
+            tier="results",
+            simulation="m01",
+            items=1,
+            logical_bytes=0,
+            encoded_bytes=1_500,
+            physical_bytes=1_500,
+        ),
+        TierUse(
+            tier="trash",
+            simulation="",
+            items=0,
+            logical_bytes=0,
+            encoded_bytes=0,
+            physical_bytes=0,
+        ),
+    )
+    assert str(StorageReport(uses=uses)) == (
+        "2.5 GB on the disk; compression saves 5 GB of checkpoints, links 1.5 GB\n"
+        "  checkpoints m01      3      2.5 GB\n"
+        "  results     m01      1      1.5 kB"
+    )
+    budgeted = StorageReport(uses=(), budget_bytes=2 * 10**18, counted_bytes=999)
+    assert str(budgeted) == (
+        "0 B on the disk; compression saves 0 B of checkpoints, links 0 B; 999 B of a "
+        "budget of 2,000 PB for checkpoints"
+    )

@@ -136,8 +136,27 @@ def test_it_tells_in_a_line_when_it_is_over_and_how_well_nodes_are_used() -> Non
     assert rehearsal.utilisation() == 0.6
     assert str(rehearsal) == (
         "rehearsed with 3 seeds, over in 2 of them; median end "
-        f"{at(300):%Y-%m-%d %H:%M} UTC, utilisation 60.0%\n  something"
+        f"{at(300):%Y-%m-%d %H:%M} UTC, utilisation 60.0%\n"
+        "  b is finished in 2 of 3\n"
+        "  something"
     )
+
+
+def test_those_that_never_finish_are_named() -> None:
+    """With what they are at the end, together."""
+    rehearsal = Rehearsal(
+        begin_s=BEGIN_S,
+        until_s=10.0,
+        runs=tuple(
+            run(seed, fate("a", math.nan), fate("b", math.nan), ended=False)
+            for seed in (0, 1)
+        ),
+    )
+
+    assert str(rehearsal).splitlines()[1:] == [
+        "  never finished, but running at the end: a, b",
+        "  something",
+    ]
 
 
 def test_one_that_is_over_under_few_seeds_has_no_median_end() -> None:
