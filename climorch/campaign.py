@@ -47,8 +47,7 @@ __all__ = ["Campaign"]
 logger = logging.getLogger(__name__)
 
 # For a driver in this process to know what is submitted to it.
-_TAKEN_S = 10.0
-_POLL_S = 0.005
+_TAKEN_S, _POLL_S = 10.0, 0.005
 
 
 class Campaign(Foresight):
@@ -164,7 +163,8 @@ class Campaign(Foresight):
         """Run until nothing is left to do; call it again and it goes on.
 
         Ctrl-C or SIGTERM checkpoint every simulation at its next boundary and
-        leave; a second one leaves at once, losing what is not checkpointed.
+        leave; a second one leaves at once, losing what is not checkpointed. Where
+        work is left then, the script ends as by that signal.
 
         Parameters
         ----------
@@ -178,7 +178,7 @@ class Campaign(Foresight):
 
         Raises
         ------
-        ClimorchError
+        ClimorchError, KeyboardInterrupt, SystemExit
             As for `start`, and what ended the run if it did not by itself.
         """
         run = self.start(site)

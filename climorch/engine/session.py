@@ -24,6 +24,7 @@ from climorch.core.site_ports import Site
 from climorch.core.state import CampaignState
 from climorch.engine.driver import Driver, DriverSpec
 from climorch.engine.keeper import RecordKeeper
+from climorch.engine.leaving import leave
 from climorch.errors import BackendError, Fault, InvalidInputError
 from climorch.model.commands import Record, decode_record
 from climorch.model.events import Fact, StopRequested
@@ -106,6 +107,7 @@ class Run:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._error: BaseException | None = None
         self._ready = threading.Event()
+        self._signalled: signal.Signals | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(
             target=self._main, name=f"climorch-{spec.campaign}", daemon=True
@@ -140,6 +142,8 @@ class Run:
         ------
         ClimorchError
             What ended it, if it did not end by itself.
+        KeyboardInterrupt, SystemExit
+            If a signal that it handled ended it before the work was done.
         """
         with ExitStack() as stack:
             if handle_signals and threading.current_thread() is threading.main_thread():
@@ -153,7 +157,15 @@ class Run:
                 self._thread.join(min(left, 0.2))
         if self._error is not None:
             raise self._error
+        leave(self._signalled, self._spec.campaign, self._left())
         return True
+
+    def _left(self) -> int:
+        """Count the simulations that want to go on, as the driver left them."""
+        if self._driver is None:
+            return 0
+        simulations = self._driver.orchestrator.state.simulations
+        return sum(s.wants_nodes for s in simulations.values())
 
     def stop(self, *, wait: bool = True) -> None:
         """Checkpoint everything at its next boundary and end.
@@ -246,19 +258,16 @@ class Run:
         await self._driver.run()
 
     def _take_signals(self, stack: ExitStack) -> None:
-        asked = False
-
         def stop(number: int, frame: FrameType | None) -> None:
-            nonlocal asked
-            if asked:
+            if self._signalled is not None:
                 logger.warning("second signal: leaving at once")
                 self.kill()
             elif self.alive:
-                asked = True
+                self._signalled = signal.Signals(number)
                 logger.warning(
                     "signal=%s: checkpointing at the next boundaries, then leaving; "
                     "once more to leave at once",
-                    signal.Signals(number).name,
+                    self._signalled.name,
                 )
                 self.post(StopRequested())
 

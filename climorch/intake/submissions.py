@@ -16,6 +16,7 @@ from climorch.intake.check import workflow_faults
 from climorch.intake.kinds import require_site, require_submission, strategy_faults
 from climorch.intake.planning import change_faults, make_plan, provenance, require_no
 from climorch.intake.resubmitting import renewed_plan, resubmitted
+from climorch.intake.templating import template_faults
 from climorch.intake.trace import trace_faults
 from climorch.model.events import (
     Fact,
@@ -219,8 +220,10 @@ class Submissions:
 
     def _faults(self, workflow: Workflow, scenario: Scenario) -> list[Fault]:
         require_submission(workflow, scenario)
+        own = workflow_faults(workflow)
         return [
-            *workflow_faults(workflow),
+            # Of plans, which there are where nothing is wrong.
+            *(own or template_faults(workflow)),
             *self._binding_faults(workflow),
             *self._project_faults(scenario),
         ]

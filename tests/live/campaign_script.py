@@ -89,7 +89,11 @@ def main() -> None:
         site = DaskSite(given["address"], nodes=given.get("most"))
     if "go" in given:
         until(Path(given["go"]).exists, what="the file to begin at")
-    status = campaign.run(site)
+    try:
+        status = campaign.run(site)
+    except SystemExit:
+        # After SIGTERM; a script may look at what is left before it goes.
+        status = campaign.status()
     raise SystemExit(0 if status.finished else 3)
 
 
