@@ -187,7 +187,7 @@ def _finished(state: CampaignState, fact: e.SegmentFinished) -> None:
     s.seconds[fact.stage, fact.segment] = fact.seconds
     s.pace_s[fact.stage] = mean(s.pace_s.get(fact.stage), fact.seconds)
     simulation = state.simulations[fact.simulation]
-    if not any(other.shown for other in simulation.sets.values()):
+    if not (s.shown or any(other.shown for other in simulation.sets.values())):
         prove(state, simulation)
     shown = s.shown.setdefault(fact.stage, {})
     nodes = fact.nodes or len(simulation.lease) or simulation.plan.nodes

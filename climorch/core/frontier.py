@@ -74,13 +74,18 @@ def ready_segments(s: SetState, gate: int | None = None) -> Iterator[tuple[str, 
     for planned in (s.planned, s.held.planned, gate):
         if planned is not None:
             limit = min(limit, planned)
-    for stage in s.plan.stages:
-        segment = s.done[stage.name]
-        if stage.name in s.running or segment >= s.plan.segments_at[limit][stage.name]:
-            continue
-        if all(
-            k < s.done[other]
-            for other in stage.reads
-            for k in needed_exports(s.plan, stage, segment, other)
-        ):
-            yield stage.name, segment
+    plan, done, most = s.plan, s.done, s.plan.segments_at[limit]
+    for stage in plan.stages:
+        name = stage.name
+        segment = done[name]
+        if name not in s.running and segment < most[name] and _fed(s, stage, segment):
+            yield name, segment
+
+
+def _fed(s: SetState, stage: StagePlan, segment: int) -> bool:
+    """Whether all that a segment reads is computed: of each stage the newest is."""
+    for other in stage.reads:
+        needed = needed_exports(s.plan, stage, segment, other)
+        if needed and needed[-1] >= s.done[other]:
+            return False
+    return True

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+
+import msgspec
 
 from climorch.core.bids import Bids
 from climorch.core.fold import apply
@@ -67,9 +68,18 @@ CONCLUSIVE = frozenset(
     }
 )
 
+# What most other records are: they concern their simulation, and nobody else.
+OWN = (
+    e.CheckpointCommitted,
+    e.ResultsPublished,
+    e.CheckpointDeleted,
+    c.SetLease,
+    c.StartAttempt,
+    e.SetRestored,
+)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What `Orchestrator.handle` decided.
 
     Attributes
@@ -167,7 +177,8 @@ class Orchestrator:
             self._take(SharingSet(half_life_s=half_life_s), now_s, records)
         self.state.now_s = now_s
         self._look_for_losses()
-        self._touched |= {n for n, due in self._retries.items() if due <= now_s}
+        if self._retries:
+            self._touched |= {n for n, due in self._retries.items() if due <= now_s}
         self._pass_edges(now_s, records)
         visited: set[str] = set()
         while self._touched or self._moved_on or self._nodes_changed or self._ask_again:
@@ -213,9 +224,11 @@ class Orchestrator:
 
     def _pass_edges(self, now_s: float, records: list[Record]) -> None:
         """Look again at whoever is on nodes that came, went, or are slow now."""
-        for verdict in verdicts(self.state, self._paced, self.policies.moving):
-            self._take(verdict, now_s, records)
-        self._paced.clear()
+        paces = self.state.paces
+        if self._paced or paces.cleared or paces.shunned:
+            for verdict in verdicts(self.state, self._paced, self.policies.moving):
+                self._take(verdict, now_s, records)
+            self._paced.clear()
         self._trial_s = next_trial_s(self.state)
         if self._bids.review_at_s <= now_s:
             self._ask_again = True
@@ -237,9 +250,15 @@ class Orchestrator:
         return is_over(self.state)
 
     def _take(self, record: Record, now_s: float, records: list[Record]) -> None:
-        self._ask_again |= _accuses(self.state, record, now_s, self.policies)
+        state = self.state
+        known = state.outdone
+        apply(state, record, now_s)
+        if state.outdone is not known:
+            # A node may be to blame for what is told.
+            rules = self.policies.recovery.quarantine
+            self._ask_again |= in_question(state.outdone, rules)
         records.append(record)
-        self._ranks.note(self.state, record)
+        self._ranks.note(state, record)
         self._touch(record)
 
     def _touch(self, record: Record) -> None:
@@ -247,6 +266,10 @@ class Orchestrator:
         if type(record) in CONCLUSIVE:
             return
         simulations = self.state.simulations
+        if isinstance(record, OWN):
+            if record.simulation in simulations:
+                self._touched.add(record.simulation)
+            return
         match record:
             case e.SegmentFinished() | e.CopyHeld() | e.CopyFailed():
                 if record.simulation in simulations:
@@ -342,19 +365,10 @@ class Orchestrator:
     def _note_retry(self, simulation: SimulationState) -> None:
         """Keep when a simulation must be looked at again without a fact."""
         at_s = _retry_at_s(self.state, simulation)
-        self._retries.pop(simulation.name, None)
         if at_s < math.inf:
             self._retries[simulation.name] = at_s
-
-
-def _accuses(
-    state: CampaignState, record: Record, now_s: float, policies: Policies
-) -> bool:
-    """Apply a record; tell whether a node may be to blame for what it says."""
-    known = state.outdone
-    apply(state, record, now_s)
-    rules = policies.recovery.quarantine
-    return state.outdone is not known and in_question(state.outdone, rules)
+        else:
+            self._retries.pop(simulation.name, None)
 
 
 def _with_leases(state: CampaignState, node: str = "") -> set[str]:
@@ -365,10 +379,12 @@ def _with_leases(state: CampaignState, node: str = "") -> set[str]:
 
 def _retry_at_s(state: CampaignState, simulation: SimulationState) -> float:
     """Say when time alone calls for a look at a simulation; infinite: never."""
-    if not (simulation.wants_nodes or simulation.lease):
-        return math.inf
     sets, now_s = simulation.sets.values(), state.now_s
     times = [s.retry_at_s for s in sets]
     if state.timed:
         times += [write_out_s(state, simulation, s) for s in sets]
-    return min((at_s for at_s in times if at_s > now_s), default=math.inf)
+    # Of nearly all of them nothing is due: only then it matters whether they compute.
+    times = [at_s for at_s in times if now_s < at_s < math.inf]
+    if times and (simulation.lease or simulation.wants_nodes):
+        return min(times)
+    return math.inf

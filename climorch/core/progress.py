@@ -74,16 +74,23 @@ def next_records(
     yield from settle_loss(state, simulation, policies)
     for s in simulation.sets.values():
         yield from ask_again(simulation, s)
-    yield from clear_out(state, simulation)
+    if state.timed:
+        yield from clear_out(state, simulation)
     yield from retire(simulation)
+    archives, plan = policies.archive is not None, simulation.plan
     for s in simulation.sets.values():
-        # Before it could be deleted.
-        yield from archive(simulation, s, policies)
+        if archives:
+            # Before it could be deleted.
+            yield from archive(simulation, s, policies)
         yield from keep_house(state, simulation, s, policies)
-        yield from recall(simulation, s, policies)
-    yield from make_room(state, policies)
-    yield from ask_rules(simulation)
-    yield from ask_scores(simulation)
+        if archives:
+            yield from recall(simulation, s, policies)
+    if policies.budget is not None:
+        yield from make_room(state, policies)
+    if plan.rules:
+        yield from ask_rules(simulation)
+    if plan.scores:
+        yield from ask_scores(simulation)
     yield from move_on(state, simulation, policies)
 
 
@@ -160,7 +167,8 @@ def _advance(
 ) -> Iterator[Record]:
     """Move one set on: start an attempt, segments, a checkpoint."""
     hold = holding(state, simulation)
-    yield from write_out(state, simulation, s)
+    if s.held.boundary is not None:
+        yield from write_out(state, simulation, s)
     if s.phase is Phase.IDLE:
         before = simulation.plan.prerequisites[s.name]
         enough = len(simulation.lease) >= simulation.plan.nodes
@@ -188,7 +196,8 @@ def _advance(
     yield from _plan_checkpoint(state, simulation, s, policies)
     yield from plan_copy(state, simulation, s, strategy_of(policies, simulation, s))
     # Before a checkpoint, which then writes what is copied.
-    yield from copy_at(simulation, s)
+    if s.held.planned is not None:
+        yield from copy_at(simulation, s)
     yield from _meet(state, simulation, s, policies)
     yield from _start_segments(simulation, s)
 
@@ -286,8 +295,9 @@ def _meet(
     ends = idle and s.reached in (last, gate_of(simulation, s))
     if ends and s.settled and state.now_s >= s.retry_at_s:
         yield _plan(simulation, s, s.reached, "the last try failed")
-    count = len(s.commits) + s.deleted
-    yield from _begin_at(simulation, s, full=count % policies.full_every == 0)
+    if s.planned is not None:
+        count = len(s.commits) + s.deleted
+        yield from _begin_at(simulation, s, full=count % policies.full_every == 0)
 
 
 def _begin_at(

@@ -270,11 +270,11 @@ class SetState:
 
     def passed(self, boundary: int) -> bool:
         """Whether some stage has started a segment beyond a boundary."""
-        counts = self.plan.segments_at[boundary]
-        return any(
-            self.done[name] > count or self.running.get(name, -1) >= count
-            for name, count in counts.items()
-        )
+        done, running = self.done, self.running
+        for name, count in self.plan.segments_at[boundary].items():
+            if done[name] > count or running.get(name, -1) >= count:
+                return True
+        return False
 
 
 def is_new(s: SetState, boundary: int, attempt: int) -> bool:

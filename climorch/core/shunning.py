@@ -70,7 +70,10 @@ def _verdict(
 
 def next_trial_s(state: CampaignState) -> float:
     """Return when the next shunned node is to be tried again, seconds."""
-    times = [s.until_s for s in state.paces.shunned.values()]
+    shunned = state.paces.shunned
+    if not shunned:
+        return math.inf
+    times = [s.until_s for s in shunned.values()]
     return min((t for t in times if t > state.now_s), default=math.inf)
 
 

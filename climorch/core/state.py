@@ -187,7 +187,7 @@ class SimulationState:
     @property
     def complete(self) -> bool:
         """Whether every set is committed to its end, or it goes on without it."""
-        return all(s.complete or drops(self, s) for s in self.sets.values())
+        return not [s for s in self.sets.values() if not (s.complete or drops(self, s))]
 
     @property
     def committed_segments(self) -> dict[str, int]:

@@ -320,15 +320,17 @@ def retire(simulation: SimulationState) -> Iterator[Record]:
         if s.phase is not Phase.IDLE:
             # One that an earlier attempt began may be found late: what lies
             # below it need not be computed, nor checkpointed once more.
-            below = s.reached < s.committed or (
-                s.planned is not None and s.planned <= s.committed
+            committed = s.committed
+            complete = committed == s.plan.last
+            below = s.reached < committed or (
+                s.planned is not None and s.planned <= committed
             )
-            if s.complete or below:
+            if complete or below:
                 yield AbandonAttempt(
                     simulation=simulation.name,
                     set=s.name,
                     attempt=s.attempt,
-                    why="done" if s.complete else "a newer checkpoint was found",
+                    why="done" if complete else "a newer checkpoint was found",
                 )
                 yield from roll_back(simulation, s, Cause.NODE_LOST)
         if s.phase is Phase.IDLE:

@@ -332,6 +332,8 @@ class Overrides:
             A set is checkpointed as one, so the strictest wins: whenever one of
             its stages, or the scenario, would be checkpointed, all of it is.
         """
+        if not (self.stages or self.scenarios):
+            return campaign
         asked = [self.stages.get((workflow, stage)) for stage in stages]
         asked.append(self.scenarios.get(simulation))
         found = [strategy for strategy in asked if strategy is not None]
