@@ -232,9 +232,10 @@ def next_edge_s(state: CampaignState) -> float:
         for edge in (window.start_s, window.stop_s)
         if edge > state.now_s
     ]
-    edges += [
-        node.deadline_s
-        for node in state.nodes.values()
-        if node.deadline_s is not None and node.deadline_s > state.now_s
-    ]
+    if state.deadlines:
+        edges += [
+            node.deadline_s
+            for node in state.nodes.values()
+            if node.deadline_s is not None and node.deadline_s > state.now_s
+        ]
     return min(edges, default=math.inf)

@@ -74,22 +74,23 @@ def pace_at(
     held_node_s : float or None
         Node-seconds that all leases have held until then; None: as the state says.
     """
-    here, there = s.plan.segments_at[boundary], s.plan.segments_at[boundary + 1]
+    plan, nodes = s.plan, len(simulation.lease)
+    here, there = plan.segments_at[boundary], plan.segments_at[boundary + 1]
     next_s, pace_s = 0.0, s.pace_s
     for stage, count in here.items():
         next_s = max(next_s, (there[stage] - count) * pace_s.get(stage, 0.0))
     return Pace(
         since_s=now_s - s.since_s,
-        boundaries=boundary // s.plan.parts - s.from_boundary // s.plan.parts,
+        boundaries=boundary // plan.parts - s.from_boundary // plan.parts,
         next_s=next_s,
         cost_s=s.cost_s,
-        mtbf_s=state.mtbf_s(len(simulation.lease), now_s, held_node_s),
+        mtbf_s=state.mtbf_s(nodes, now_s, held_node_s),
         spent_s=faded(s.spent_s, now_s - s.spent_at_s),
         ends_in_s=ends_s - now_s,
-        model_s=s.plan.commons[boundary],
-        since_model_s=s.plan.commons[s.from_boundary],
-        calendar=s.plan.stages[0].calendar,
-        nodes=max(len(simulation.lease), 1),
+        model_s=plan.commons[boundary],
+        since_model_s=plan.commons[s.from_boundary],
+        calendar=plan.stages[0].calendar,
+        nodes=max(nodes, 1),
         copied=s.held.boundary is not None,
         torn=state.losses.torn,
         up_s=state.any_up_s(now_s),

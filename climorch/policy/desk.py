@@ -7,7 +7,6 @@ that those like it are not looked at. The order is by fair shares, then by turns
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
 
 from climorch.policy.board import Board
 from climorch.policy.claims import Claim, Contest, Move
@@ -28,8 +27,6 @@ __all__ = ["Desk", "too_few"]
 
 # Who was interrupted borrows nothing for so long, in seconds.
 REST_S = 600.0
-
-_BY_PLACE = itemgetter(0, 1, 2)
 
 
 class Desk:
@@ -86,9 +83,10 @@ class Desk:
         if self._guest is not None:
             yield self._guest
         out_of_turn: dict[str, list[tuple[Place, Claim]]] = {}
-        for claim in mending:
+        for number, claim in enumerate(mending, start=1):
             if claim.borrowed and claim.level <= 0:
-                place = Place(*self.contest.place(claim)[1:], -1)
+                # Of its own too, so that no two places are the same.
+                place = Place(*self.contest.place(claim)[1:], -number)
                 out_of_turn.setdefault(claim.project, []).append((place, claim))
         firsts = self.board.waiting.firsts
         self._queues = {
@@ -109,7 +107,7 @@ class Desk:
                 self._see(stale.pop())
             if not heads:
                 return None
-            claim = min(heads.values(), key=_BY_PLACE)[3]
+            claim = min(heads.values())[3]
             queue = self._queues[claim.project]
             stale.add(claim.project)
             if not self._idle(claim):
@@ -130,9 +128,9 @@ class Desk:
 
     def _idle(self, claim: Claim) -> bool:
         """Whether nothing can come of looking at a claim, nor at any like it."""
-        if claim.held:
+        if claim.held or not self.blocked:
             return False
-        if claim.unbroken and self.blocked:
+        if claim.unbroken:
             return True
         pool = self.pool
         spare = most_spare(claim, pool) if claim.together else pool.spare
@@ -227,11 +225,11 @@ class Desk:
 
     def _refuse(self, claim: Claim, camp: Camp) -> None:
         """Let a claim wait to which nobody could give enough."""
-        pool = self.pool
-        free = (pool.free & camp.nodes).bit_count()
-        lacks = f"{self._lacks(claim, camp)}; {free} are free"
         if self.first and not claim.held:
             lacks = f"goes after {self.first}"
+        else:
+            free = (self.pool.free & camp.nodes).bit_count()
+            lacks = f"{self._lacks(claim, camp)}; {free} are free"
         self.first = self.first or claim.simulation
         self.blocked.add(claim)
         self._round.refused(claim)

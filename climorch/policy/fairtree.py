@@ -92,7 +92,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def total_usage(self) -> float:
         """What it and all below it have used."""
-        return self.usage + sum(child.total_usage for child in self.children)
+        if not self.children:
+            return self.usage
+        return self.usage + sum([child.total_usage for child in self.children])
 
 
 def normalised_shares(root: Account) -> dict[str, float]:
@@ -202,12 +204,15 @@ def _levels(parent: Account) -> list[tuple[float, Account]]:
 def _ranked(siblings: Sequence[tuple[float, Account]]) -> list[list[str]]:
     """Return the names of all leaves below in order, those that tie together."""
     ranked: list[list[str]] = []
+    if not siblings:
+        return ranked
     order = sorted(siblings, key=lambda pair: -pair[0])
     for _, group in groupby(order, key=lambda pair: pair[0]):
         equal = [account for _, account in group]
         leaves = [account.name for account in equal if not account.children]
         # Children keep the level that they have among their own siblings.
-        below = _ranked([pair for account in equal for pair in _levels(account)])
+        joint = [account for account in equal if account.children]
+        below = _ranked([pair for account in joint for pair in _levels(account)])
         if leaves:
             first = below[0] if below else []
             ranked += [leaves + first, *below[1:]]

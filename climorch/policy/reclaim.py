@@ -251,8 +251,9 @@ class _Rights:
         if behind == 0:
             # Of most claims and leases nothing is looked at.
             for crew in holders.foreign(claim.project):
-                yield from self._due(crew.ripe, contest.min_run_s)
-                yield from self._due(crew.kept, contest.min_run_s)
+                for turns in (crew.ripe, crew.kept):
+                    if turns:
+                        yield from self._due(turns, contest.min_run_s)
 
     def _at_home(self, priority: int, level: int, crew: Crew) -> Iterator[Claim]:
         claim, contest = self._claim, self._round.contest
@@ -266,7 +267,7 @@ class _Rights:
         if everybody:
             yield from crew.green.values()
             yield from (turn[-1] for turn in crew.ripe)
-        elif priority == claim.priority and not mends:
+        elif priority == claim.priority and not mends and crew.ripe:
             if claim.standing is not None:
                 yield from crew.yielding.values()
                 if not self._overdue:

@@ -260,19 +260,29 @@ class Blocked:
         """Whether one with the same rights or more was refused as many nodes."""
         if claim.under_way:
             return False
-        for rights, gangs in self.least.get(claim.project, {}).items():
-            if (
-                rights.priority >= claim.priority
-                and rights.level >= claim.level
-                and rights.memory_bytes <= claim.memory_bytes
-                and rights.cores <= claim.cores
-                and rights.scratch_bytes <= claim.scratch_bytes
-                and rights.together <= claim.together
-            ):
-                for nodes, least_s in gangs:
-                    if nodes <= claim.nodes and not (timed and least_s > claim.least_s):
+        known, most = self.least.get(claim.project), claim.nodes
+        if known is None:
+            return False
+        for rights, gangs in known.items():
+            for nodes, least_s in gangs:
+                # That is seldom so: their rights are compared only then.
+                if nodes <= most and not (timed and least_s > claim.least_s):
+                    if _covers(rights, claim):
                         return True
+                    break
         return False
+
+
+def _covers(rights: Rights, claim: Claim) -> bool:
+    """Whether who had these rights could have any nodes that a claim can have."""
+    return (
+        rights.priority >= claim.priority
+        and rights.level >= claim.level
+        and rights.memory_bytes <= claim.memory_bytes
+        and rights.cores <= claim.cores
+        and rights.scratch_bytes <= claim.scratch_bytes
+        and rights.together <= claim.together
+    )
 
 
 def _kind(claim: Claim) -> Kind:
