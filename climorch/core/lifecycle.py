@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 
+from climorch.model.membership import at_hand
+
 __all__ = ["Control", "Phase", "Status"]
 
 
+@at_hand
 class Control(Enum):
     """What the user wants of a simulation."""
 
@@ -15,6 +18,7 @@ class Control(Enum):
     CANCELLED = "cancelled"
 
 
+@at_hand
 class Phase(Enum):
     """Where the present attempt of a set stands."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from climorch.model.membership import at_hand
+
 __all__ = ["Part"]
 
 
+@at_hand
 class Part(IntEnum):
     """What a node-second may be spent on; each on exactly one thing."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 
+from climorch.model.membership import at_hand
+
 __all__ = ["Cause"]
 
 
+@at_hand
 class Cause(Enum):
     """Why something failed; every cause has its own retry budget."""
 

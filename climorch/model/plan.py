@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from climorch.errors import InternalError
+from climorch.model.membership import at_hand
 from climorch.model.resources import Resources
 from climorch.model.rule_plan import Branch, RulePlan, RuleTime
 from climorch.model.scoring import ScorePlan
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 
+@at_hand
 class Coupling(Enum):
     """Which exports of another stage a segment reads."""
 

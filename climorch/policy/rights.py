@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from enum import IntEnum
 
+from climorch.model.membership import at_hand
 from climorch.policy.claims import Claim, Contest
 from climorch.policy.holders import Standing
 
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 
+@at_hand
 class Rank(IntEnum):
     """Kinds of rights, in the order in which what they give is taken.
 
