@@ -18,9 +18,9 @@ from climorch.core.fold import apply
 from climorch.core.holds import is_over
 from climorch.core.horizon import next_edge_s
 from climorch.core.leasing import leased
-from climorch.core.partnering import write_out_s
 from climorch.core.progress import Policies, move_on, next_records
 from climorch.core.promising import Ranks
+from climorch.core.retries import Retries
 from climorch.core.seating import ended_windows, place_windows
 from climorch.core.shunning import next_trial_s, verdicts
 from climorch.core.state import CampaignState, SimulationState
@@ -135,7 +135,7 @@ class Orchestrator:
         self._moved_on: set[str] = set()
         self._bids = Bids(policies.sharing.slice_s)
         self._ranks = Ranks(policies.promise)
-        self._retries: dict[str, float] = {}
+        self._retries = Retries()
         self._paced: set[str] = set()
         self._nodes_changed = True
         self._ask_again = self._losses = False
@@ -177,8 +177,7 @@ class Orchestrator:
             self._take(SharingSet(half_life_s=half_life_s), now_s, records)
         self.state.now_s = now_s
         self._look_for_losses()
-        if self._retries:
-            self._touched |= {n for n, due in self._retries.items() if due <= now_s}
+        self._touched |= self._retries.due(now_s)
         self._pass_edges(now_s, records)
         visited: set[str] = set()
         while self._touched or self._moved_on or self._nodes_changed or self._ask_again:
@@ -201,7 +200,7 @@ class Orchestrator:
                     f"deciding does not end: {records[-1]!r} comes again and again"
                 )
         for name in visited:
-            self._note_retry(self.state.simulations[name])
+            self._retries.note(self.state, self.state.simulations[name])
         if not records:
             # The state is what the journal says, its clock included.
             self.state.now_s = before_s
@@ -219,16 +218,14 @@ class Orchestrator:
     def _wake_at_s(self) -> float | None:
         """When time alone may change a decision; None: never."""
         edges = self._edge_s, self._trial_s, self._bids.review_at_s
-        first_s = min(*self._retries.values(), *edges)
+        first_s = min(self._retries.first_s, *edges)
         return None if first_s == math.inf else first_s
 
     def _pass_edges(self, now_s: float, records: list[Record]) -> None:
         """Look again at whoever is on nodes that came, went, or are slow now."""
-        paces = self.state.paces
-        if self._paced or paces.cleared or paces.shunned:
-            for verdict in verdicts(self.state, self._paced, self.policies.moving):
-                self._take(verdict, now_s, records)
-            self._paced.clear()
+        for verdict in verdicts(self.state, self._paced, self.policies.moving):
+            self._take(verdict, now_s, records)
+        self._paced.clear()
         self._trial_s = next_trial_s(self.state)
         if self._bids.review_at_s <= now_s:
             self._ask_again = True
@@ -254,9 +251,7 @@ class Orchestrator:
         known = state.outdone
         apply(state, record, now_s)
         if state.outdone is not known:
-            # A node may be to blame for what is told.
-            rules = self.policies.recovery.quarantine
-            self._ask_again |= in_question(state.outdone, rules)
+            self._ask_again |= _blames(state, self.policies)
         records.append(record)
         self._ranks.note(state, record)
         self._touch(record)
@@ -362,29 +357,13 @@ class Orchestrator:
         for fact in self.asked(now_s, names):
             self._take(fact, now_s, records)
 
-    def _note_retry(self, simulation: SimulationState) -> None:
-        """Keep when a simulation must be looked at again without a fact."""
-        at_s = _retry_at_s(self.state, simulation)
-        if at_s < math.inf:
-            self._retries[simulation.name] = at_s
-        else:
-            self._retries.pop(simulation.name, None)
+
+def _blames(state: CampaignState, policies: Policies) -> bool:
+    """Tell whether a node may be to blame for what failed there."""
+    return in_question(state.outdone, policies.recovery.quarantine)
 
 
 def _with_leases(state: CampaignState, node: str = "") -> set[str]:
     """Name whoever holds nodes, or one of them."""
     simulations = state.simulations.values()
     return {s.name for s in simulations if (node in s.lease if node else s.lease)}
-
-
-def _retry_at_s(state: CampaignState, simulation: SimulationState) -> float:
-    """Say when time alone calls for a look at a simulation; infinite: never."""
-    sets, now_s = simulation.sets.values(), state.now_s
-    times = [s.retry_at_s for s in sets]
-    if state.timed:
-        times += [write_out_s(state, simulation, s) for s in sets]
-    # Of nearly all of them nothing is due: only then it matters whether they compute.
-    times = [at_s for at_s in times if now_s < at_s < math.inf]
-    if times and (simulation.lease or simulation.wants_nodes):
-        return min(times)
-    return math.inf

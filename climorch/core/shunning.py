@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -16,19 +16,34 @@ __all__ = ["move_factors", "next_trial_s", "verdicts"]
 
 
 def verdicts(
-    state: CampaignState, paced: Iterable[str], moving: Moving
-) -> Iterator[NodeShunned | NodeTrusted]:
-    """Yield what follows from what nodes took, and from the time.
+    state: CampaignState, paced: Collection[str], moving: Moving
+) -> Iterable[NodeShunned | NodeTrusted]:
+    """Return what follows from what nodes took, and from the time.
 
     Parameters
     ----------
     state : CampaignState
-        Must have every yielded decision applied before the next is asked for.
-    paced : iterable of str
+        Must have every returned decision applied before the next is asked for.
+    paced : collection of str
         Nodes of which something was heard.
     moving : Moving
         The rules.
+
+    Returns
+    -------
+    iterable of NodeShunned or NodeTrusted
+        In order; each follows from the state when it is asked for.
     """
+    paces = state.paces
+    if not (paced or paces.cleared or paces.shunned):
+        # So it is after nearly all facts.
+        return ()
+    return _verdicts(state, paced, moving)
+
+
+def _verdicts(
+    state: CampaignState, paced: Iterable[str], moving: Moving
+) -> Iterator[NodeShunned | NodeTrusted]:
     paces = state.paces
     for node, why in sorted(paces.cleared.items()):
         yield NodeTrusted(node=node, why=why)

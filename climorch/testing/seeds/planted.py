@@ -28,7 +28,7 @@ from climorch.core import (
     progress,
     upkeep,
 )
-from climorch.core.orchestrator import Orchestrator
+from climorch.core.retries import Retries
 from climorch.core.state import CampaignState, SetState, SimulationState
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -130,12 +130,14 @@ def _leased_to_some(state: CampaignState, decided: Any) -> Iterator[c.Record]:
             yield record
 
 
-_note_retry = Orchestrator._note_retry
+_note = Retries.note
 
 
-def _kept_in_mind(self: Orchestrator, simulation: SimulationState) -> None:
+def _kept_in_mind(
+    self: Retries, state: CampaignState, simulation: SimulationState
+) -> None:
     """Change the state without a record."""
-    _note_retry(self, simulation)
+    _note(self, state, simulation)
     simulation.lost_segments += 1
 
 
@@ -212,7 +214,7 @@ PLANTED: dict[str, Planted] = {
     ),
     "something is kept in mind": Planted(
         found_by=("replay_gives_an_equal_state",),
-        patch=patched(Orchestrator, "_note_retry", _kept_in_mind),
+        patch=patched(Retries, "note", _kept_in_mind),
     ),
     "caps are forgotten": Planted(
         found_by=("no_boundary_is_passed_over_the_cap",),
