@@ -47,6 +47,7 @@ from climorch.core.state import (
     CampaignState,
     CheckpointState,
     Phase,
+    SetState,
     SimulationState,
 )
 from climorch.model import commands as c
@@ -124,6 +125,7 @@ def _all_released(state: CampaignState) -> None:
         for s in simulation.sets.values():
             s.retry_at_s = 0.0
             s.newest.clear()
+            s.sources.clear()
             s.held.let_go()
             s.doubts.clear()
             s.blown = replace(s.blown, asked=False, void={})
@@ -236,10 +238,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
     s.spent_s = faded(s.spent_s, state.now_s - s.spent_at_s) + fact.cost_s
     s.spent_at_s = state.now_s
     s.writing = learn(s.writing, fact.seconds)
-    # Unchanged chunks are linked from the newest checkpoint that is good.
-    source = s.commits.get(s.committed)
-    if fact.independent or source is None:
-        s.copies += 1
+    copy = _copy_of(s, fact)
     commit = CheckpointState(
         boundary=fact.boundary,
         attempt=fact.attempt,
@@ -247,7 +246,7 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         seconds=fact.seconds,
         bytes_state=fact.bytes_state,
         bytes_written=fact.bytes_written,
-        copy=s.copies if fact.independent or source is None else source.copy,
+        copy=copy,
         own_bytes=fact.bytes_written + fact.bytes_salvaged,
     )
     former = refuse_former(s, commit)
@@ -258,12 +257,29 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
         simulation.fruitful = True
 
 
+def _copy_of(s: SetState, fact: e.CheckpointCommitted) -> int:
+    """Say which physical copy a checkpoint is of, a new one if it shares no file.
+
+    Unchanged chunks are linked from the checkpoint that was the newest good one when it
+    was begun: by the time it is heard of, that may be another one.
+    """
+    source = s.sources.pop((fact.attempt, fact.boundary), None)
+    newest = s.commits.get(s.committed)
+    if source is None and newest is not None:
+        source = newest.copy
+    if fact.independent or not source:
+        s.copies += 1
+        return s.copies
+    return source
+
+
 def _checkpoint_failed(state: CampaignState, fact: e.CheckpointFailed) -> None:
     s = current(state, fact)
     if s is None or s.checkpoint != fact.boundary:
         return
     simulation = state.simulations[fact.simulation]
     s.checkpoint = None
+    s.sources.pop((fact.attempt, fact.boundary), None)
     if fact.cause is Cause.STORAGE:
         # The states are still in memory: compute on and try again later.
         failures = failures_of(simulation, s)

@@ -193,6 +193,8 @@ def _checkpoint_begun(state: CampaignState, command: c.BeginCheckpoint) -> None:
     s = current(state, command)
     if s is not None:
         s.checkpoint = command.boundary
+        source = s.commits.get(s.committed)
+        s.sources[s.attempt, command.boundary] = source.copy if source else 0
         # Of a copy that is written out, the state is as old as that.
         s.since_s = s.held.begun_s if command.held else state.now_s
         s.planned = s.planned if command.held else None

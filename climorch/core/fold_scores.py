@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from climorch.core.fold_remedies import answers
-from climorch.core.scoring import Scored, published
+from climorch.core.scoring import Scored, newest, next_mark, published
 from climorch.core.state import CampaignState, SimulationState
 from climorch.model.commands import EvaluateScore
 from climorch.model.scoring import ScoreEvaluated, ScoreFailed
@@ -58,8 +58,14 @@ def _answered(
         return
     s = simulation.sets[simulation.plan.set_of[score.stage]]
     known = answers(s, ("score", fact.score), fact.mark)
-    if not known or fact.mark > published(simulation, score.stage):
-        # What it saw was given up meanwhile.
+    last = newest(simulation, fact.score)
+    owed = next_mark(score, s.plan.stage(score.stage), last[0] if last else 0)
+    if (
+        not known
+        or fact.mark > published(simulation, score.stage)
+        or (owed is not None and owed < fact.mark)
+    ):
+        # What it saw, or scores before, were given up meanwhile.
         return
     simulation.scores.setdefault(fact.score, {})[fact.mark] = scored
 

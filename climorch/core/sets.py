@@ -144,6 +144,9 @@ class SetState:
         Checkpoints that exist by boundary, ascending.
     newest : dict of int to int
         Newest boundary that each attempt committed; tells a repeated fact.
+    sources : dict of (int, int) to int
+        By attempt and boundary: the physical copy whose files a checkpoint links that
+        is being written; 0: there was none as it was begun.
     copies, deleted : int
         Physical copies written, checkpoints deleted, so far.
     stored_bytes : int
@@ -206,6 +209,7 @@ class SetState:
     commits: dict[int, CheckpointState] = field(default_factory=dict)
     committed_segments: dict[str, int] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
+    sources: dict[tuple[int, int], int] = field(default_factory=dict)
     copies: int = 0
     deleted: int = 0
     stored_bytes: int = 0

@@ -31,6 +31,7 @@ ALL = Shares(**dict.fromkeys(Shares.__dataclass_fields__, 1.0))
 RARE = frozenset(
     {
         "given up after tries",
+        "heard of after it was given up",
         "nothing more to try",
         "paused while it computed",
         "written from a partner's copy",

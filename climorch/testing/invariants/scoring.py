@@ -123,9 +123,13 @@ class ScoreAuditor:
         failed = isinstance(fact, e.ScoreFailed)
         if isinstance(fact, e.ScoreFailed) and fact.not_finite:
             self.suspect.add(fact.simulation)
-        stage = self.score(fact).stage
-        if fact.mark <= self.published_count(fact.simulation, stage):
-            self.known.setdefault(own, {})[fact.mark] = failed
+        score, known = self.score(fact), self.known.setdefault(own, {})
+        marks = marks_of(score, self.auditor.books[fact.simulation].plan)
+        # After a loss some before it may be to be taken again.
+        skips = any(max(known, default=0) < mark < fact.mark for mark in marks)
+        count = self.published_count(fact.simulation, score.stage)
+        if fact.mark <= count and not skips:
+            known[fact.mark] = failed
 
     def _turned(self, fact: e.RemedyGiven) -> None:
         """Let what was asked about a course that is given up count for nothing."""

@@ -182,12 +182,15 @@ A segment fails, or hangs; a restore fails, or finds its checkpoint damaged; a
 checkpoint, a copy or a rule fails; an answer arrives twice, or late.
 """
 
-ANSWERS: tuple[str, ...] = ("remedy", "score", "infinite", "unreadable")
+ANSWERS: tuple[str, ...] = ("remedy", "score", "infinite", "unreadable", "unheard")
 """Kinds of `Trouble` with what only some cases have.
 
 A remedy has nothing to try; a score fails, or is not finite; what was asked back from
-an archive cannot be read.
+an archive cannot be read; a checkpoint has its name, and that is heard of late.
 """
+
+# By how much an answer is late where nothing else is said, seconds.
+LATE_S = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,11 +205,14 @@ class Trouble:
         Of the answers that such a trouble may befall, counted from 0.
     cause : Cause
         Why, where that is told.
+    late_s : float
+        By how much what is late, or told again, is; seconds.
     """
 
     kind: str
     nth: int
     cause: Cause = Cause.STORAGE
+    late_s: float = LATE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,8 @@ __all__ = ["enriched"]
 T = TypeVar("T")
 HOUR_S = 3600.0
 SPAN_S = 6 * HOUR_S
+# By how much answers are late, where they are late by more than moments.
+LATE_S = (40.0, 600.0, 3000.0, 3000.0, 9000.0)
 WORKFLOW = "drawn"
 STATE_BYTES = 1000
 
@@ -67,7 +69,22 @@ def enriched(case: Case, rng: np.random.Generator, shares: Shares) -> Case:
         case = _archiving(case, rng)
     if rng.random() < shares.bytes:
         case = _bounded(case, rng)
-    return wished(case, rng, shares)
+    case = wished(case, rng, shares)
+    return _late(case, rng) if rng.random() < shares.late else case
+
+
+def _late(case: Case, rng: np.random.Generator) -> Case:
+    """Let answers be late by up to hours, those of a disk that hangs above all."""
+    troubles = [
+        dataclasses.replace(trouble, late_s=_pick(rng, LATE_S))
+        for trouble in case.troubles
+    ]
+    troubles += [
+        Trouble(kind=kind, nth=int(rng.integers(most)), late_s=_pick(rng, LATE_S))
+        for kind, most in (("unheard", 12), ("unheard", 4), ("late", 25), ("again", 25))
+        for _ in range(rng.poisson(1.0))
+    ]
+    return dataclasses.replace(case, troubles=tuple(troubles))
 
 
 def _pick(rng: np.random.Generator, values: Sequence[T]) -> T:

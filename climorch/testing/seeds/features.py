@@ -81,9 +81,10 @@ class Shares:
         Of numbers that blow up, stages that end early, scores, rules of promise over
         scores, rules that add simulations or move ends, optional and transformed
         stages.
-    archive, bytes, budgets, inbox, pins : float
+    archive, bytes, budgets, inbox, pins, late : float
         Of an archive, a budget of bytes, budgets of node-hours that change, wishes
-        from another process, checkpoints that somebody pins.
+        from another process, checkpoints that somebody pins, answers that are late by
+        up to hours.
     """
 
     blow_ups: float = 0.35
@@ -97,3 +98,4 @@ class Shares:
     budgets: float = 0.25
     inbox: float = 0.5
     pins: float = 0.1
+    late: float = 0.3

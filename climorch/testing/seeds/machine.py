@@ -179,6 +179,7 @@ class Machine:
         )
         started = e.DriverStarted(epoch=self.lives, host="fake", pid=self.lives)
         told = case.facts if facts else ()
+        self.relay.begin()
         found = self.disk.found(orchestrator.state)
         self._twin.post(*facts, started, *told, *found)
         for nodes, until_s in [d for d in self._down if d[1] > now_s]:

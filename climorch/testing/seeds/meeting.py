@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from climorch.core.remedying import given_up
 from climorch.core.state import CampaignState
 from climorch.model import commands as c
 from climorch.model import events as e
@@ -56,6 +57,7 @@ MET: tuple[str, ...] = (
     "damage found",
     "node lost",
     "driver died or left",
+    "heard of after it was given up",
 )
 """Names of all that may be met."""
 
@@ -96,7 +98,8 @@ def met_in(
     waited : int
         Transfers that had to wait for the archive.
     """
-    found = {*_of_state(state), *_of_records(journal)}
+    rows = list(journal)
+    found = {*_of_state(state), *_of_records(rows), *_of_late(rows, state)}
     if waited:
         found.add("archive waited for")
     return Counter({name: 1 for name in MET if name in found})
@@ -117,6 +120,27 @@ def _of_state(state: CampaignState) -> Iterator[str]:
             yield "over with the next try"
         if simulation.failed and "tries:" in simulation.failed[1]:
             yield "given up after tries"
+
+
+def _of_late(
+    journal: Iterable[tuple[Record, float]], state: CampaignState
+) -> Iterator[str]:
+    """Look for checkpoints of a course that was given up before they were heard of."""
+    newest: dict[tuple[str, str], int] = {}
+    former: dict[tuple[str, str], int] = {}
+    for record, _ in journal:
+        match record:
+            case c.StartAttempt():
+                newest[record.simulation, record.set] = record.attempt
+            case e.RemedyGiven():
+                own = record.simulation, record.set
+                former[own] = newest.get(own, 0)
+            case e.CheckpointCommitted() | e.CheckpointRecalled():
+                own = record.simulation, record.set
+                blown = state.simulations[own[0]].sets[own[1]].blown
+                late = record.attempt <= former.get(own, 0)
+                if late and given_up(blown, record.attempt, record.boundary):
+                    yield "heard of after it was given up"
 
 
 def _of_records(journal: Iterable[tuple[Record, float]]) -> Iterator[str]:

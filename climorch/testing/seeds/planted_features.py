@@ -49,6 +49,7 @@ NONE = Shares(
     budgets=0.0,
     inbox=0.0,
     pins=0.0,
+    late=0.0,
 )
 
 
@@ -162,6 +163,18 @@ EVERY: dict[str, Planted] = PLANTED | {
         found_by=("what_is_computed_is_of_its_course",),
         patch=patched(fold_remedies, "Tried", _tried_alike),
         shares=_with(blow_ups=1.0),
+    ),
+    "what comes late is believed": Planted(
+        found_by=(
+            "what_is_committed_is_covered",
+            "nothing_is_committed_twice",
+            "results_are_of_what_is_committed",
+            "checkpoints_are_in_order",
+            "attempts_are_new_and_have_their_gang",
+            "no_committed_result_is_lost",
+        ),
+        patch=patched(fold, "refuse_former", lambda s, commit: False),
+        shares=_with(blow_ups=1.0, late=1.0),
     ),
     "gates are passed": Planted(
         found_by=(

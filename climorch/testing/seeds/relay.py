@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
-from climorch.core.state import CampaignState
+from climorch.core.state import CampaignState, Phase
 from climorch.model import events as e
 from climorch.model.events import Cause, Fact
 from climorch.model.plan import RuleTime
@@ -26,9 +27,8 @@ from climorch.testing.seeds.values import Values
 
 __all__ = ["Relay", "Shelf", "Surroundings"]
 
-# A hang is found after so long, an answer is late by so long: seconds.
+# A hang is found after so long, seconds.
 HANG_S = 900.0
-LATE_S = 40.0
 Place = tuple[str, str, int]
 WALLTIME_GAP_S = 300.0
 Answer = (
@@ -136,10 +136,16 @@ class Relay:
         self._seen: Counter[str] = Counter()
         self._poison = {(p.simulation, p.stage, p.segment): p for p in case.poison}
         self._blowing = Blowing(case.blows)
+        # Until when it is not heard what became of a checkpoint that has its name.
+        self._unheard_s: dict[tuple[str, str], float] = {}
         # What segments return is looked at by conditions alone.
         self._metered = any(
             rule.on is RuleTime.UNTIL for plan in case.plans for rule in plan.rules
         )
+
+    def begin(self) -> None:
+        """Serve another driver: none before it has anything under way any more."""
+        self._unheard_s.clear()
 
     def __call__(self, fact: Fact) -> Iterable[Fact]:
         """Say what arrives of a fact."""
@@ -194,8 +200,14 @@ class Relay:
     def _in_time(self, fact: Answer) -> tuple[Fact, ...]:
         """Let an answer arrive once, twice or late."""
         again, late = self._hit("again"), self._hit("late")
-        if again or late:
-            self._around.later(LATE_S, fact)
+        if isinstance(fact, e.CheckpointCommitted):
+            late = late or self._hit("unheard")
+            if late:
+                # Nothing else of the set is written before that is over.
+                own = fact.simulation, fact.set
+                self._unheard_s[own] = self._around.now_s + late.late_s
+        for trouble in {id(x): x for x in (again, late) if x}.values():
+            self._around.later(trouble.late_s, fact)
         return () if late else (fact,)
 
     def _computed(self, fact: e.SegmentFinished) -> tuple[Fact, ...]:
@@ -280,11 +292,21 @@ class Relay:
         return scrubbed(place)
 
     def _written(self, fact: e.CheckpointCommitted) -> tuple[Fact, ...]:
+        wait_s = self._unheard_s.get((fact.simulation, fact.set), 0.0)
+        if wait_s > self._around.now_s:
+            wait_s -= self._around.now_s
+            self._around.schedule(wait_s, partial(self._waited, fact))
+            return ()
         failed = self._hit("checkpoint")
+        known = self._disk.of(fact.simulation, fact.set).get(fact.boundary)
+        there = known is not None and not known.damaged
+        if there and self._values.differs(self._around.state, fact):
+            # As the disk refuses it: of another course, and about to be deleted.
+            self.fired["refused"] += 1
+            failed = failed or Trouble(kind="checkpoint", nth=0)
         if failed is None:
             # The rename has happened, whoever hears of it.
-            known = self._disk.of(fact.simulation, fact.set).get(fact.boundary)
-            if known is None or known.damaged:
+            if not there:
                 # Before the power may go.
                 self._values.written(self._around.state, fact)
                 if self._shelf is not None:
@@ -303,6 +325,13 @@ class Relay:
                 message="made to",
             )
         )
+
+    def _waited(self, fact: e.CheckpointCommitted) -> None:
+        """Write what waited for the one before, unless it was cancelled meanwhile."""
+        s = self._around.state.simulations[fact.simulation].sets[fact.set]
+        if s.phase is not Phase.IDLE and s.attempt == fact.attempt:
+            for arrives in self._written(fact):
+                self._around.later(0.0, arrives)
 
     def _copied(self, fact: e.CopyHeld) -> tuple[Fact, ...]:
         if self._hit("copy") is None:

@@ -102,10 +102,19 @@ class Values:
 
     def written(self, state: CampaignState, fact: e.CheckpointCommitted) -> None:
         """Write the states of a boundary."""
+        place = fact.simulation, fact.set, fact.boundary
+        self.stored[place] = self._states(state, fact)
+
+    def differs(self, state: CampaignState, fact: e.CheckpointCommitted) -> bool:
+        """Tell whether another checkpoint than this one lies where it would."""
+        place = fact.simulation, fact.set, fact.boundary
+        return self.stored[place] != self._states(state, fact)
+
+    def _states(
+        self, state: CampaignState, fact: e.CheckpointCommitted
+    ) -> dict[str, int]:
         s = state.simulations[fact.simulation].sets[fact.set]
         live = self._live[fact.simulation, fact.set]
         assert live.attempt == fact.attempt, (fact, live.attempt)
         counts = s.plan.segments_at[fact.boundary]
-        self.stored[fact.simulation, fact.set, fact.boundary] = {
-            stage: live.numbers[stage, count - 1] for stage, count in counts.items()
-        }
+        return {g: live.numbers[g, count - 1] for g, count in counts.items()}
