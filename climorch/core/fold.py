@@ -251,6 +251,9 @@ def _committed(state: CampaignState, fact: e.CheckpointCommitted) -> None:
     )
     former = refuse_former(s, commit)
     keep(state, s, commit)
+    if s.checkpoint is not None and s.committed == fact.boundary:
+        # That one was not written before this one was, and links its files.
+        s.sources[s.attempt, s.checkpoint] = commit.copy
     if not former:
         settle_metrics(simulation, s)
         failures_of(simulation, s).clear()

@@ -279,3 +279,50 @@ def test_a_driver_learns_of_what_took_the_place_of_one_of_no_use(
         s.commits[1].attempt, s.commits[1].good = known
 
     assert is_new(s, 1, attempt) is new
+
+
+def test_a_checkpoint_is_of_the_copy_that_it_was_linked_from() -> None:
+    """The one it was begun after went bad and came back, as a copy of its own."""
+    s = begun(1)
+    s.finished(1)
+    late = msgspec.structs.replace(s.commit(2), independent=False)
+    s.tell(e.CheckpointScrubbed(**OWN, boundary=1, damaged=True), recalled(1, 1))
+
+    s.tell(late)
+
+    assert {b: x.copy for b, x in s.set().commits.items()} == {1: 2, 2: 1}
+    assert s.set().sources == {}
+
+
+def test_what_waited_for_a_late_one_to_be_written_shares_its_files() -> None:
+    """It was begun when nobody had heard of that."""
+    s = begun(1)
+    s.finished(1)
+    late = msgspec.structs.replace(s.commit(2), independent=True)
+    s.failed(2, e.Cause.MEMORY)
+    s.tell(after_s=600.0)
+    s.restored()
+    s.finished(1)
+    waits = msgspec.structs.replace(s.commit(2), independent=False)
+    assert s.set().sources == {(1, 2): 1, (2, 2): 1}
+
+    s.tell(late)
+
+    assert s.set().sources == {(2, 2): 2}
+    s.tell(waits)
+    assert {b: x.copy for b, x in s.set().commits.items()} == {1: 1, 2: 2}
+
+
+def test_a_score_that_comes_after_a_loss_skips_no_mark() -> None:
+    """Those before it are to be taken again: their results were given up."""
+    s = begun(scores=[ScorePlan(name="x", stage="a", threshold=1.0, every=1)])
+    one, two = (
+        e.ScoreEvaluated(simulation="s", score="x", mark=mark, value=1.0)
+        for mark in (1, 2)
+    )
+    s.tell(one)
+    assert s.simulation().scores_asked == {"x": 2}
+    s.simulation().scores.clear()
+
+    assert "score s.x at 1" in s.tell(two)
+    assert s.simulation().scores == {}
