@@ -271,17 +271,8 @@ class Relay:
         if not (bad or failed):
             self._values.restored(state, fact)
             return self._in_time(fact)
-        return self._in_time(
-            e.RestoreFailed(
-                simulation=fact.simulation,
-                set=fact.set,
-                attempt=fact.attempt,
-                boundary=fact.boundary,
-                cause=Cause.CORRUPT if bad or failed is None else failed.cause,
-                message="made to",
-                damaged=bad,
-            )
-        )
+        cause = Cause.CORRUPT if bad or failed is None else failed.cause
+        return self._in_time(_not_restored(fact, cause, damaged=bad))
 
     def _found(self, place: Place) -> e.CheckpointScrubbed:
         """Set a checkpoint aside that is found bad; return how that is told."""
@@ -315,16 +306,7 @@ class Relay:
             return self._in_time(fact)
         if self._shelf is not None:
             self._shelf.break_off(fact)
-        return self._in_time(
-            e.CheckpointFailed(
-                simulation=fact.simulation,
-                set=fact.set,
-                boundary=fact.boundary,
-                attempt=fact.attempt,
-                cause=failed.cause,
-                message="made to",
-            )
-        )
+        return self._in_time(_not_written(fact, failed.cause))
 
     def _waited(self, fact: e.CheckpointCommitted) -> None:
         """Write what waited for the one before, unless it was cancelled meanwhile."""
@@ -336,15 +318,7 @@ class Relay:
     def _copied(self, fact: e.CopyHeld) -> tuple[Fact, ...]:
         if self._hit("copy") is None:
             return self._in_time(fact)
-        return self._in_time(
-            e.CopyFailed(
-                simulation=fact.simulation,
-                set=fact.set,
-                boundary=fact.boundary,
-                attempt=fact.attempt,
-                message="made to",
-            )
-        )
+        return self._in_time(_not_copied(fact))
 
     def _hired(self, fact: e.NodeJoined, walltime_s: float) -> e.NodeJoined:
         """Let a node go when its job ends, and another job bring it back."""
@@ -357,3 +331,38 @@ class Relay:
 
         self._around.schedule(walltime_s, end)
         return msgspec.structs.replace(fact, deadline_s=ends_s)
+
+
+def _not_written(fact: e.CheckpointCommitted, cause: Cause) -> e.CheckpointFailed:
+    return e.CheckpointFailed(
+        simulation=fact.simulation,
+        set=fact.set,
+        boundary=fact.boundary,
+        attempt=fact.attempt,
+        cause=cause,
+        message="made to",
+    )
+
+
+def _not_copied(fact: e.CopyHeld) -> e.CopyFailed:
+    return e.CopyFailed(
+        simulation=fact.simulation,
+        set=fact.set,
+        boundary=fact.boundary,
+        attempt=fact.attempt,
+        message="made to",
+    )
+
+
+def _not_restored(
+    fact: e.SetRestored, cause: Cause, *, damaged: bool
+) -> e.RestoreFailed:
+    return e.RestoreFailed(
+        simulation=fact.simulation,
+        set=fact.set,
+        attempt=fact.attempt,
+        boundary=fact.boundary,
+        cause=cause,
+        message="made to",
+        damaged=damaged,
+    )
