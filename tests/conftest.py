@@ -36,8 +36,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 # What is decided, played at length: three times as long where lines are counted, and
-# each of these lines has unit tests of its own.
-UNCOUNTED = ("twin", "property")
+# each of these lines has unit tests of its own. Or tests that only read the sources.
+UNCOUNTED = ("twin", "property", "architecture")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
