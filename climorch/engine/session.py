@@ -181,9 +181,8 @@ class Run:
 
     def kill(self) -> None:
         """End at once; what is not checkpointed is lost."""
-        loop, task = self._loop, self._task
-        if loop is not None and task is not None and self.alive:
-            loop.call_soon_threadsafe(task.cancel)
+        if self._task is not None:
+            self._soon(self._task.cancel)
 
     def post(self, *facts: Fact) -> None:
         """Hand facts to the driver.
@@ -198,11 +197,22 @@ class Run:
         BackendError
             If the driver has ended.
         """
-        loop, driver = self._loop, self._driver
-        if loop is None or driver is None or not self.alive:
+        driver, there = self._driver, self.alive
+        if driver is not None and there:
+            there = all(self._soon(driver.post, fact) for fact in facts)
+        if driver is None or not there:
             raise BackendError("the driver has ended; start the campaign again")
-        for fact in facts:
-            loop.call_soon_threadsafe(driver.post, fact)
+
+    def _soon(self, call: Callable[..., Any], *args: object) -> bool:
+        """Let the driver's thread call something; tell whether it still does."""
+        if self._loop is None or not self.alive:
+            return False
+        try:
+            self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:
+            # Its loop was closed since: a thread ends when it likes.
+            return False
+        return True
 
     def look(self) -> None:
         """Let the driver look into its inbox now; nothing once it has ended."""
@@ -269,7 +279,9 @@ class Run:
                     "once more to leave at once",
                     self._signalled.name,
                 )
-                self.post(StopRequested())
+                # A second signal may have come while this one was told.
+                if self._driver is not None:
+                    self._soon(self._driver.post, StopRequested())
 
         for number in (signal.SIGINT, signal.SIGTERM):
             before: Callable[..., Any] | int | None = signal.signal(number, stop)
