@@ -244,7 +244,10 @@ class _Plan:
         if not leave:
             coming = (pool.coming & fit).bit_count()
             worst = pool.slowness(slow[0])
-            if not coming and len(claim.held) * (1 - 1 / worst) > 1:
+            gains = not coming and len(claim.held) * (1 - 1 / worst) > 1
+            # While it rests it could not take what is given back, and whoever gave it
+            # would be lent it anew, for ever.
+            if gains and not self._rests(claim):
                 self._ask_lent(claim, fit, others)
             return
         if self._rests(claim):

@@ -291,7 +291,9 @@ class Relay:
         failed = self._hit("checkpoint")
         known = self._disk.of(fact.simulation, fact.set).get(fact.boundary)
         there = known is not None and not known.damaged
-        if there and self._values.differs(self._around.state, fact):
+        # What an attempt wrote once it writes alike again, though it is over.
+        own = known is not None and known.attempt == fact.attempt
+        if there and not own and self._values.differs(self._around.state, fact):
             # As the disk refuses it: of another course, and about to be deleted.
             self.fired["refused"] += 1
             failed = failed or Trouble(kind="checkpoint", nth=0)

@@ -230,6 +230,11 @@ def test_a_case(name: str) -> None:
     assert planned(found) == case.moves
     assert dict(found.shrink) == case.shrink
     assert found.review_at_s == case.review_at_s
+    if case.shrink:
+        # Who rests could not take it: it would be lent anew and asked back, for ever.
+        resting = [replace(claim, moved_s=950.0) for claim in case.claims]
+        later = allocate(resting, case.offers, NOW)
+        assert (dict(later.shrink), later.review_at_s) == ({}, 1050.0)
 
 
 @pytest.mark.parametrize("name", [n for n, case in CASES.items() if case.moves])
