@@ -15,12 +15,11 @@ from climorch.core.statuses import NodeStatus, SimulationStatus
 from climorch.core.stretch import siblings
 from climorch.core.upkeep import Policies
 from climorch.core.window_statuses import WindowStatus
+from climorch.model.moments import LAST_DATE_S
 from climorch.model.plan import SimulationPlan
 
 __all__ = ["CampaignStatus", "Estimate", "estimate"]
 
-# The year 9999, beyond which there are no dates to print.
-LAST_DATE_S = 253_370_764_800
 HOUR_S = 3600.0
 
 

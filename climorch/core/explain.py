@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from climorch.core.awaiting import market_of
@@ -34,14 +33,13 @@ from climorch.core.statuses import (
 )
 from climorch.core.supplying import supply_factors
 from climorch.core.upkeep import Policies
+from climorch.model.moments import LAST_DATE_S, date_of
 from climorch.model.plan import SimulationPlan
 
 __all__ = ["Explanation", "explain"]
 
 # September 2001: no duration in seconds is as long.
 EARLIEST_S = 1e9
-# The year 9999, beyond which there are no dates.
-LAST_DATE_S = 253_370_764_800
 _COUNTED = ("boundary computed", "boundary committed")
 _UNITS = (", s", "hours", "bytes")
 
@@ -89,7 +87,7 @@ def _told(name: str, value: object) -> str:
     # What has a unit says so in its name; the rest of this size are UTC seconds.
     bare = not name.endswith(_UNITS)
     if isinstance(value, float) and bare and EARLIEST_S <= value < LAST_DATE_S:
-        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return date_of(value)
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple | set | frozenset):

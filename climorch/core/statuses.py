@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
 from typing import Any
 
 from climorch.core.contest import contest_of
@@ -29,6 +28,7 @@ from climorch.core.state import CampaignState, Control, Phase, SimulationState
 from climorch.core.supplying import supply_told
 from climorch.core.upkeep import Policies
 from climorch.errors import NotFoundError
+from climorch.model.moments import date_of
 from climorch.model.windows import Window
 from climorch.policy.limits import Limits
 
@@ -346,14 +346,10 @@ def _closed(
     needed_s = needs_s(state, simulation) if first_s > state.now_s else 0.0
     last_s = state.now_s + needed_s
     return ", ".join(
-        f"nodes of window {w.name} until {_date(w.stop_s)}"
+        f"nodes of window {w.name} until {date_of(w.stop_s)}"
         for w in own
         if w.start_s <= state.now_s or w.start_s < last_s
     )
-
-
-def _date(wall_time_s: float) -> str:
-    return f"{datetime.fromtimestamp(wall_time_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def known(state: CampaignState, name: str) -> SimulationState:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from climorch.core.state import CampaignState
 from climorch.errors import Fault, InvalidInputError, NotFoundError
+from climorch.model.moments import LAST_DATE_S, date_of
 from climorch.model.names import name_fault
 from climorch.model.windows import MOST_WINDOW_S, Window
 
@@ -27,8 +28,6 @@ Nodes = str | int | Iterable[str] | None
 
 ALL = "all"
 MOST_TEXT = 256
-# The year 9999, beyond which there are no dates.
-LAST_DATE_S = 253_370_764_800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +209,7 @@ def _time_faults(start_s: float, stop_s: float, now_s: float) -> Iterator[Fault]
     if stop_s <= start_s:
         yield Fault(
             place="stop",
-            problem=f"{_date(stop_s)} is not after the start, {_date(start_s)}",
+            problem=f"{date_of(stop_s)} is not after the start, {date_of(start_s)}",
             remedy="give the first moment after the window",
         )
     elif stop_s - start_s > MOST_WINDOW_S:
@@ -223,7 +222,7 @@ def _time_faults(start_s: float, stop_s: float, now_s: float) -> Iterator[Fault]
     if stop_s <= now_s:
         yield Fault(
             place="stop",
-            problem=f"{_date(stop_s)} is past; it is {_date(now_s)}",
+            problem=f"{date_of(stop_s)} is past; it is {date_of(now_s)}",
             remedy="give times to come",
         )
 
@@ -266,7 +265,8 @@ def _conflicts(
             yield Fault(
                 place="nodes",
                 problem=f"{_shared(window, other)} kept for {other.holder} by window "
-                f"{other.name!r} from {_date(other.start_s)} to {_date(other.stop_s)}",
+                f"{other.name!r} from {date_of(other.start_s)} "
+                f"to {date_of(other.stop_s)}",
                 remedy="take other nodes or another time, or withdraw that window",
             )
     for kept in (window, *beside):
@@ -276,7 +276,7 @@ def _conflicts(
             yield Fault(
                 place="nodes",
                 problem=f"maintenance leaves {kept.holder} none of the nodes kept for "
-                f"it{whose} from {_date(at_s)} on",
+                f"it{whose} from {date_of(at_s)} on",
                 remedy="leave it a node, or reserve the times before and after",
             )
     yield from _crowded(window, beside, state)
@@ -377,7 +377,3 @@ def _free_name(asked: Asked, start_s: float, windows: Mapping[str, Window]) -> s
     first = f"{kind}-{datetime.fromtimestamp(start_s, UTC):%Y%m%dT%H%M%SZ}"
     free = (first, *(f"{first}-{n}" for n in range(2, len(windows) + 2)))
     return next(name for name in free if name not in windows)
-
-
-def _date(wall_time_s: float) -> str:
-    return f"{datetime.fromtimestamp(wall_time_s, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -48,6 +48,14 @@ _WORDS = {
     dict: "a mapping",
 }
 
+_PLAIN: Mapping[Any, tuple[type, ...]] = {
+    int: (int,),
+    float: (int, float),
+    str: (str,),
+    bool: (bool,),
+    NoneType: (NoneType,),
+}
+
 _MOST = 6
 _EXAMPLES = {
     int: "pass a plain int such as 2",
@@ -63,22 +71,20 @@ _EXAMPLES = {
 }
 
 
-def require_kinds(owner: object, *, names: Iterable[str] = ()) -> None:
+def require_kinds(owner: object) -> None:
     """Refuse attributes that are not of the kind that their class declares.
 
     Parameters
     ----------
     owner : object
         Whose; of a class with annotations.
-    names : iterable of str
-        Which attributes; empty: all that are annotated.
 
     Raises
     ------
     InvalidInputError
         With each of them.
     """
-    faults = kind_faults(owner, names=names)
+    faults = kind_faults(owner)
     if faults:
         name = type(owner).__name__
         raise InvalidInputError(f"this {name} cannot be made", faults=faults)
@@ -91,8 +97,10 @@ def kind_faults(
 
     Parameters
     ----------
-    owner, names
+    owner : object
         As for `require_kinds`.
+    names : iterable of str
+        Which attributes; empty: all that are annotated.
     place : str
         What the user knows it by; empty: the name of its class.
 
@@ -101,12 +109,15 @@ def kind_faults(
     list of Fault
         One for each.
     """
-    hints = _hints(cast("Hashable", type(owner)))
+    kind = cast("Hashable", type(owner))
+    hints, plain = _hints(kind), _plain(kind)
     place = f"{place}, " if place else f"{type(owner).__name__}."
     return [
         fault
         for name in names or hints
-        for fault in value_faults(f"{place}{name}", getattr(owner, name), hints[name])
+        # A journal has thousands of them: nearly all are seen to be right at a glance.
+        if type(value := getattr(owner, name)) not in plain[name]
+        for fault in value_faults(f"{place}{name}", value, hints[name])
     ]
 
 
@@ -228,6 +239,15 @@ def _hints(owner: Any) -> Mapping[str, Any]:
         return {}
     hints.pop("return", None)
     return {name: hint for name, hint in hints.items() if not name.startswith("_")}
+
+
+@functools.cache
+def _plain(owner: Any) -> Mapping[str, frozenset[type]]:
+    """Return which types fit an annotation without a closer look."""
+    return {
+        name: frozenset(of for kind in _kinds(hint) for of in _PLAIN.get(kind, ()))
+        for name, hint in _hints(owner).items()
+    }
 
 
 def _kinds(hint: object) -> tuple[Any, ...]:

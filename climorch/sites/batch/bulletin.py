@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from climorch.core.site_ports import SiteNews
+from climorch.model.moments import LAST_DATE_S
 from climorch.model.supply import JobsWaiting, SiteTold
 from climorch.sites.batch.jobs import Dialect, Job, JobRequest, JobState
 
@@ -27,9 +28,6 @@ MOST_KINDS = 20
 """Reasons that are told apart; more of them are put together."""
 
 HELD = "somebody holds it; ask the centre who, or let it go"
-
-# The year 9999, beyond which there are no dates to print.
-LAST_DATE_S = 253_370_764_800
 
 
 @dataclass(frozen=True, slots=True)
